@@ -1,0 +1,7 @@
+"""arb buys GPU time where it is cheapest, now."""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The local provider: nodes on this machine."""
