@@ -1,0 +1,207 @@
+"""The errors a user sees: one summary line, one hint, a stable code.
+
+Text and ``--json`` show the same three. ``exit_code`` is what the process ends with. Every class
+says when a provider raises it and what the core does then; raise the narrowest.
+"""
+
+from __future__ import annotations
+
+import difflib
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arb.types import Instance
+
+__all__ = [
+    "ArbError",
+    "CapacityError",
+    "CredentialsError",
+    "HostKeyError",
+    "NoOfferError",
+    "NodeError",
+    "NodeUnreachable",
+    "PluginError",
+    "ProviderUnavailable",
+    "QuotaError",
+    "RateLimited",
+    "Refusal",
+    "RequestError",
+    "Scope",
+    "StateError",
+    "UsageError",
+    "closest",
+]
+
+
+class Scope(StrEnum):
+    """What a refusal says about other offers: the walk skips everything that it covers.
+
+    The members go from narrow to wide. Each is relative to the offer that was refused, and covers
+    one capacity class (spot or on-demand) unless it is ``PROVIDER``.
+    """
+
+    OFFER = "offer"
+    """This offer only."""
+    ZONE = "zone"
+    """This instance type in this zone."""
+    INSTANCE_TYPE = "instance-type"
+    """This instance type in this region, all zones."""
+    REGION = "region"
+    """Every offer of the provider in this region."""
+    QUOTA_FAMILY = "quota-family"
+    """Offers of the provider, in this region, that count against the same quota.
+
+    The family is ``Refusal.family``; offers name theirs in the ``quota_family`` catalog column.
+    An empty family means: the same accelerator.
+    """
+    PROVIDER = "provider"
+    """Everything that this provider sells, until the user acts."""
+
+
+class ArbError(Exception):
+    """Base of every error a user sees.
+
+    Args:
+        summary: What happened, one line, no secret, names provider, instance and attempt.
+        code: Stable identifier in kebab case, for scripts and the documentation.
+        hint: What to do about it, one line; empty when nothing can be done.
+    """
+
+    exit_code = 1
+
+    def __init__(self, summary: str, *, code: str = "error", hint: str = "") -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.code = code
+        self.hint = hint
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the three parts as ``--json`` prints them."""
+        return {"summary": self.summary, "code": self.code, "hint": self.hint}
+
+
+class UsageError(ArbError):
+    """The command, the task file or the configuration is wrong; nothing was done."""
+
+    exit_code = 2
+
+
+class NoOfferError(ArbError):
+    """No offer was left: the summary names the filter or the attempts that removed the last."""
+
+    exit_code = 3
+
+
+class StateError(ArbError):
+    """The state store cannot be read or written."""
+
+
+class PluginError(ArbError):
+    """A plugin broke the contract: the summary names its distribution and hook."""
+
+
+class NodeError(ArbError):
+    """A node answered, and something on it is wrong."""
+
+
+class NodeUnreachable(NodeError):
+    """A node did not answer over SSH. That does not mean that it is gone."""
+
+
+class HostKeyError(NodeError):
+    """A node showed another host key than the one pinned; nothing was sent to it."""
+
+
+class CredentialsError(ArbError):
+    """The provider refused the account: wrong, expired or missing credentials, no balance.
+
+    The walk drops the provider. Nothing was made by the call that raised it.
+    """
+
+    exit_code = 4
+
+
+class RateLimited(ArbError):
+    """The provider answered "too many requests". The call is repeated after a wait.
+
+    A provider raises it from ``arb_provision`` only when the refused request made nothing.
+    """
+
+    def __init__(
+        self, summary: str, *, retry_after_s: float, code: str = "rate-limited", hint: str = ""
+    ) -> None:
+        super().__init__(summary, code=code, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class ProviderUnavailable(ArbError):
+    """No answer, or an answer that says nothing: time-out, 5xx, unreadable body.
+
+    From ``arb_provision`` it leaves the attempt UNKNOWN: something may exist.
+    """
+
+
+class Refusal(ArbError):
+    """The provider itself said no to ``arb_provision`` or ``arb_poll``: the walk goes on.
+
+    Args:
+        summary: As for ``ArbError``.
+        scope: What else is skipped with this offer.
+        family: The quota family, for ``Scope.QUOTA_FAMILY``.
+        made: The machines of the gang that exist all the same. Empty means that the provider
+            guarantees that the call made nothing.
+        code: As for ``ArbError``.
+        hint: As for ``ArbError``.
+        block_s: For how long the scope is skipped, in seconds; None takes the core's default
+            for the kind of refusal.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword-only facts of one refusal
+        self,
+        summary: str,
+        *,
+        scope: Scope,
+        family: str = "",
+        made: Iterable[Instance] = (),
+        code: str = "refused",
+        hint: str = "",
+        block_s: float | None = None,
+    ) -> None:
+        super().__init__(summary, code=code, hint=hint)
+        self.scope = scope
+        self.family = family
+        self.made = tuple(made)
+        self.block_s = block_s
+
+
+class CapacityError(Refusal):
+    """The provider has none of it now."""
+
+
+class QuotaError(Refusal):
+    """The account may not have (more of) it."""
+
+
+class RequestError(Refusal):
+    """The provider calls the request itself wrong, for instance an image it does not know."""
+
+
+def closest(name: str, known: Iterable[str], *, what: str) -> str:
+    """Return ``unknown WHAT 'name': did you mean 'x'?``, or the list when nothing is close.
+
+    Args:
+        name: What was written.
+        known: What would have been right.
+        what: The kind of thing, for instance ``provider``.
+    """
+    choices = sorted(known)
+    near = difflib.get_close_matches(name.lower(), [c.lower() for c in choices], n=1, cutoff=0.55)
+    if near:
+        match = next(c for c in choices if c.lower() == near[0])
+        return f"unknown {what} {name!r}: did you mean {match!r}?"
+    if not choices:
+        return f"unknown {what} {name!r}: there is none"
+    return f"unknown {what} {name!r}: known are {', '.join(choices)}"

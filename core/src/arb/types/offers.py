@@ -1,0 +1,73 @@
+"""What can be bought."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Catalog", "Offer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Offers with their origin. ``source`` is ``live`` or ``bundled``; ``as_of`` is their date."""
+
+    frame: pd.DataFrame
+    source: str
+    as_of: float
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One buyable thing: a validated catalog row. Columns and units: ``arb_catalog``.
+
+    ``note`` is shown wherever the offer is (``simulated``). ``available`` is None when unknown.
+    """
+
+    provider: str
+    offer_id: str
+    region: str
+    instance_type: str
+    price_usd_hour: float
+    zone: str = ""
+    accelerator: str = ""
+    accelerator_count: float = 0
+    accelerator_gib: float = 0
+    vcpus: float = 0
+    memory_gib: float = 0
+    spot: bool = False
+    arch: str = "x86_64"
+    interconnect: str = ""
+    fabric: str = ""
+    quota_family: str = ""
+    disk_gib: float = 0
+    minimum_s: float = 0
+    available: bool | None = None
+    note: str = ""
+    payload: str = "{}"
+    source: str = ""
+    as_of: float = 0
+
+    @property
+    def key(self) -> tuple[str, str, bool]:
+        """Identity over all providers: provider, offer id, spot."""
+        return (self.provider, self.offer_id, self.spot)
+
+    @property
+    def place(self) -> str:
+        """``region`` or ``region/zone`` for people to read."""
+        return f"{self.region}/{self.zone}" if self.zone else self.region
+
+    def to_json(self) -> str:
+        """Return the offer as it is recorded in state."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Offer:
+        """Read what ``to_json`` wrote, by this or an older version."""
+        known = cls.__dataclass_fields__
+        return cls(**{k: v for k, v in json.loads(text).items() if k in known})
