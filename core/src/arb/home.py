@@ -1,0 +1,55 @@
+"""Where ``arb`` keeps its files: everything is under ``ARB_HOME`` (default ``~/.arb``)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Home"]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one owner. Folders are made on first use, readable by the user alone."""
+
+    root: Path
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Home:
+        """Take ``ARB_HOME`` from an environment, or the default under the user's home."""
+        configured = env.get("ARB_HOME", "")
+        root = Path(configured).expanduser() if configured else Path.home() / ".arb"
+        return cls(Path(os.path.abspath(root)))  # noqa: PTH100 - keep symbolic links as given
+
+    @property
+    def config_file(self) -> Path:
+        """The user's settings."""
+        return self.root / "config.yaml"
+
+    @property
+    def database_url(self) -> str:
+        """Where state is when ``ARB_DATABASE_URL`` does not say otherwise."""
+        return f"sqlite:///{self.root / 'state.db'}"
+
+    def folder(self, name: str) -> Path:
+        """Return a sub-folder, made with mode 0700."""
+        make_private(self.root)
+        path = self.root / name
+        make_private(path)
+        return path
+
+    def provider_folder(self, kind: str, provider: str) -> Path:
+        """Return ``cache/<provider>`` or ``data/<provider>``."""
+        path = self.folder(kind) / provider
+        make_private(path)
+        return path
+
+
+def make_private(path: Path) -> None:
+    """Make a folder that only the user can enter; an existing one is left as it is."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
