@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["arb_check", "arb_provider_info"]
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_provider_info() -> ProviderInfo:  # type: ignore[empty-body]
     """Describe the provider: name, capabilities, time-outs, rate budgets, options.
 
@@ -28,7 +28,7 @@ def arb_provider_info() -> ProviderInfo:  # type: ignore[empty-body]
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_check(context: ProviderContext) -> CheckResult:  # type: ignore[empty-body]
     """Find out whether the credentials are there, work, and allow what ``arb`` needs.
 

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionResult:  # type: ignore[empty-body]
     """Buy ``request.count`` machines of one offer. Spends money.
 
@@ -64,7 +64,7 @@ def arb_provision(context: ProviderContext, request: ProvisionRequest) -> Provis
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_poll(  # type: ignore[empty-body]
     context: ProviderContext, request: ProvisionRequest, handle: str
 ) -> Sequence[Instance]:
@@ -90,7 +90,7 @@ def arb_poll(  # type: ignore[empty-body]
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_list_instances(context: ProviderContext, query: ListQuery) -> Listing:  # type: ignore[empty-body]
     """List machines that carry an arb token, wherever they are.
 
@@ -115,7 +115,7 @@ def arb_list_instances(context: ProviderContext, query: ListQuery) -> Listing:  
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Termination:  # type: ignore[empty-body]
     """Stop paying for one instance.
 
@@ -132,13 +132,16 @@ def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Terminatio
         context: As ever.
         instance: Built from state alone: id, region, token and handle.
 
+    Returns:
+        ``Termination``: gone, or pending with ``retry_after_s`` in seconds.
+
     Raises:
         CredentialsError: The account was refused; the intent to terminate stays and is shown.
         ProviderUnavailable, RateLimited: Nothing is known; called again later.
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
     """Remove what is not an instance: security groups, firewall rules, keys, disks.
 
@@ -156,12 +159,16 @@ def arb_cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_stop(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequence[Instance]:  # type: ignore[empty-body]
     """Stop machines so that they can be started again and cost (nearly) nothing until then.
 
     Called by ``arb stop`` and autostop, with the capability ``STOP`` only.
     Budget: 30 s; does not wait for the end state. Idempotent: a stopped machine stays stopped.
+
+    Args:
+        context: As ever.
+        instances: Which ones; all of one cluster, perhaps in several regions.
 
     Returns:
         The machines as they are now (``STOPPING`` or ``STOPPED``; a vanished one ``GONE``).
@@ -171,13 +178,17 @@ def arb_stop(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequ
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_start(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequence[Instance]:  # type: ignore[empty-body]
     """Start stopped machines again. Spends money.
 
     Called by ``arb start``, with the capability ``STOP`` only, after the intent is on disk.
     Budget: 60 s; does not wait for the boot. Idempotent: a running machine keeps running. Addresses
     may change; host keys and disks do not.
+
+    Args:
+        context: As ever.
+        instances: Which ones; all of one cluster, perhaps in several regions.
 
     Returns:
         The machines as they are now.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["arb_catalog", "arb_query_prices"]
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body]
     """Return every offer the provider sells, one row each.
 
@@ -60,7 +60,7 @@ def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_query_prices(context: ProviderContext, offers: Sequence[Offer]) -> pd.DataFrame:  # type: ignore[empty-body]
     """Return the live price and availability of just these offers.
 

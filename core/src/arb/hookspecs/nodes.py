@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_ssh_ports(context: ProviderContext, instance: Instance) -> SshEndpoint:  # type: ignore[empty-body]
     """Say where the SSH server of a running instance listens, and for which user.
 
@@ -48,7 +48,7 @@ def arb_ssh_ports(context: ProviderContext, instance: Instance) -> SshEndpoint: 
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequence[str]) -> None:
     """Let the world reach more TCP ports of a running cluster.
 
@@ -67,7 +67,7 @@ def arb_open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequenc
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_credential_mounts(context: ProviderContext) -> Mapping[str, str]:  # type: ignore[empty-body]
     """Name the credential files that this provider's own tools need on a node.
 
@@ -87,7 +87,7 @@ def arb_credential_mounts(context: ProviderContext) -> Mapping[str, str]:  # typ
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_self_terminate(context: ProviderContext, instance: InstanceRef) -> SelfTerminate | None:
     """Return what a node runs to end its own billing.
 
@@ -108,7 +108,7 @@ def arb_self_terminate(context: ProviderContext, instance: InstanceRef) -> SelfT
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_preemption_notice(context: ProviderContext) -> NoticeProbe | None:
     """Return what the node's agent watches to learn of a preemption before it happens.
 

@@ -1,8 +1,14 @@
 """Hooks of plugins that are always loaded, group ``arb.plugins``.
 
-These see every provider. They may also wrap any provider hook
+These see every provider. They may also wrap any provider or store hook
 (``@hookimpl(wrapper=True)``): to audit, to refuse, to change a price. They may not answer in a
 provider's stead: a plain implementation of a provider hook is refused at load.
+
+A wrapper gets the one result from its ``yield`` and returns the result to use. An ``ArbError`` that
+it raises before the ``yield`` refuses the call. A wrapper that crashes or hangs costs a warning and
+is left out of that call, except before ``arb_provision`` and ``arb_start``: nothing is bought past
+a policy that could not decide. What ``arb_provision`` bought and what ``arb_terminate`` answered is
+kept whatever a wrapper does afterwards.
 """
 
 from __future__ import annotations

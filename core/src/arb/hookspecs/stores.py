@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["arb_store_config"]
 
 
-@hookspec
+@hookspec(firstresult=True)
 def arb_store_config(context: ProviderContext, uri: str) -> StoreRemote:  # type: ignore[empty-body]
     """Return the rclone remote for a bucket address.
 
