@@ -1,0 +1,1 @@
+"""Reaching nodes: SSH connections, keys, upload and download, and the agent that runs there."""
