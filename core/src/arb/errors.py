@@ -57,6 +57,8 @@ class Scope(StrEnum):
     The family is ``Refusal.family``; offers name theirs in the ``quota_family`` catalog column.
     An empty family means: the same accelerator.
     """
+    QUOTA_FAMILY_EVERYWHERE = "quota-family-everywhere"
+    """Offers of the provider, in all regions, that count against the same quota; family as above."""
     PROVIDER = "provider"
     """Everything that this provider sells, until the user acts."""
 
@@ -150,7 +152,7 @@ class Refusal(ArbError):
     Args:
         summary: As for ``ArbError``.
         scope: What else is skipped with this offer.
-        family: The quota family, for ``Scope.QUOTA_FAMILY``.
+        family: The quota family, for ``Scope.QUOTA_FAMILY`` and ``QUOTA_FAMILY_EVERYWHERE``.
         made: The machines of the gang that exist all the same. Empty means that the provider
             guarantees that the call made nothing.
         code: As for ``ArbError``.

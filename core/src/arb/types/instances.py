@@ -49,7 +49,11 @@ class GoneReason(StrEnum):
 class InstanceRef:
     """How to name one instance to its provider, from state alone.
 
-    ``handle`` is what the provider returned for the attempt: opaque JSON text.
+    Attributes:
+        made_at: The provider's own time; the time of the intent where it has none.
+        handle: What the provider returned for the attempt, opaque JSON text; the instance's
+            ``payload`` when nothing was returned, because the answer was lost.
+        account: Whose machine it is, as ``ProvisionResult`` or ``Listing`` said.
     """
 
     provider: str
@@ -59,6 +63,7 @@ class InstanceRef:
     zone: str = ""
     made_at: float = 0
     handle: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,12 @@ class Instance:
         detail: The provider's own word for the state, for people.
         address: Where a client reaches it; empty until known.
         private_address: Where its peers reach it; empty means ``address``.
-        made_at: When the provider made it; 0 when it does not say.
+        made_at: When the provider made it; 0 when it does not say (its age then counts from when
+            the core first saw it).
         price_usd_hour: What the provider says it charges; None when it does not.
+        reported_usd: What the provider says it has cost so far; None when it does not.
         payload: JSON text that later hooks of the same provider get back in ``InstanceRef.handle``
-            when the provision result had none.
+            when the provision result had none. It must be enough for them by itself.
     """
 
     provider: str
@@ -93,18 +100,24 @@ class Instance:
     spot: bool = False
     made_at: float = 0
     price_usd_hour: float | None = None
+    reported_usd: float | None = None
     payload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ProvisionResult:
-    """What a purchase made, in rank order, and an opaque JSON ``handle`` for ``arb_poll``.
+    """What a purchase made.
 
-    ``instances`` may be empty when the provider names them only later (then ``arb_poll`` does).
+    Attributes:
+        instances: In rank order; may be empty when the provider names them only later (then
+            ``arb_poll`` does).
+        handle: Opaque JSON text for ``arb_poll``, ``arb_terminate`` and ``arb_cleanup``.
+        account: See ``Listing``.
     """
 
     instances: tuple[Instance, ...]
     handle: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +144,22 @@ class Listing:
         complete: Regions that answered in full. A machine of another region that is missing here
             is UNKNOWN, not gone. ``"*"`` means everywhere.
         errors: Region -> what went wrong, one line.
+        account: Whose machines these are, in the provider's own stable words (an account number, a
+            project, a team), without a secret. A machine that was bought under another account is
+            not gone because it is missing here. Empty where there is no such thing.
     """
 
     instances: tuple[Instance, ...]
     complete: frozenset[str]
     errors: Mapping[str, str] = field(default_factory=dict)
+    account: str = ""
 
     EVERYWHERE: ClassVar[str] = "*"
 
-    def covers(self, region: str) -> bool:
-        """Say whether a machine of this region that is missing here does not exist."""
+    def covers(self, region: str, account: str = "") -> bool:
+        """Say whether a machine of this region and account that is missing here does not exist."""
+        if account != self.account:
+            return False
         return self.EVERYWHERE in self.complete or region in self.complete
 
 
@@ -175,6 +194,8 @@ class ClusterRef:
         tokens: Every attempt token of the cluster at this provider, without ranks.
         regions: Where its machines are or were.
         instances: What exists at the moment.
+        handles: What the provider returned for the attempts of ``tokens``, in their order.
+        account: Whose cluster it is, see ``Listing``.
     """
 
     name: str
@@ -182,3 +203,5 @@ class ClusterRef:
     tokens: tuple[str, ...]
     regions: frozenset[str]
     instances: tuple[InstanceRef, ...] = ()
+    handles: tuple[str, ...] = ()
+    account: str = ""

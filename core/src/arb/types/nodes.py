@@ -28,10 +28,13 @@ class SelfTerminate:
         command: Shell line, run as root where possible.
         needs_account_key: True when the account's key must be on the node for it; the user is
             asked once.
+        leaves: What is still billed afterwards until the provider is told to terminate, for people:
+            ``the boot disk``. Empty when the command ends everything.
     """
 
     command: str
     needs_account_key: bool = False
+    leaves: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class NoticeProbe:
         headers: Sent with it.
         token_url: When given, PUT first; the answer goes into header ``token_header``.
         token_header: See above.
+        token_request_headers: Sent with the PUT, instead of ``headers``.
         match: A notice is an answer 200 whose body contains this text; empty: any 200.
         path: A file on the node.
         interval_s: Time between polls.
@@ -54,6 +58,7 @@ class NoticeProbe:
     headers: Mapping[str, str] = field(default_factory=dict)
     token_url: str = ""
     token_header: str = ""
+    token_request_headers: Mapping[str, str] = field(default_factory=dict)
     match: str = ""
     path: str = ""
     interval_s: float = 5

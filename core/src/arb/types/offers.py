@@ -25,7 +25,9 @@ class Catalog:
 class Offer:
     """One buyable thing: a validated catalog row. Columns and units: ``arb_catalog``.
 
-    ``note`` is shown wherever the offer is (``simulated``). ``available`` is None when unknown.
+    ``note`` is shown wherever the offer is (``simulated``). ``available``, ``capacity`` (machines that
+    can be had at once) and ``user_data`` (None: as the provider's capabilities say) are None when
+    unknown.
     """
 
     provider: str
@@ -47,6 +49,8 @@ class Offer:
     disk_gib: float = 0
     minimum_s: float = 0
     available: bool | None = None
+    capacity: int | None = None
+    user_data: bool | None = None
     note: str = ""
     payload: str = "{}"
     source: str = ""

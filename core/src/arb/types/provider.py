@@ -35,17 +35,32 @@ class Capability(StrEnum):
     ON_DEMAND = "on-demand"
     SPOT = "spot"
     STOP = "stop"
-    """``arb_stop`` and ``arb_start`` work, and a stopped instance costs (nearly) nothing."""
+    """``arb_stop`` and ``arb_start`` work, and a stopped instance costs (nearly) nothing.
+
+    On-demand instances only: the core never stops a spot instance.
+    """
     PORTS = "ports"
-    """``arb_open_ports`` works on a running cluster."""
+    """``arb_open_ports`` works on a running cluster; where every port is open it does nothing."""
     USER_DATA = "user-data"
-    """``NodeSetup`` files and commands are in place at the first boot: host keys are known."""
+    """``NodeSetup`` files and commands are in place at the first boot: host keys are known.
+
+    An offer that cannot do it says so in its ``user_data`` column.
+    """
     SELF_TERMINATE = "self-terminate"
-    """A node can end its own billing without an account key."""
+    """A node can end its own billing without an account key.
+
+    For on-demand instances at least; ``arb_self_terminate`` decides for each.
+    """
     OWNED = "owned"
-    """The machines are the user's own: price 0 is allowed, and they must be asked for by name."""
+    """The machines are the user's own: price 0 is allowed, and they must be asked for by name.
+
+    They live on after ``arb_terminate``, so the core takes its agent and files off them before.
+    """
     BATCH = "batch"
-    """One call makes all machines of a gang or none; they share one token and one host key."""
+    """One call makes all machines of a gang or none; they share one token and one host key.
+
+    So up to ``count`` machines under that token are no duplicates of each other.
+    """
 
 
 class PeerNetwork(StrEnum):
@@ -103,6 +118,9 @@ class ProviderInfo:
         notice_s: Warning before a preemption; 0 when there is none.
         readiness_timeout_s: After it a machine that does not answer is given back.
         hook_budgets_s: Time budget by hook name, where it differs from the hook's documented one.
+        machine_interval_s: Time between two machines of one order where each takes a call and calls
+            are limited; the budget of ``arb_provision`` grows by it for each machine after the first.
+        poll_interval_s: Time between two looks at an order or a listing of this provider.
         listing_lag_s: A machine may be missing from listings for this long after it was made.
         catalog_ttl_s: Age at which prices are read again before buying.
         rate_budgets: Named token buckets for ``ProviderContext.limiter``.
@@ -118,6 +136,8 @@ class ProviderInfo:
     notice_s: float = 0
     readiness_timeout_s: float = 900
     hook_budgets_s: Mapping[str, float] = field(default_factory=dict)
+    machine_interval_s: float = 0
+    poll_interval_s: float = 3
     listing_lag_s: float = 30
     catalog_ttl_s: float = 3600
     rate_budgets: Mapping[str, RateBudget] = field(default_factory=dict)
@@ -134,7 +154,8 @@ class ProviderContext:
         owner: 8 base32 characters of this ``ARB_HOME``; part of every token.
         options: The user's ``provider_options.<provider>``, validated against ``info.options``.
         cache_dir: A folder of this provider's own, already made, safe to lose.
-        data_dir: A folder of this provider's own, already made, that must not be lost.
+        data_dir: A folder of this provider's own, already made, that must not be lost. It is on
+            this machine: clients that share a database do not share it.
         env: The process environment. Read credentials from here, so that tests can set them.
         home: The user's home folder, for the clouds' own credential files.
         clock: Time.
