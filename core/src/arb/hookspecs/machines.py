@@ -37,10 +37,13 @@ def arb_provision(context: ProviderContext, request: ProvisionRequest) -> Provis
     """Buy ``request.count`` machines of one offer. Spends money.
 
     Called once an attempt, after the intent with ``request.token`` is on disk. Required.
-    Budget: 120 s. Never waits for a machine to boot: returns as soon as the provider took the
-    order.
+    Budget: 120 s, and ``machine_interval_s`` more for each machine after the first. Never waits
+    for a machine to boot: returns as soon as the provider took the order.
     Idempotent on the token: a second call with an equal request, in the same process, returns the
-    same machines and makes no more. After a crash it is never repeated, only listed.
+    same machines and makes no more. What is sent is therefore a function of the request alone: no
+    clock, no random number, no look-up that may answer differently next time. A provider that has
+    no idempotency token of its own lists ours before it orders. After a crash the hook is never
+    repeated, only listed.
 
     Each machine carries its setup's token where ``arb_list_instances`` finds it (name or tag), lets
     ``authorized_key`` in and, with ``USER_DATA``, has the setup's files in place and its commands
@@ -58,9 +61,11 @@ def arb_provision(context: ProviderContext, request: ProvisionRequest) -> Provis
         CapacityError, QuotaError, RequestError: The provider said no. ``made`` holds the machines
             of this gang that exist; the core gives them back. Nothing else was made.
         CredentialsError: The account was refused; nothing was made.
-        RateLimited: The order was refused and made nothing; the core waits and repeats it.
+        RateLimited: The order was refused and made nothing; the core waits and repeats it. A
+            limit met in the middle of a gang is waited for, or else a CapacityError with ``made``.
         ProviderUnavailable: Anything may have been made: the core lists the token until
-            ``listing_lag_s`` has passed, and terminates what appears later.
+            ``listing_lag_s`` has passed, and terminates what appears later. Also for "this token
+            was used with other parameters", which proves that something exists.
     """
 
 
@@ -70,9 +75,10 @@ def arb_poll(  # type: ignore[empty-body]
 ) -> Sequence[Instance]:
     """Say how an order is doing whose refusal may come late.
 
-    Called every few seconds after ``arb_provision`` until all machines are ``RUNNING`` and have
-    an address, or the readiness time-out is over. Optional: without it ``arb_list_instances`` is
-    asked with the attempt's tokens.
+    Called every ``poll_interval_s`` after ``arb_provision`` until all machines are ``RUNNING`` and
+    have an address, or the readiness time-out is over. Optional: without it ``arb_list_instances``
+    is asked with the attempt's tokens, and a machine that ends before it was ready counts as a
+    CapacityError of ``Scope.OFFER``.
     Budget: 20 s. Reads only. Safe to call at any time, also long after the attempt ended.
 
     Args:
@@ -106,7 +112,8 @@ def arb_list_instances(context: ProviderContext, query: ListQuery) -> Listing:  
         ``Listing``. A region that failed, timed out or was cut short is left out of ``complete``
         and named in ``errors``; a machine that is missing there stays UNKNOWN. Every page is read.
         A machine that just ended is returned with ``GONE`` and its reason for as long as the
-        provider shows it.
+        provider shows it, also where it shows that elsewhere (an operation log). A machine that
+        failed or was taken and may still be billed is ``TERMINATING``, never ``GONE``.
 
     Raises:
         CredentialsError: No region answered because the account was refused.
@@ -124,7 +131,8 @@ def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Terminatio
     ``retry_after_s``.
     Idempotent: an instance that is gone, or was never made, is ``Termination.GONE``, not an error;
     "not found" within ``listing_lag_s`` of ``instance.made_at`` is ``PENDING``, because listings
-    lag. ``GONE`` may be returned only after the provider itself confirmed that it stopped billing.
+    lag. ``GONE`` may be returned only after the provider itself confirmed that it stopped billing,
+    and only by the account that bought it: to any other account everything is "not found".
     A provider that refuses for now (a minimum run time, an instance still booting) is ``PENDING``
     with the wait in ``retry_after_s`` and the reason in ``detail``.
 
@@ -136,7 +144,8 @@ def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Terminatio
         ``Termination``: gone, or pending with ``retry_after_s`` in seconds.
 
     Raises:
-        CredentialsError: The account was refused; the intent to terminate stays and is shown.
+        CredentialsError: The account was refused, or is not ``instance.account``; the intent to
+            terminate stays and is shown.
         ProviderUnavailable, RateLimited: Nothing is known; called again later.
     """
 
@@ -151,10 +160,10 @@ def arb_cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
 
     Args:
         context: As ever.
-        cluster: Names, tokens and regions.
+        cluster: Names, tokens, regions and the attempts' handles.
 
     Raises:
-        ProviderUnavailable, RateLimited: Something is left; called again later.
+        ProviderUnavailable, RateLimited: Something is left, or still in use; called again later.
         CredentialsError: As before, and shown.
     """
 
@@ -163,7 +172,7 @@ def arb_cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
 def arb_stop(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequence[Instance]:  # type: ignore[empty-body]
     """Stop machines so that they can be started again and cost (nearly) nothing until then.
 
-    Called by ``arb stop`` and autostop, with the capability ``STOP`` only.
+    Called by ``arb stop`` and autostop, with the capability ``STOP`` and for on-demand machines only.
     Budget: 30 s; does not wait for the end state. Idempotent: a stopped machine stays stopped.
 
     Args:
@@ -174,6 +183,8 @@ def arb_stop(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequ
         The machines as they are now (``STOPPING`` or ``STOPPED``; a vanished one ``GONE``).
 
     Raises:
+        RequestError: This kind of machine cannot be stopped, for instance for its local disks; all
+            keep running.
         CredentialsError, ProviderUnavailable, RateLimited: State unknown; asked again.
     """
 
