@@ -1,0 +1,72 @@
+"""Columns of the frames that hooks exchange, and the kind of value in each.
+
+Only kinds are checked here: text, numbers, booleans. Whether the rows make sense is for the
+catalog. A column of a kin type (text for a category, int64 for float32) is the right kind.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+__all__ = ["CATALOG_COLUMNS", "PRICE_COLUMNS", "WrongResult", "check_frame"]
+
+CATALOG_COLUMNS: Final = {
+    "offer_id": "text",
+    "region": "text",
+    "zone": "text",
+    "instance_type": "text",
+    "accelerator": "text",
+    "accelerator_count": "number",
+    "accelerator_gib": "number",
+    "vcpus": "number",
+    "memory_gib": "number",
+    "spot": "boolean",
+    "price_usd_hour": "number",
+}
+"""Required columns of ``arb_catalog``."""
+PRICE_COLUMNS: Final = {
+    "offer_id": "text",
+    "spot": "boolean",
+    "price_usd_hour": "number",
+    "available": "boolean",
+}
+"""Required columns of ``arb_query_prices``."""
+
+
+class WrongResult(Exception):
+    """A hook returned what its specification does not allow. The text goes after its name."""
+
+
+def check_frame(frame: object, columns: dict[str, str]) -> None:
+    """Check the class of a frame, its required columns and their kinds.
+
+    Raises:
+        WrongResult: One of them is wrong; the text names the column.
+    """
+    pandas = sys.modules.get("pandas")  # a frame cannot exist before pandas was imported
+    if pandas is None or not isinstance(frame, pandas.DataFrame):
+        raise WrongResult(f"returned a {type(frame).__name__}, not a pandas DataFrame")
+    if not frame.columns.is_unique:
+        raise WrongResult("returned a frame with a column twice")
+    for name, kind in columns.items():
+        if name not in frame.columns:
+            raise WrongResult(f"returned a frame without the column {name}")
+        found = _kind(frame[name])
+        if len(frame) and found not in {kind, "empty"}:
+            text = f"returned the column {name} as {frame[name].dtype}, not {kind}"
+            raise WrongResult(text)
+
+
+def _kind(column: Any) -> str:
+    """Return ``text``, ``number``, ``boolean``, ``empty`` or another word for a column's values."""
+    from pandas.api import types
+
+    if isinstance(column.dtype, types.CategoricalDtype):
+        kind = _kind(column.cat.categories.to_series())
+        return kind if kind in {"text", "empty"} else f"category of {kind}"
+    if types.is_bool_dtype(column.dtype):
+        return "boolean"
+    if types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
+        return "number"
+    return {"string": "text"}.get(inferred := types.infer_dtype(column, skipna=True), inferred)
