@@ -30,6 +30,7 @@ REQUIRED: Final = (
     "price_usd_hour",
 )
 _FLOATS: Final = frozenset(f.name for f in fields(Offer) if f.type == "float")
+_UNKNOWABLE: Final[dict[str, type]] = {"available": bool, "capacity": int, "user_data": bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,10 @@ def _offer(provider: str, catalog: Catalog, row: Mapping[Any, Any]) -> Offer:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Turn numpy scalars into Python's own, and NA into None."""
-    if name == "available":
-        return None if value is None or value != value or repr(value) == "<NA>" else bool(value)  # noqa: PLR0124 - NaN is not itself
+    """Turn numpy scalars into Python's own, and NA into None where a column may be unknown."""
+    if name in _UNKNOWABLE:
+        unknown = value is None or value != value or repr(value) == "<NA>"  # noqa: PLR0124 - NaN is not itself
+        return None if unknown else _UNKNOWABLE[name](value)
     if name in _FLOATS:
         return float(value)
     return bool(value) if name == "spot" else str(value)
