@@ -1,0 +1,183 @@
+"""Attempts: the intents. A purchase is here before the provider hears of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+
+from arb.state import events
+from arb.state.clusters import get_by_id
+from arb.state.rows import insert_row, update_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from arb.state.store import Reader, Row, Transaction
+
+__all__ = [
+    "ENDED",
+    "Attempt",
+    "AttemptChanges",
+    "AttemptState",
+    "attempts_of_cluster",
+    "get_attempt",
+    "insert_attempt",
+    "next_seq",
+    "open_attempts",
+    "update_attempt",
+]
+
+
+class AttemptState(StrEnum):
+    """What is known of a purchase."""
+
+    INTENT = "intent"
+    """Committed; the provider may or may not have been called."""
+    PLACED = "placed"
+    """The provider took the order; machines are on their way."""
+    UNKNOWN = "unknown"
+    """The answer was lost: anything may exist, so the token is listed."""
+    READY = "ready"
+    """Its machines serve the cluster."""
+    FAILED = "failed"
+    """Refused, and the provider guarantees that nothing was made. Ended."""
+    GIVING_BACK = "giving-back"
+    """What it made is being terminated, until the provider confirms."""
+    CLOSED = "closed"
+    """Nothing of it is left. Ended."""
+
+
+ENDED: Final = frozenset({AttemptState.FAILED, AttemptState.CLOSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One purchase of ``count`` machines of one offer.
+
+    Attributes:
+        id: The attempt's token, without a rank.
+        seq: Which attempt of the cluster, from 0.
+        offer_json: ``Offer.to_json`` with the price it was bought at.
+        request_json: ``arb.state.requests.dump_request``: no secrets.
+        request_digest: ``arb.state.requests.digest``: of the whole request.
+        price_usd_hour: Of one machine.
+        handle: What ``arb_provision`` returned.
+        error_json: ``ArbError.to_dict`` of what ended it, as text; empty when nothing did.
+    """
+
+    id: str
+    cluster_id: str
+    seq: int
+    provider: str
+    offer_json: str
+    count: int
+    request_json: str
+    request_digest: str
+    price_usd_hour: float
+    opened_at: float
+    state: AttemptState = AttemptState.INTENT
+    handle: str = ""
+    error_json: str = ""
+    closed_at: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether machines of it exist, or may appear."""
+        return self.state not in ENDED
+
+
+class AttemptChanges(TypedDict, total=False):
+    """Columns of an attempt that change."""
+
+    state: AttemptState
+    handle: str
+    error_json: str
+    closed_at: float | None
+    price_usd_hour: float
+
+
+def next_seq(tx: Transaction, cluster_id: str) -> int:
+    """Return the number of the cluster's next attempt; use it in the same transaction."""
+    sql = "SELECT coalesce(max(seq) + 1, 0) AS seq FROM attempts WHERE cluster_id = ?"
+    return int(tx.read(sql, (cluster_id,))[0]["seq"])
+
+
+def insert_attempt(tx: Transaction, attempt: Attempt) -> None:
+    """Write the intent. Once the transaction is committed the provider may be called.
+
+    Raises:
+        Conflict: The token or the number is taken: another process buys for this cluster.
+    """
+    insert_row(tx, "attempts", asdict(attempt))
+    data: dict[str, object] = {
+        "cluster_id": attempt.cluster_id,
+        "seq": attempt.seq,
+        "provider": attempt.provider,
+        "count": attempt.count,
+        "price_usd_hour": attempt.price_usd_hour,
+    }
+    _append(tx, events.ATTEMPT_OPENED, attempt, data)
+
+
+def get_attempt(reader: Reader, attempt_id: str) -> Attempt | None:
+    """Return the attempt with this token, or None."""
+    rows = reader.read("SELECT * FROM attempts WHERE id = ?", (attempt_id,))
+    return _to_attempt(rows[0]) if rows else None
+
+
+def attempts_of_cluster(reader: Reader, cluster_id: str) -> list[Attempt]:
+    """Return all attempts of one life of a cluster, first to last."""
+    rows = reader.read("SELECT * FROM attempts WHERE cluster_id = ? ORDER BY seq", (cluster_id,))
+    return [_to_attempt(row) for row in rows]
+
+
+def open_attempts(reader: Reader, *, cluster_id: str = "") -> list[Attempt]:
+    """Return the attempts that have not ended, oldest first.
+
+    Args:
+        reader: A store or a transaction.
+        cluster_id: Only those of one cluster; empty means all.
+    """
+    sql = "SELECT * FROM attempts WHERE state NOT IN ('failed', 'closed')"
+    params: tuple[object, ...] = ()
+    if cluster_id:
+        sql, params = sql + " AND cluster_id = ?", (cluster_id,)
+    return [_to_attempt(row) for row in reader.read(sql + " ORDER BY opened_at, id", params)]
+
+
+def update_attempt(
+    tx: Transaction, attempt_id: str, **changes: Unpack[AttemptChanges]
+) -> Attempt | None:
+    """Change some columns; a new state is an event. An ended one gets ``closed_at``.
+
+    Returns:
+        The attempt as it is now; None when there is no such attempt.
+    """
+    before = get_attempt(tx, attempt_id)
+    if before is None:
+        return None
+    state = changes.get("state", before.state)
+    if state in ENDED and before.closed_at is None:
+        changes.setdefault("closed_at", tx.now)
+    if changes:
+        update_rows(tx, "attempts", {"id": attempt_id}, changes)
+    if state is not before.state:
+        data = {
+            "cluster_id": before.cluster_id,
+            "from": before.state.value,
+            "to": state.value,
+            "error": changes.get("error_json", ""),
+        }
+        _append(tx, events.ATTEMPT_STATE, before, data)
+    return get_attempt(tx, attempt_id)
+
+
+def _append(tx: Transaction, kind: str, attempt: Attempt, data: Mapping[str, object]) -> None:
+    cluster = get_by_id(tx, attempt.cluster_id)
+    name = cluster.name if cluster else ""
+    events.append(tx, kind, cluster=name, attempt=attempt.id, data=data)
+
+
+def _to_attempt(row: Row) -> Attempt:
+    return Attempt(**{**row, "state": AttemptState(row["state"])})
