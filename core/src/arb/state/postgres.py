@@ -44,6 +44,7 @@ class PostgresBackend:
 
     serial = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     blob = "BYTEA"
+    shared = True
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -70,6 +70,7 @@ class SqliteBackend:
 
     serial = "INTEGER PRIMARY KEY AUTOINCREMENT"
     blob = "BLOB"
+    shared = False
 
     def __init__(self, path: str) -> None:
         self.label = path

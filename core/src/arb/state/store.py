@@ -43,6 +43,8 @@ class Backend(Protocol):
     """Column type of an id that counts up."""
     blob: str
     """Column type of bytes."""
+    shared: bool
+    """Whether several machines may use it at once."""
     label: str
     """How messages name the database: never with a password."""
 
@@ -129,6 +131,11 @@ class Store:
     def label(self) -> str:
         """How messages name the database: a path, or host and name without the password."""
         return self._backend.label
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may use the same store: then its vault is a table."""
+        return self._backend.shared
 
     def now(self) -> float:
         """Return seconds since the epoch as all processes that share the store see them.
