@@ -1,0 +1,3 @@
+"""The example provider of arb."""
+
+from __future__ import annotations
