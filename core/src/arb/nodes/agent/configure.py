@@ -1,0 +1,87 @@
+"""What a node is told about its cluster."""
+
+from __future__ import annotations
+
+import os
+
+from . import files
+from .protocol import AgentError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SSH_PORT = 22
+KEY_FILE = os.path.join(files.GANG, "id")
+KNOWN_HOSTS = os.path.join(files.GANG, "known_hosts")
+
+FIELDS = (
+    "cluster",
+    "cluster_id",
+    "rank",
+    "num_nodes",
+    "gpus_per_node",
+    "nodes",
+    "notice_probe",
+    "info",
+    "rendezvous_port",
+)
+_NODE_FIELDS = ("rank", "host", "port", "user", "ip", "host_key")
+
+
+def read_config() -> dict[str, Any]:
+    """Return what was stored, empty before the first ``configure``."""
+    return dict(files.read_json(files.CONFIG) or {})
+
+
+def store(request: dict[str, Any]) -> dict[str, Any]:
+    """Write a node's configuration and keys, and return what daemons keep in memory.
+
+    Raises:
+        AgentError: A field is missing.
+    """
+    config = {name: request.get(name) for name in FIELDS}
+    for name in ("cluster", "cluster_id", "rank", "num_nodes"):
+        if config[name] is None:
+            raise AgentError("bad-request", f"configure needs the field {name!r}")
+    config["gpus_per_node"] = config["gpus_per_node"] or 0
+    config["rendezvous_port"] = config["rendezvous_port"] or 29500
+    nodes = [{k: n.get(k) for k in _NODE_FIELDS} for n in request.get("nodes") or ()]
+    config["nodes"] = nodes
+    if request.get("gang_private_key"):
+        files.write(KEY_FILE, request["gang_private_key"])
+    files.write(KNOWN_HOSTS, "".join(_known_host(node) for node in nodes))
+    if request.get("gang_public_key"):
+        authorize(request["gang_public_key"], request["cluster_id"])
+    files.write_json(files.CONFIG, config, sync=True)
+    return config
+
+
+def _known_host(node: dict[str, Any]) -> str:
+    if not node["host_key"]:
+        return ""
+    host, port = node["host"], int(node["port"] or SSH_PORT)
+    name = host if port == SSH_PORT else f"[{host}]:{port}"
+    return "{} {}\n".format(name, " ".join(str(node["host_key"]).split()[:2]))
+
+
+def authorize(public_key: str, cluster_id: str) -> None:
+    """Let the head's gang key run the agent's front end here, and nothing else.
+
+    One line, replaced by each ``configure``; other lines are left as they are.
+    """
+    folder = os.path.join(files.home(), ".ssh")
+    os.makedirs(folder, 0o700, exist_ok=True)
+    path = os.path.join(folder, "authorized_keys")
+    launcher = os.path.join(files.home(), ".arb", "bin", "arb-agent")
+    key = " ".join(public_key.split()[:2])
+    line = f'restrict,command="{_quoted(launcher)} rpc" {key} arb-gang-{cluster_id}'
+    old = files.read(path).splitlines()
+    kept = [text for text in old if not text.rpartition(" ")[2].startswith("arb-gang-")]
+    if [*kept, line] != old:
+        files.write(path, "\n".join([*kept, line]) + "\n")
+
+
+def _quoted(path: str) -> str:
+    """Return a path for the shell inside the double quotes of an authorized_keys option."""
+    return "'{}'".format(path.replace("'", "'\\''").replace('"', '\\"'))

@@ -1,0 +1,434 @@
+"""The client's side of the agent's protocol: JSON lines over any channel to a node.
+
+The agent's folder and protocol are described in docs/agent-protocol.md. A client is safe to use
+from several threads: a stream may be read in one while another calls.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+from arb.errors import NodeError, NodeUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from arb.nodes.agent_build import AgentPayload
+
+__all__ = [
+    "AgentClient",
+    "AgentJob",
+    "AgentLog",
+    "Channel",
+    "Hello",
+    "JobState",
+    "RankResult",
+]
+
+PROTO: Final = 1
+OLDEST_PROTO: Final = 1
+"""The client speaks ``PROTO`` and the one before; there is none before the first."""
+
+HELLO_TIMEOUT_S: Final = 60.0
+CALL_TIMEOUT_S: Final = 60.0
+_SEND_BYTES: Final = 64 * 1024
+_NOISE_LINES: Final = 200
+
+
+class Channel(Protocol):
+    """What the client needs of a running remote command."""
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+
+    def recv(self, n: int, timeout: float | None) -> bytes:
+        """Return at most ``n`` bytes, ``b""`` at the end; TimeoutError when nothing came."""
+
+    def close(self) -> None:
+        """End the command."""
+
+
+class JobState(StrEnum):
+    """What becomes of a job, or of one rank of it."""
+
+    PENDING = "PENDING"
+    """Waits in the queue."""
+    SETTING_UP = "SETTING_UP"
+    """Its setup runs (on all ranks)."""
+    PREPARED = "PREPARED"
+    """Setup is done; a gang waits until all of its ranks are."""
+    RUNNING = "RUNNING"
+    """Its run command runs."""
+    SUCCEEDED = "SUCCEEDED"
+    """All ranks ended with 0."""
+    FAILED = "FAILED"
+    """A rank ended with another code: ``exit_code`` is that of the first."""
+    FAILED_SETUP = "FAILED_SETUP"
+    """Setup ended with another code than 0."""
+    FAILED_PRECHECK = "FAILED_PRECHECK"
+    """Head and a peer do not reach each other: ``reason`` names the pair."""
+    CANCELLED = "CANCELLED"
+    """Ended on request."""
+    GANG_LOST = "GANG_LOST"
+    """Head and a peer lost each other for longer than the lease; all ranks were stopped."""
+    LOST = "LOST"
+    """Its wrapper vanished without a record: killed, or the machine was rebooted."""
+
+    @property
+    def is_final(self) -> bool:
+        """True once nothing of it runs any more."""
+        return self not in _OPEN
+
+
+_OPEN: Final = frozenset(
+    {JobState.PENDING, JobState.SETTING_UP, JobState.PREPARED, JobState.RUNNING}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The agent's first line.
+
+    Attributes:
+        proto: Its protocol.
+        agent: Its version.
+        digest: Of its zipapp.
+    """
+
+    proto: int
+    agent: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RankResult:
+    """How one rank of a job ended, or what it does now."""
+
+    rank: int
+    state: JobState
+    exit_code: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentJob:
+    """One job as the agent shows it; times are seconds since the epoch on the node's clock."""
+
+    id: int
+    name: str
+    state: JobState
+    reason: str
+    exit_code: int | None
+    num_nodes: int
+    gpus: float
+    task_id: str
+    user: str
+    submitted_at: float | None
+    started_at: float | None
+    ended_at: float | None
+    ranks: tuple[RankResult, ...] = ()
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Read what the agent sent."""
+        ranks = tuple(
+            RankResult(r["rank"], JobState(r["state"]), r.get("exit_code"), r.get("reason") or "")
+            for r in data.get("ranks") or ()
+        )
+        return cls(
+            id=data["job"],
+            name=data.get("name") or "",
+            state=JobState(data["state"]),
+            reason=data.get("reason") or "",
+            exit_code=data.get("exit_code"),
+            num_nodes=data.get("num_nodes") or 1,
+            gpus=data.get("gpus") or 0,
+            task_id=data.get("task_id") or "",
+            user=data.get("user") or "",
+            submitted_at=data.get("submitted_at"),
+            started_at=data.get("started_at"),
+            ended_at=data.get("ended_at"),
+            ranks=ranks,
+        )
+
+
+class AgentLog:
+    """A log that is being read: iterate for its bytes.
+
+    Attributes:
+        offset: Where the next byte is; give it to ``AgentClient.logs`` to come back later.
+        state: The job's state at the end of the log; None before.
+        exit_code: Likewise.
+        reason: Likewise.
+    """
+
+    def __init__(self, messages: Iterator[dict[str, Any]], offset: int) -> None:
+        self._messages = messages
+        self.offset = offset
+        self.state: JobState | None = None
+        self.exit_code: int | None = None
+        self.reason = ""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for message in self._messages:
+            self.offset = message["offset"]
+            if "data" in message:
+                yield message["data"].encode("utf-8", "surrogateescape")
+            else:
+                self.state = JobState(message["state"])
+                self.exit_code = message.get("exit_code")
+                self.reason = message.get("reason") or ""
+
+
+class AgentClient:
+    """Talks to the agent of one node.
+
+    Args:
+        channel: A running ``AgentPayload.command``, or ``arb-agent rpc`` without a payload.
+        payload: The agent to install when the node does not have it.
+        where: The node's name for messages.
+    """
+
+    def __init__(
+        self, channel: Channel, *, payload: AgentPayload | None = None, where: str = "the node"
+    ) -> None:
+        self._channel = channel
+        self._payload = payload
+        self._where = where
+        self._buffer = bytearray()
+        self._lines: deque[bytes] = deque()
+        self._inbox: dict[int, deque[dict[str, Any]]] = {}
+        self._next_id = 0
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._reading = False
+        self._hello: Hello | None = None
+
+    def hello(self, timeout_s: float = HELLO_TIMEOUT_S) -> Hello:
+        """Install the agent if need be, and read its first line. Called by ``call`` and ``stream``.
+
+        Args:
+            timeout_s: For all of it.
+
+        Raises:
+            NodeError: There is no Python (``no-python``), or the agent is too old or too new.
+            NodeUnreachable: No answer.
+        """
+        if self._hello is None:
+            self._hello = self._greet(time.monotonic() + timeout_s)
+        return self._hello
+
+    def call(self, op: str, *, timeout_s: float = CALL_TIMEOUT_S, **fields: Any) -> dict[str, Any]:
+        """Ask once and return the answer.
+
+        Args:
+            op: See docs/agent-protocol.md.
+            timeout_s: How long to wait for the answer.
+            fields: Of the request.
+
+        Raises:
+            NodeError: The agent refused; code and hint are its own.
+            NodeUnreachable: No answer, or the connection was lost.
+        """
+        number = self._ask(op, fields)
+        try:
+            return self._take(number, time.monotonic() + timeout_s)[1]
+        finally:
+            self._forget(number)
+
+    def stream(self, op: str, **fields: Any) -> Iterator[dict[str, Any]]:
+        """Ask once and yield every item, and at last the answer.
+
+        Raises:
+            NodeError: As ``call``.
+            NodeUnreachable: The connection was lost.
+        """
+        number = self._ask(op, fields)
+        try:
+            more = True
+            while more:
+                more, value = self._take(number, None)
+                yield value
+        finally:
+            self._forget(number)
+
+    def close(self) -> None:
+        """End the connection. Jobs go on."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(self, *, token: str, **job: Any) -> int:
+        """Queue a job and return its number; the same token returns the same job.
+
+        Args:
+            token: Chosen by the caller, new for each job.
+            job: ``run``, ``setup``, ``name``, ``envs``, ``secrets``, ``workdir``, ``num_nodes``,
+                ``gpus`` (a node), ``task_id``, ``user``, ``hooks``, ``grace_s``.
+        """
+        return int(self.call("submit", token=token, **job)["job"])
+
+    def jobs(self) -> list[AgentJob]:
+        """Return all jobs, the oldest first."""
+        return [AgentJob.parse(data) for data in self.call("jobs")["jobs"]]
+
+    def job(self, number: int) -> AgentJob:
+        """Return one job."""
+        return AgentJob.parse(self.call("job", job=number))
+
+    def cancel(self, jobs: Sequence[int] = (), *, everything: bool = False) -> list[int]:
+        """Begin to end jobs and return the numbers of those that had not ended."""
+        answer = self.call("cancel", jobs=list(jobs), all=everything)
+        return [int(number) for number in answer["jobs"]]
+
+    def logs(
+        self, job: int, *, offset: int = 0, follow: bool = False, tail: int | None = None
+    ) -> AgentLog:
+        """Read a job's log on this node.
+
+        Args:
+            job: Its number.
+            offset: First byte.
+            follow: Wait for more until the job has ended.
+            tail: Begin so many lines before the end instead of at ``offset``.
+        """
+        messages = self.stream("logs", job=job, offset=offset, follow=follow, tail=tail)
+        return AgentLog(messages, offset)
+
+    def _greet(self, deadline: float) -> Hello:
+        if self._payload is not None:
+            self._send(self._payload.script)
+        noise = ""
+        for _ in range(_NOISE_LINES):
+            line = self._read_line(deadline, noise)
+            message = _json_object(line)
+            if "proto" in message:
+                return self._check(message)
+            if "need" in message:
+                self._install()
+                continue
+            # A login script may talk; what we say ourselves begins with our name.
+            noise = line.decode(errors="replace").strip()
+            if noise.startswith("arb: "):
+                code = "no-python" if "no Python" in noise else "agent-broken"
+                hint = "install python3 there, or choose another image"
+                raise NodeError(f"{self._where}: {noise[5:]}", code=code, hint=hint)
+        raise NodeError(f"{self._where} talks too much at login: {noise}", code="agent-broken")
+
+    def _install(self) -> None:
+        if self._payload is None:
+            raise NodeError(f"{self._where} has no agent", code="agent-missing")
+        for start in range(0, len(self._payload.data), _SEND_BYTES):
+            self._send(self._payload.data[start : start + _SEND_BYTES])
+
+    def _check(self, message: dict[str, Any]) -> Hello:
+        hello = Hello(int(message["proto"]), str(message["agent"]), str(message["digest"]))
+        oldest_they_speak = int(message.get("min_proto", hello.proto))
+        summary = f"{self._where} runs agent {hello.agent} with protocol {hello.proto}"
+        if hello.proto < OLDEST_PROTO:
+            hint = "launch once more: the agent is replaced when no job runs"
+            raise NodeError(f"{summary}, too old for this arb", code="agent-too-old", hint=hint)
+        if oldest_they_speak > PROTO:
+            hint = "upgrade arb: pip install --upgrade arb-core"
+            raise NodeError(f"{summary}, too new for this arb", code="agent-too-new", hint=hint)
+        return hello
+
+    def _ask(self, op: str, fields: dict[str, Any]) -> int:
+        self.hello()
+        with self._changed:
+            self._next_id += 1
+            number = self._next_id
+            self._inbox[number] = deque()
+        self._send(json.dumps({"id": number, "op": op, **fields}).encode() + b"\n")
+        return number
+
+    def _send(self, data: bytes) -> None:
+        try:
+            with self._sending:
+                self._channel.send(data)
+        except TimeoutError as error:
+            raise self._no_answer() from error
+        except OSError as error:
+            raise self._lost("") from error
+
+    def _take(self, number: int, deadline: float | None) -> tuple[bool, dict[str, Any]]:
+        """Return whether more follows, and the next value for a request."""
+        with self._changed:
+            inbox = self._inbox[number]
+            while not inbox:
+                if self._reading:
+                    # Somebody else reads for all of us.
+                    self._changed.wait(0.5)
+                    self._check_deadline(deadline)
+                    continue
+                self._reading = True
+                self._changed.release()
+                try:
+                    message = _json_object(self._read_line(deadline, ""))
+                finally:
+                    self._changed.acquire()
+                    self._reading = False
+                    self._changed.notify_all()
+                if message.get("id") in self._inbox:
+                    self._inbox[message["id"]].append(message)
+            message = inbox.popleft()
+        if "error" in message:
+            error = message["error"]
+            summary = f"{self._where}: {error['summary']}"
+            raise NodeError(summary, code=error["code"], hint=error.get("hint", ""))
+        return ("item" in message, message["item"] if "item" in message else message["ok"])
+
+    def _forget(self, number: int) -> None:
+        with self._changed:
+            self._inbox.pop(number, None)
+
+    def _read_line(self, deadline: float | None, noise: str) -> bytes:
+        while not self._lines:
+            try:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                data = self._channel.recv(256 * 1024, left)
+            except TimeoutError as error:
+                raise self._no_answer() from error
+            except OSError as error:
+                raise self._lost(noise) from error
+            if not data:
+                raise self._lost(noise)
+            self._buffer += data
+            if b"\n" in data:
+                *lines, rest = bytes(self._buffer).split(b"\n")
+                self._buffer = bytearray(rest)
+                self._lines.extend(line for line in lines if line.strip())
+        return self._lines.popleft()
+
+    def _check_deadline(self, deadline: float | None) -> None:
+        if deadline is not None and time.monotonic() > deadline:
+            raise self._no_answer()
+
+    def _no_answer(self) -> NodeUnreachable:
+        return NodeUnreachable(f"the agent of {self._where} did not answer", code="agent-silent")
+
+    def _lost(self, noise: str) -> NodeUnreachable:
+        tail = bytes(getattr(self._channel, "stderr_tail", b"")).decode(errors="replace").strip()
+        said = tail.splitlines()[-1] if tail else noise
+        return NodeUnreachable(
+            f"the connection to the agent of {self._where} ended" + (f": {said}" if said else ""),
+            code="agent-connection-lost",
+        )
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
