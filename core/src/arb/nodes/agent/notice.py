@@ -60,8 +60,8 @@ def read_notice(probe: dict[str, Any]) -> str | None:
         return _read_file(path) if os.path.exists(path) else None
     headers = dict(probe.get("headers") or {})
     if probe.get("token_url"):
-        ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-        code, token = request("PUT", probe["token_url"], {**ttl, **headers})
+        asking = dict(probe.get("token_request_headers") or {})
+        code, token = request("PUT", probe["token_url"], asking)
         if code != _OK:
             return None
         headers[probe["token_header"]] = token.strip()
