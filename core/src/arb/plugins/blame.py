@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,9 +24,13 @@ class Suspects:
     """
 
     def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
-        self._names: Final = {
-            code: name for name, function in functions.items() for code in _codes(function)
-        }
+        names: dict[CodeType, str] = {}
+        shared: set[CodeType] = set()
+        for name, function in functions.items():
+            for code in _codes(function):
+                if names.setdefault(code, name) != name:
+                    shared.add(code)  # of a decorator that several use: it proves nothing
+        self._names: Final = {code: name for code, name in names.items() if code not in shared}
 
     def behind_error(self, error: BaseException) -> str | None:
         """Return who raised, or None when no implementation's frame is in the traceback."""
@@ -77,19 +80,13 @@ def describe(error: BaseException, env: Mapping[str, str]) -> str:
 
 
 def _codes(function: Callable[..., Any]) -> Iterator[CodeType]:
-    """Yield the code of a function and of what it decorates.
-
-    A decorator's own code may be shared by several suspects, the decorated function's is not.
-    """
-    wrapped: Any = function
-    layers = [wrapped]
-    while hasattr(wrapped, "__wrapped__"):
-        wrapped = wrapped.__wrapped__
-        layers.append(wrapped)
-    for layer in layers:
-        code = getattr(inspect.unwrap(getattr(layer, "__func__", layer)), "__code__", None)
+    """Yield the code of a function and of every function that it decorates."""
+    layer: Any = function
+    while layer is not None:
+        code = getattr(getattr(layer, "__func__", layer), "__code__", None)
         if code is not None:
             yield code
+        layer = getattr(layer, "__wrapped__", None)
 
 
 def _traceback_frames(traceback: TracebackType | None) -> Iterator[FrameType]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from arb.plugins import _stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
-__all__ = ["Outcome", "call"]
+__all__ = ["Outcome", "call", "in_parallel"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -45,7 +46,7 @@ class _Call(threading.Thread, Generic[T]):
     """One call and its outcome."""
 
     def __init__(self, function: Callable[[], T], name: str) -> None:
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=f"arb-plugin:{name}", daemon=True)
         self._function = function
         self._ended = threading.Event()
         self._silence = _stdout.Silence()
@@ -79,6 +80,34 @@ def call(function: Callable[[], T], *, budget_s: float, name: str) -> Outcome[T]
         budget_s: Seconds of real time.
         name: Of the thread, for stack dumps.
     """
-    running = _Call(function, f"arb-plugin:{name}")
+    running = _Call(function, name)
     running.start()
     return running.outcome(budget_s)
+
+
+def in_parallel(function: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    """Apply our own function, which ends by itself, to all items side by side.
+
+    Daemon threads again: Ctrl-C must not wait for what they wait for.
+
+    Raises:
+        Exception: The first error, in the order of the items, once all have ended.
+    """
+    results: list[T | None] = [None] * len(items)
+    errors: list[BaseException | None] = [None] * len(items)
+
+    def run(index: int) -> None:
+        try:
+            results[index] = function(items[index])
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors[index] = error
+
+    threads = [threading.Thread(target=run, args=(i,), daemon=True) for i in range(len(items))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for error in errors:
+        if error is not None:
+            raise error
+    return cast("list[T]", results)

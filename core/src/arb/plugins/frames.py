@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-__all__ = ["CATALOG_COLUMNS", "PRICE_COLUMNS", "WrongResult", "check_frame"]
+__all__ = ["CATALOG_COLUMNS", "PRICE_COLUMNS", "WrongResult", "check_adjusted", "check_frame"]
 
 CATALOG_COLUMNS: Final = {
     "offer_id": "text",
@@ -70,3 +70,26 @@ def _kind(column: Any) -> str:
     if types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
         return "number"
     return {"string": "text"}.get(inferred := types.infer_dtype(column, skipna=True), inferred)
+
+
+def check_adjusted(before: Any, after: object) -> None:
+    """Check that a frame of candidates is a subset of another one with the same columns.
+
+    Raises:
+        WrongResult: It is not, or a price cannot be ranked.
+    """
+    pandas = sys.modules["pandas"]
+    if not isinstance(after, pandas.DataFrame):
+        raise WrongResult(f"returned a {type(after).__name__}, not a pandas DataFrame")
+    if list(after.columns) != list(before.columns):
+        raise WrongResult("returned a frame with other columns")
+    if not (after.index.is_unique and after.index.isin(before.index).all()):
+        raise WrongResult("returned rows that are not among the candidates")
+    kept = before.loc[after.index]
+    for name in ("provider", "offer_id", "spot"):
+        if name in kept.columns and not (kept[name].astype(str) == after[name].astype(str)).all():
+            raise WrongResult(f"changed the column {name}")
+    if "price_usd_hour" in after.columns:
+        check_frame(after[["price_usd_hour"]], {"price_usd_hour": "number"})
+        if not (after["price_usd_hour"] >= 0).all():
+            raise WrongResult("returned a price that is negative or missing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pluggy
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from arb.plugins.loading import LoadedPlugin
+    from arb.plugins.table import PluginEntry
     from arb.types import ProviderInfo
 
-__all__ = ["REQUIRED_HOOKS", "Implementation", "check_capabilities", "implementations"]
+__all__ = ["REQUIRED_HOOKS", "Implementation", "PluginHooks", "check_capabilities"]
 
 REQUIRED_HOOKS: Final = {
     "arb.providers": (
@@ -53,7 +55,35 @@ class Implementation(NamedTuple):
     is_wrapper: bool
 
 
-def implementations(loaded: LoadedPlugin) -> dict[str, Implementation]:
+@dataclass(slots=True)
+class PluginHooks:
+    """A plugin whose hooks can be called.
+
+    Attributes:
+        entry: Its name and distribution.
+        plugin: The module or object that was registered.
+        api: The version of the hook API it was written for.
+        found: What it implements, by hook.
+        hung_in: The hook that overran its deadline; it is not entered again then.
+    """
+
+    entry: PluginEntry
+    plugin: Any
+    api: int
+    found: Mapping[str, Implementation]
+    hung_in: str = ""
+
+    @classmethod
+    def of(cls, loaded: LoadedPlugin) -> PluginHooks:
+        """Check and describe a plugin that was just imported.
+
+        Raises:
+            PluginError: Something in it can never work; the summary names distribution and hook.
+        """
+        return cls(loaded.entry, loaded.plugin, loaded.api, _implementations(loaded))
+
+
+def _implementations(loaded: LoadedPlugin) -> dict[str, Implementation]:
     """Return what a plugin implements, by hook.
 
     Raises:
@@ -64,7 +94,7 @@ def implementations(loaded: LoadedPlugin) -> dict[str, Implementation]:
         hook = options.get("specname") or name
         if hook not in _ALL_HOOKS:
             if not options.get("optionalhook"):
-                raise _broken(loaded, hook, _unknown(hook))
+                raise _broken(loaded.entry, hook, _unknown(hook))
             continue
         problem = (
             "is implemented twice"
@@ -72,26 +102,25 @@ def implementations(loaded: LoadedPlugin) -> dict[str, Implementation]:
             else _problem(loaded.entry.group, hook, function, options)
         )
         if problem:
-            raise _broken(loaded, hook, problem)
+            raise _broken(loaded.entry, hook, problem)
         found[hook] = Implementation(hook, function, bool(options.get("wrapper")))
     for hook in REQUIRED_HOOKS[loaded.entry.group]:
         if hook not in found:
-            raise _broken(loaded, hook, _missing(loaded, hook))
+            raise _broken(loaded.entry, hook, _missing(loaded, hook))
     return found
 
 
-def check_capabilities(
-    loaded: LoadedPlugin, found: Mapping[str, Implementation], info: ProviderInfo
-) -> None:
+def check_capabilities(hooks: PluginHooks, info: ProviderInfo) -> None:
     """Refuse a provider that names a capability and lacks its hooks.
 
     Raises:
         PluginError: It does.
     """
-    for capability, hooks in _CAPABILITY_HOOKS.items():
-        for hook in hooks:
-            if capability in info.capabilities and hook not in found:
-                raise _broken(loaded, hook, f"is missing, yet the capability {capability} is named")
+    for capability, needed in _CAPABILITY_HOOKS.items():
+        for hook in needed:
+            if capability in info.capabilities and hook not in hooks.found:
+                text = f"is missing, yet the capability {capability} is named"
+                raise _broken(hooks.entry, hook, text)
 
 
 def _marked(loaded: LoadedPlugin) -> Iterator[tuple[str, Callable[..., Any], Mapping[str, Any]]]:
@@ -170,7 +199,6 @@ def _unknown(hook: str) -> str:
     return f"is not a hook: did you mean {near[0]}?" if near else "is not a hook"
 
 
-def _broken(loaded: LoadedPlugin, hook: str, text: str) -> PluginError:
-    entry = loaded.entry
+def _broken(entry: PluginEntry, hook: str, text: str) -> PluginError:
     hint = f"arb plugins shows it; pip uninstall {entry.distribution} removes it"
     return PluginError(f"{entry.origin}: {hook} {text}", code="plugin-contract", hint=hint)
