@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,18 +44,15 @@ def demo(session: nox.Session) -> None:
     """Run the main job: a two-node task over SSH on nodes bought from arb-local."""
     develop(session)
     with scratch_home("arb-demo-") as home:
-        steps = [
-            ("launch", "-y", "-c", "demo", "examples/two-nodes.yaml"),
-            ("status",),
-            ("exec", "demo", "examples/again.yaml"),
-            ("cost",),
-        ]
+        arb = partial(session.run, "arb", env=home)
         try:
-            for step in steps:
-                session.run("arb", *step, env=home)
+            arb("launch", "--yes", "--cluster", "demo", "examples/two-nodes.yaml")
+            arb("status")
+            arb("exec", "demo", "echo rank $ARB_NODE_RANK is still warm")
         finally:
-            session.run("arb", "down", "-y", "demo", env=home)
-        session.run("arb", "status", env=home)
+            arb("down", "--yes", "demo")
+        arb("cost")
+        arb("status")
 
 
 @nox.session
