@@ -63,6 +63,7 @@ class Attempt:
         request_digest: ``arb.state.requests.digest``: of the whole request.
         price_usd_hour: Of one machine.
         handle: What ``arb_provision`` returned.
+        account: Whose purchase it is, as ``arb_provision`` said.
         error_json: ``ArbError.to_dict`` of what ended it, as text; empty when nothing did.
     """
 
@@ -78,6 +79,7 @@ class Attempt:
     opened_at: float
     state: AttemptState = AttemptState.INTENT
     handle: str = ""
+    account: str = ""
     error_json: str = ""
     closed_at: float | None = None
 
@@ -92,6 +94,7 @@ class AttemptChanges(TypedDict, total=False):
 
     state: AttemptState
     handle: str
+    account: str
     error_json: str
     closed_at: float | None
     price_usd_hour: float

@@ -41,9 +41,11 @@ class Machine:
         address: Where a client reaches it; empty until known, like all that follow.
         private_address: Where its peers reach it.
         host_key: The public host key that it must show.
+        host_key_seen: Whether it has shown it; from then on another key is an error.
         price_usd_hour: As bought.
         minimum_s: Billing floor.
         handle: For the provider's later hooks.
+        account: Whose machine it is, in the provider's words.
         made_at: When billing began; the time of the intent when the provider does not say.
         terminate_after: Not to be asked for its end before; None when its end is not wanted.
         terminate_detail: Why it is not gone yet, for people.
@@ -69,9 +71,11 @@ class Machine:
     ssh_port: int = 0
     ssh_user: str = ""
     host_key: str = ""
+    host_key_seen: bool = False
     minimum_s: float = 0
     spot: bool = False
     handle: str = ""
+    account: str = ""
     gone_at: float | None = None
     terminate_after: float | None = None
     terminate_detail: str = ""
@@ -95,8 +99,10 @@ class MachineChanges(TypedDict, total=False):
     ssh_port: int
     ssh_user: str
     host_key: str
+    host_key_seen: bool
     price_usd_hour: float
     handle: str
+    account: str
     made_at: float
     gone_at: float | None
     terminate_after: float | None
@@ -248,5 +254,6 @@ def _to_machine(row: Row) -> Machine:
         "state": InstanceState(row["state"]),
         "reason": GoneReason(row["reason"]),
         "spot": bool(row["spot"]),
+        "host_key_seen": bool(row["host_key_seen"]),
     }
     return Machine(**{**row, **kinds})

@@ -30,6 +30,11 @@ _SESSION: Final = """
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now
 """
 _VERSION: Final = "SELECT version FROM schema_version"
+# Not to_regclass: inside a transaction it may remember that the table was missing before.
+_HAS_VERSION: Final = """
+    SELECT 1 FROM pg_catalog.pg_class
+    WHERE relname = 'schema_version' AND pg_catalog.pg_table_is_visible(oid)
+"""
 
 
 class PostgresBackend:
@@ -89,8 +94,7 @@ class PostgresBackend:
 
     def schema_version(self) -> int:
         """Return the version in the table ``schema_version``; 0 when there is no such table."""
-        known = "SELECT to_regclass('schema_version') IS NOT NULL AS known"
-        if not self.run(known, ())[0][0]["known"]:
+        if not self.run(_HAS_VERSION, ())[0]:
             return 0
         rows = self.run(_VERSION, ())[0]
         return int(rows[0]["version"]) if rows else 0
@@ -143,7 +147,7 @@ class PostgresBackend:
 
         from psycopg.rows import dict_row
 
-        with self._plain_errors():
+        try:
             connection = self._psycopg.connect(
                 self._url,
                 autocommit=True,
@@ -152,10 +156,13 @@ class PostgresBackend:
                 connect_timeout=10,
                 application_name="arb",
             )
+        except self._psycopg.Error as error:
+            raise _no_connection(self._url, error) from None  # the cause may quote the address
+        with self._plain_errors():
             self.label = f"database {connection.info.dbname!r} on {connection.info.host}"
             before = time.time()
             rows = _last_rows(connection.execute(_SESSION))
-            self._offset_s = float(rows[0]["now"]) - (before + time.time()) / 2
+            self._offset_s = _offset_s(float(rows[0]["now"]), before, time.time())
         self._pid = os.getpid()
         return connection
 
@@ -190,6 +197,29 @@ class PostgresBackend:
             raise _explain(error, self.label, committing=committing) from error
         except self._psycopg.Error as error:
             raise _explain(error, self.label, committing=committing) from error
+
+
+def _no_connection(url: str, error: psycopg.Error) -> StateError:
+    """Say why, unless the address is such that libpq quotes a part of the password."""
+    address = url.partition("://")[2].partition("?")[0]
+    is_plain = address.count("@") <= 1 and "%" not in address
+    detail = _first_line(error) if is_plain else "see whether its parts are percent-encoded"
+    return StateError(
+        f"the PostgreSQL database cannot be reached: {detail}",
+        code="state-unreachable",
+        hint="check ARB_DATABASE_URL, and that the server runs",
+    )
+
+
+def _first_line(error: psycopg.Error) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _offset_s(server: float, before: float, after: float) -> float:
+    """Return how far a server's clock is ahead, or 0 when that is less than can be measured."""
+    offset = server - (before + after) / 2
+    return offset if abs(offset) > max(0.5, after - before) else 0.0
 
 
 def _last_rows(cursor: psycopg.Cursor[Row]) -> list[Row]:
@@ -234,9 +264,8 @@ _FAILURES: Final = {
 
 
 def _explain(error: psycopg.Error, label: str, *, committing: bool) -> StateError:
-    """Say it in one line; libpq's own messages never hold the password."""
-    state = error.sqlstate or ""
-    detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """Say it in one line."""
+    state, detail = error.sqlstate or "", _first_line(error)
     if state == "23505":
         return Conflict(f"already there: {detail}", code="state-conflict")
     if committing:

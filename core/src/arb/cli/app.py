@@ -1,0 +1,96 @@
+"""``main``: parse, run, and turn whatever happened into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from arb import __version__
+from arb.cli import render
+from arb.cli.group import LazyGroup
+from arb.errors import ArbError
+
+__all__ = ["app", "main", "run"]
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="arb",
+    help="Buy GPU time where it is cheapest, now.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        render.line(f"arb {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+    no_plugins: Annotated[
+        bool, typer.Option("--no-plugins", help="Load no plugin at all, to repair a setup.")
+    ] = False,
+) -> None:
+    """Buy GPU time where it is cheapest, now."""
+    if no_plugins:
+        os.environ["ARB_NO_PLUGINS"] = "1"
+
+
+def main() -> None:
+    """Run the process's own arguments and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code. Errors are shown, not raised.
+
+    0 done, 1 failed, 2 usage, 3 no offer, 4 credentials, 130 interrupted; ``launch``, ``exec`` and
+    ``logs`` return the task's own code, or 125 when arb itself failed.
+    """
+    as_json = "--json" in arguments
+    try:
+        result = typer.main.get_command(app)(
+            arguments, prog_name="arb", standalone_mode=False, complete_var="_ARB_COMPLETE"
+        )
+    except ArbError as error:
+        render.error(error, as_json=as_json)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        render.note("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        if not hasattr(error, "exit_code"):
+            return _unexpected(error, as_json=as_json)
+        render.usage(error, as_json=as_json)
+        return int(error.exit_code)
+    return result if isinstance(result, int) else 0
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from complaining about the closed pipe when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unexpected(error: Exception, *, as_json: bool) -> int:
+    if os.environ.get("ARB_DEBUG"):
+        raise error
+    summary = f"arb failed: {type(error).__name__}: {error}"
+    told = ArbError(summary, code="internal", hint="run again with ARB_DEBUG=1 and report it")
+    render.error(told, as_json=as_json)
+    return told.exit_code

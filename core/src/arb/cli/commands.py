@@ -1,0 +1,34 @@
+"""The core's commands: where each lives and its help line. Listing them imports none of them."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+__all__ = ["COMMANDS", "CommandEntry"]
+
+
+class CommandEntry(NamedTuple):
+    """A command that is loaded when it runs.
+
+    ``module`` has a ``typer.Typer`` named ``app``. ``help`` is the first line of the command's own
+    docstring (a test compares them).
+    """
+
+    section: str
+    module: str
+    help: str
+
+
+COMMANDS: Final[dict[str, CommandEntry]] = {
+    "launch": CommandEntry("Run", "launch", "Run a task on a cluster, buying its nodes first."),
+    "exec": CommandEntry("Run", "exec", "Run a task on a cluster that is up."),
+    "queue": CommandEntry("Run", "queue", "List the jobs of a cluster."),
+    "logs": CommandEntry("Run", "logs", "Show what a job printed, and follow it."),
+    "cancel": CommandEntry("Run", "cancel", "Cancel jobs of a cluster."),
+    "status": CommandEntry("Clusters", "status", "List clusters and what they cost."),
+    "ssh": CommandEntry("Clusters", "ssh", "Open a shell on a node, or run one command there."),
+    "down": CommandEntry("Clusters", "down", "Stop paying for clusters."),
+    "cost": CommandEntry("Clusters", "cost", "Show what was paid, to the second."),
+    "plugins": CommandEntry("Setup", "plugins", "List installed plugins and their state."),
+    "config": CommandEntry("Setup", "config", "Show or change settings."),
+}

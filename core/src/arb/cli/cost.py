@@ -1,0 +1,96 @@
+"""``arb cost``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arb.cli import render
+from arb.cli.options import Json, complete_cluster
+from arb.errors import UsageError
+
+if TYPE_CHECKING:
+    from arb.state.costs import ClusterCost, CostRow
+
+app = typer.Typer()
+
+
+@app.command()
+def cost(
+    cluster: Annotated[
+        str, typer.Argument(help="Only clusters of this name.", autocompletion=complete_cluster)
+    ] = "",
+    days: Annotated[float, typer.Option(help="Only the last so many days; 0 is all time.")] = 0,
+    machines: Annotated[
+        bool, typer.Option("--machines", "-m", help="One line a machine instead of a cluster.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what was paid, to the second.
+
+    Every machine counts from the moment it was made until its provider said that it is gone, at the
+    price it was bought for; attempts that failed after a machine was made are in it.
+    """
+    from arb.clusters.session import Session
+    from arb.state.costs import read_costs, totals
+
+    if days < 0:
+        raise UsageError("--days cannot be negative", code="cost-days")
+    with Session() as session:
+        now = session.store.now()
+        since = now - days * 86400 if days else 0
+        rows = read_costs(session.store, since=since, cluster=cluster)
+    sums = totals(rows)
+    if as_json:
+        render.json_document(
+            {
+                "usd": sum(total.usd for total in sums),
+                "usd_hour": sum(total.hourly_usd for total in sums),
+                "clusters": [asdict(total) for total in sums],
+                "machines": [asdict(row) for row in rows],
+            }
+        )
+    elif machines:
+        _show_machines(rows)
+    else:
+        _show_clusters(sums, now)
+
+
+def _show_clusters(sums: list[ClusterCost], now: float) -> None:
+    rows = [
+        (
+            total.cluster,
+            str(total.machines),
+            render.age(total.seconds),
+            "running" if total.running else "ended",
+            render.age(now - total.started_at) + " ago",
+            f"{total.hourly_usd:.2f}",
+            render.money(total.usd),
+        )
+        for total in sums
+    ]
+    whole = sum(total.usd for total in sums)
+    hourly = sum(total.hourly_usd for total in sums)
+    rows.append(("total", "", "", "", "", f"{hourly:.2f}", render.money(whole)))
+    columns = ("cluster", "machines", "machine time", "state", "started", "$/h now", "cost")
+    render.table(columns, rows, right="machines,machine time,$/h now,cost")
+
+
+def _show_machines(rows: list[CostRow]) -> None:
+    cells = [
+        (
+            row.cluster,
+            f"{row.provider}/{row.instance_id}",
+            str(row.rank),
+            row.instance_type + (" spot" if row.spot else ""),
+            row.attempt_state,
+            render.age(row.seconds),
+            f"{row.price_usd_hour:.4f}",
+            render.money(row.usd),
+        )
+        for row in rows
+    ]
+    columns = ("cluster", "machine", "rank", "instance type", "attempt", "paid", "$/h", "cost")
+    render.table(columns, cells, right="rank,paid,$/h,cost")

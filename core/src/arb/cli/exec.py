@@ -1,0 +1,49 @@
+"""``arb exec``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from arb.cli.options import Cluster, Env, EnvFile, Json, Secret, TaskArgument, Workdir
+
+app = typer.Typer()
+
+
+@app.command("exec")
+def exec_(
+    cluster: Cluster,
+    task: TaskArgument = None,
+    name: Annotated[str, typer.Option("--name", "-n", help="Name of the job.")] = "",
+    gpus: Annotated[str, typer.Option("--gpus", "--gpu", help="For example H100:1.")] = "",
+    num_nodes: Annotated[int | None, typer.Option(min=1, help="On how many nodes.")] = None,
+    workdir: Workdir = "",
+    env: Env = None,
+    env_file: EnvFile = None,
+    secret: Secret = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once the job is queued.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Run a task on a cluster that is up.
+
+    Nothing is bought and setup does not run: the workdir is copied and the job is queued.
+    """
+    from arb.cli.follow import follow_job, session_for_task
+    from arb.cli.options import overrides_from, read_task
+    from arb.clusters.execute import execute
+
+    overrides = overrides_from(
+        env=env,
+        env_file=env_file,
+        secret=secret,
+        workdir=workdir,
+        name=name,
+        num_nodes=num_nodes,
+        gpus=gpus,
+    )
+    with session_for_task() as session:
+        launched = execute(session, cluster, read_task(task, overrides))
+        return follow_job(session, launched, detach=detach, as_json=as_json)

@@ -1,0 +1,175 @@
+"""What ``launch``, ``exec`` and ``logs`` share: showing a job's output and ending with its code."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.cli import render
+from arb.cli.progress import open_progress
+from arb.errors import ArbError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arb.clusters.launch import Launched
+    from arb.clusters.logs import LogWish
+    from arb.clusters.nodes import Nodes
+    from arb.clusters.session import Session
+    from arb.nodes.agent_client import AgentJob
+
+__all__ = ["exit_code", "follow_job", "job_document", "session_for_task", "show_log"]
+
+ARB_FAILED: Final = 125
+_CANCELLED: Final = 130
+
+
+@contextmanager
+def session_for_task() -> Iterator[Session]:
+    """Open a session whose failures are told from the task's: exit code 125 instead of 1.
+
+    SIGTERM ends it as Ctrl-C does, so that what is being bought is given back.
+    """
+    from arb.clusters.session import Session
+
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with open_progress() as progress, Session(progress=progress) as session:
+            yield session
+    except ArbError as error:
+        if error.exit_code == 1:
+            error.exit_code = ARB_FAILED
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def follow_job(
+    session: Session, launched: Launched, *, detach: bool, down: bool = False, as_json: bool = False
+) -> int:
+    """Show the job's output until it ends, and return its exit code."""
+    from arb.clusters.logs import LogWish
+    from arb.clusters.nodes import Nodes
+
+    name, number = launched.cluster.name, launched.job_id
+    if not number or detach:
+        return _handed_over(launched, as_json=as_json)
+    with Nodes(session, launched.cluster) as nodes:
+        job = show_log(session, nodes, number, LogWish(), to_stderr=as_json)
+    if down:
+        from arb.clusters.down import down as end
+
+        for ended in end(session, [name]):
+            _tell_ended(session, ended.left, ended.error)
+    if as_json:
+        render.json_document({"cluster": name, "bought": launched.bought, "job": job_document(job)})
+    return exit_code(job)
+
+
+def _handed_over(launched: Launched, *, as_json: bool) -> int:
+    name, number = launched.cluster.name, launched.job_id
+    if as_json:
+        render.json_document({"cluster": name, "bought": launched.bought, "job_id": number})
+        return 0
+    if number:
+        render.note(f"Job {number} is on cluster {name}")
+        render.hint(f"  its output: arb logs {name} {number}")
+    else:
+        render.note(f"Cluster {name} is up")
+        render.hint(f"  a shell: arb ssh {name}    the end: arb down {name}")
+    return 0
+
+
+def _tell_ended(session: Session, left: tuple[Any, ...], error: ArbError | None) -> None:
+    if error is not None:
+        raise error
+    for machine in left:
+        session.progress.warn(f"{machine.key} is not gone yet: {machine.terminate_detail}")
+
+
+def show_log(
+    session: Session, nodes: Nodes, number: int, wish: LogWish, *, to_stderr: bool = False
+) -> AgentJob:
+    """Print a job's output, each line with its rank when there are several.
+
+    Ctrl-C says how to come back; the job goes on.
+    """
+    from arb.clusters.logs import follow
+
+    several = len(nodes) > 1 and wish.rank is None
+    printer = _Printer(prefix=several, to_stderr=to_stderr)
+    session.progress.state("")
+    try:
+        job = follow(session, nodes, number, wish, printer.write)
+    except KeyboardInterrupt:
+        printer.flush()
+        render.note(f"detached: job {number} of cluster {nodes.cluster.name} goes on")
+        render.hint(f"  come back with: arb logs {nodes.cluster.name} {number}")
+        render.hint(f"  end it with:    arb cancel {nodes.cluster.name} {number}")
+        raise
+    printer.flush()
+    if wish.follow:
+        _tell_end(job)
+    return job
+
+
+def _tell_end(job: AgentJob) -> None:
+    took = ""
+    if job.started_at and job.ended_at:
+        took = f" after {render.age(job.ended_at - job.started_at)}"
+    state = job.state.value.lower().replace("_", "-")
+    code = "" if job.exit_code is None else f", exit code {job.exit_code}"
+    reason = f": {job.reason}" if job.reason else ""
+    render.note(f"Job {job.id} {state}{took}{code if job.exit_code else ''}{reason}")
+    for rank in job.ranks:
+        if rank.exit_code and job.num_nodes > 1:
+            render.hint(f"  rank {rank.rank}: {rank.state.value.lower()}, code {rank.exit_code}")
+
+
+def exit_code(job: AgentJob) -> int:
+    """Return the job's own exit code; 130 when it was cancelled, 125 when it has none."""
+    from arb.nodes.agent_client import JobState
+
+    if job.state is JobState.SUCCEEDED or not job.state.is_final:
+        return 0
+    if job.state is JobState.CANCELLED:
+        return _CANCELLED
+    return job.exit_code or ARB_FAILED
+
+
+def job_document(job: AgentJob) -> dict[str, Any]:
+    """Return a job for ``--json``."""
+    return {**asdict(job), "state": job.state.value}
+
+
+class _Printer:
+    """Prints whole lines with a rank before them, so that ranks do not mix within a line."""
+
+    def __init__(self, *, prefix: bool, to_stderr: bool) -> None:
+        self._prefix = prefix
+        self._to_stderr = to_stderr
+        self._rest: dict[int, bytes] = {}
+
+    def write(self, rank: int, data: bytes) -> None:
+        """Print what is complete."""
+        if not self._prefix:
+            render.raw(data, to_stderr=self._to_stderr)
+            return
+        *lines, rest = (self._rest.get(rank, b"") + data).split(b"\n")
+        self._rest[rank] = rest
+        if lines:
+            label = f"(rank {rank}) ".encode()
+            render.raw(b"".join(label + line + b"\n" for line in lines), to_stderr=self._to_stderr)
+
+    def flush(self) -> None:
+        """Print last lines that have no end."""
+        for rank, rest in self._rest.items():
+            if rest:
+                render.raw(f"(rank {rank}) ".encode() + rest + b"\n", to_stderr=self._to_stderr)
+        self._rest = {}

@@ -1,0 +1,89 @@
+"""``arb launch``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arb.cli import render
+from arb.cli.options import Env, EnvFile, Json, Secret, TaskArgument, Workdir, Yes
+
+if TYPE_CHECKING:
+    from arb.clusters.launch import Plan
+
+app = typer.Typer()
+
+
+@app.command(context_settings={"ignore_unknown_options": False})
+def launch(
+    task: TaskArgument = None,
+    cluster: Annotated[
+        str, typer.Option("--cluster", "-c", help="Cluster to use or make; a new name if empty.")
+    ] = "",
+    name: Annotated[str, typer.Option("--name", "-n", help="Name of the task.")] = "",
+    infra: Annotated[
+        str, typer.Option(help="Where: PROVIDER, PROVIDER/REGION or PROVIDER/REGION/ZONE.")
+    ] = "",
+    gpus: Annotated[str, typer.Option("--gpus", "--gpu", help="For example H100:8.")] = "",
+    num_nodes: Annotated[int | None, typer.Option(min=1, help="How many nodes.")] = None,
+    use_spot: Annotated[
+        bool | None, typer.Option("--use-spot/--no-use-spot", help="Spot or on-demand.")
+    ] = None,
+    workdir: Workdir = "",
+    env: Env = None,
+    env_file: EnvFile = None,
+    secret: Secret = None,
+    yes: Yes = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once the job is on the cluster.")
+    ] = False,
+    down: Annotated[
+        bool, typer.Option("--down", help="Terminate the cluster when the job has ended.")
+    ] = False,
+    dryrun: Annotated[bool, typer.Option(help="Show what would be bought, and stop.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Run a task on a cluster, buying its nodes first.
+
+    A cluster of that name that is up is used again: its setup runs anew, nothing is bought.
+    """
+    from arb.cli.follow import follow_job, session_for_task
+    from arb.cli.options import overrides_from, read_task
+    from arb.clusters.launch import Wish, plan_launch, run_launch
+
+    overrides = overrides_from(
+        env=env,
+        env_file=env_file,
+        secret=secret,
+        workdir=workdir,
+        name=name,
+        num_nodes=num_nodes,
+        infra=infra,
+        gpus=gpus,
+        use_spot=use_spot,
+    )
+    with session_for_task() as session:
+        wish = Wish(read_task(task, overrides), cluster=cluster, down=down)
+        plan = plan_launch(session, wish)
+        _show(plan, as_json=as_json and dryrun)
+        if dryrun:
+            return 0
+        if plan.usd_hour and not render.confirm(_question(plan), yes=yes):
+            render.note("nothing was bought")
+            return 1
+        launched = run_launch(session, plan)
+        return follow_job(session, launched, detach=detach, down=down, as_json=as_json)
+
+
+def _question(plan: Plan) -> str:
+    return f"Buy for {render.money(plan.usd_hour)} an hour?"
+
+
+def _show(plan: Plan, *, as_json: bool) -> None:
+    from arb.cli import offers
+
+    if as_json:
+        render.json_document(offers.plan_document(plan))
+    elif plan.ranking is not None:
+        offers.show_plan(plan)

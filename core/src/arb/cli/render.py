@@ -1,0 +1,164 @@
+"""The only place that prints. Data goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arb.errors import ArbError
+
+__all__ = [
+    "age",
+    "confirm",
+    "error",
+    "hint",
+    "json_document",
+    "line",
+    "money",
+    "note",
+    "number",
+    "raw",
+    "table",
+    "usage",
+    "warn",
+]
+
+_BOLD, _DIM, _RED, _YELLOW, _RESET = "\033[1m", "\033[2m", "\033[31m", "\033[33m", "\033[0m"
+
+
+def line(text: str) -> None:
+    """Print one line of data."""
+    print(text, flush=True)  # noqa: T201 - this is the place
+
+
+def raw(data: bytes, *, to_stderr: bool = False) -> None:
+    """Write a job's own bytes, unchanged."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    stream.flush()
+    stream.buffer.write(data)
+    stream.buffer.flush()
+
+
+def json_document(document: Any) -> None:
+    """Print one JSON document."""
+    line(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: str = "",
+    to_stderr: bool = False,
+) -> None:
+    """Print rows under a header, columns aligned.
+
+    Args:
+        columns: Header texts.
+        rows: One text a column.
+        right: Headers of right-aligned columns, separated by commas.
+        to_stderr: The table accompanies data instead of being it.
+    """
+    stream = sys.stderr if to_stderr else sys.stdout
+    numeric = set(right.split(","))
+    widths = [max(len(text) for text in column) for column in zip(columns, *rows, strict=True)]
+    for index, row in enumerate([columns, *rows]):
+        cells = [
+            text.rjust(width) if name in numeric else text.ljust(width)
+            for name, text, width in zip(columns, row, widths, strict=True)
+        ]
+        text = "  ".join(cells).rstrip()
+        print(_styled(text, _BOLD, stream) if index == 0 else text, file=stream)
+    stream.flush()
+
+
+def note(text: str) -> None:
+    """Tell something that is not data."""
+    _stderr(text)
+
+
+def warn(text: str) -> None:
+    """Tell something that should not be missed."""
+    _stderr(f"{_styled('warning:', _YELLOW, sys.stderr)} {text}")
+
+
+def hint(text: str) -> None:
+    """Tell what can be done next."""
+    _stderr(_styled(text, _DIM, sys.stderr))
+
+
+def error(failure: ArbError, *, as_json: bool) -> None:
+    """Show an error's summary and hint; with ``as_json`` a document on stdout."""
+    if as_json:
+        json_document({"error": failure.to_dict()})
+        return
+    _stderr(f"{_styled('error:', _RED, sys.stderr)} {failure.summary}")
+    if failure.hint:
+        hint(f"  {failure.hint}")
+
+
+def usage(failure: Any, *, as_json: bool) -> None:
+    """Show what the command-line parser refused."""
+    message = failure.format_message()
+    if as_json:
+        json_document({"error": {"summary": message, "code": "usage", "hint": ""}})
+        return
+    context = getattr(failure, "ctx", None)
+    if type(failure).__name__ == "NoArgsIsHelpError":
+        line(message)
+        return
+    _stderr(f"{_styled('error:', _RED, sys.stderr)} {message}")
+    if context is not None:
+        hint(f"  {context.command_path} --help")
+
+
+def confirm(question: str, *, yes: bool) -> bool:
+    """Ask before money is spent; without a terminal only ``--yes`` agrees."""
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        from arb.errors import UsageError
+
+        summary = f"{question}: nobody is there to answer"
+        raise UsageError(summary, code="needs-yes", hint="pass --yes to agree")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def money(usd: float) -> str:
+    """Return dollars with cents; below a dollar with four digits."""
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def number(value: float) -> str:
+    """Return a count without a useless ``.0``."""
+    return f"{value:g}"
+
+
+def age(seconds: float) -> str:
+    """Return a duration in its two largest units: ``3h 12m``."""
+    rest = int(max(0, seconds))
+    if rest < 60:  # noqa: PLR2004 - a minute
+        return f"{rest}s"
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    parts: list[str] = []
+    for name, size in units:
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append(f"{count}{name}")
+    return " ".join(parts[:2])
+
+
+def _stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the place
+
+
+def _styled(text: str, style: str, stream: TextIO) -> str:
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    return text if plain else f"{style}{text}{_RESET}"

@@ -1,0 +1,80 @@
+"""``arb status``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arb.cli import render
+from arb.cli.options import Json, complete_cluster
+
+if TYPE_CHECKING:
+    from arb.clusters.status import ClusterView
+
+app = typer.Typer()
+
+_COLUMNS = ("cluster", "status", "nodes", "offer", "place", "$/h", "cost", "age")
+
+
+@app.command()
+def status(
+    cluster: Annotated[
+        str, typer.Argument(help="Only this cluster.", autocompletion=complete_cluster)
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List clusters and what they cost.
+
+    Reads what is known here; no provider is asked.
+    """
+    from arb.clusters.names import find
+    from arb.clusters.session import Session
+    from arb.clusters.status import views
+
+    with Session() as session:
+        if cluster:
+            find(session.store, cluster)
+        found = views(session.store, name=cluster)
+        now = session.store.now()
+    if as_json:
+        render.json_document([view.to_dict() for view in found])
+    elif found:
+        render.table(_COLUMNS, [_row(view, now) for view in found], right="nodes,$/h,cost")
+        _tell_pending(found)
+    else:
+        render.note("no clusters; start one with: arb launch")
+
+
+def _row(view: ClusterView, now: float) -> tuple[str, ...]:
+    record, offer = view.record, view.offer
+    place = offer.get("provider", "-")
+    if offer:
+        zone = f"/{offer['zone']}" if offer["zone"] else ""
+        place = f"{offer['provider']} {offer['region']}{zone}"
+    return (
+        record.name,
+        record.status.value,
+        str(record.num_nodes),
+        _kind(offer),
+        place,
+        f"{view.usd_hour:.2f}",
+        render.money(view.cost_usd),
+        render.age(now - record.created_at),
+    )
+
+
+def _kind(offer: dict[str, object]) -> str:
+    if not offer:
+        return "-"
+    note = f" ({offer['note']})" if offer.get("note") else ""
+    return f"{offer['instance_type']}{note}{' spot' if offer['spot'] else ''}"
+
+
+def _tell_pending(found: list[ClusterView]) -> None:
+    """Say which machines are still billed although their end was asked for."""
+    for view in found:
+        for machine in view.machines:
+            if machine.terminate_after is not None:
+                detail = machine.terminate_detail or "not confirmed yet"
+                render.warn(f"{machine.key} of {view.record.name} is ending: {detail}")

@@ -1,0 +1,125 @@
+"""From running machines to nodes that take jobs: first connection, agent, configuration."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from arb.clusters.nodes import Nodes
+from arb.nodes.keys import gang_key
+from arb.nodes.ready import wait_ready
+from arb.provision.giveback import instance_ref
+from arb.state.machines import update_machine
+
+if TYPE_CHECKING:
+    from arb.clusters.nodes import ClusterNode
+    from arb.clusters.session import Session
+    from arb.errors import NodeError
+    from arb.plugins.provider import Provider
+    from arb.provision.order import Purchase
+    from arb.state.clusters import ClusterRecord
+
+__all__ = ["bring_up", "configure"]
+
+
+def bring_up(session: Session, cluster: ClusterRecord, purchase: Purchase) -> None:
+    """Wait for every node's SSH server, start its agent and tell it the cluster.
+
+    Raises:
+        NodeError: A node did not come up in the provider's readiness time-out.
+    """
+    provider = session.plugins.provider(purchase.offer.provider)
+    limit = session.clock.monotonic() + provider.info.readiness_timeout_s
+    with Nodes(session, cluster) as nodes:
+        session.progress.state(f"waiting for SSH on {len(nodes)} nodes")
+        nodes.on_all(lambda node: _first_contact(session, node, limit))
+        session.progress.state("starting the agents")
+        configure(session, cluster, nodes)
+    session.progress.state("")
+
+
+def _first_contact(session: Session, node: ClusterNode, limit: float) -> None:
+    """Connect, and remember the host key as seen: from now on another one is an error."""
+
+    def told(reason: NodeError) -> None:
+        session.progress.state(f"{node.ssh.name}: {reason.summary}")
+
+    wait_ready(node.ssh, limit, session.clock, on_wait=told)
+    if node.ssh.pinned_on_first_use:
+        session.progress.warn(
+            f"{node.ssh.name}: its host key could not be known beforehand; "
+            "the key of this first connection is trusted from now on"
+        )
+    machine = node.machine
+    with session.store.write() as tx:
+        update_machine(
+            tx,
+            machine.provider,
+            machine.instance_id,
+            host_key=node.ssh.host_key or "",
+            host_key_seen=True,
+        )
+    node.agent()
+
+
+def configure(session: Session, cluster: ClusterRecord, nodes: Nodes) -> None:
+    """Tell every agent the cluster; safe to repeat."""
+    offer = json.loads(cluster.offer_json)
+    gang = gang_key(session.vault, cluster.id) if len(nodes) > 1 else None
+    provider = session.plugins.provider(cluster.provider)
+    common = {
+        "cluster": cluster.name,
+        "cluster_id": cluster.id,
+        "num_nodes": len(nodes),
+        "gpus_per_node": math.ceil(offer["accelerator_count"]),
+        "nodes": [_address(node) for node in nodes.first(len(nodes))],
+        "notice_probe": _probe(provider),
+        "info": {
+            "cluster_name": cluster.name,
+            "cloud": offer["provider"],
+            "region": offer["region"],
+            "zone": offer["zone"],
+        },
+    }
+
+    def tell(node: ClusterNode) -> None:
+        own: dict[str, Any] = {"rank": node.rank}
+        if gang is not None and node.rank == 0:
+            own["gang_private_key"] = gang.private
+        elif gang is not None:
+            own["gang_public_key"] = gang.public
+        node.agent().call("configure", **common, **own)
+
+    nodes.on_all(tell)
+
+
+def _address(node: ClusterNode) -> dict[str, Any]:
+    """Return how peers reach a node."""
+    machine = node.machine
+    private = machine.private_address or machine.address or machine.ssh_host
+    return {
+        "rank": node.rank,
+        "host": machine.ssh_host,
+        "port": machine.ssh_port,
+        "user": machine.ssh_user,
+        "ip": private,
+        "host_key": node.ssh.host_key or "",
+    }
+
+
+def _probe(provider: Provider) -> dict[str, Any] | None:
+    if not provider.has("arb_preemption_notice"):
+        return None
+    probe = provider.preemption_notice()
+    return None if probe is None else asdict(probe)
+
+
+def self_terminate_command(session: Session, node: ClusterNode) -> str:
+    """Return what the node runs to end its own billing; empty when it cannot."""
+    provider = session.plugins.provider(node.machine.provider)
+    if not provider.has("arb_self_terminate"):
+        return ""
+    recipe = provider.self_terminate(instance_ref(node.machine))
+    return "" if recipe is None or recipe.needs_account_key else recipe.command

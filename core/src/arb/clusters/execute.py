@@ -1,0 +1,46 @@
+"""Running a task on a cluster that is up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arb.clusters import names
+from arb.clusters.jobs import submit
+from arb.clusters.launch import Launched
+from arb.clusters.nodes import Nodes
+from arb.errors import UsageError
+from arb.state.clusters import ClusterRecord, ClusterStatus
+
+if TYPE_CHECKING:
+    from arb.clusters.session import Session
+    from arb.tasks import Task
+
+__all__ = ["execute", "usable"]
+
+
+def usable(session: Session, name: str) -> ClusterRecord:
+    """Return a cluster that is up.
+
+    Raises:
+        UsageError: There is none of this name, or it is not up.
+    """
+    record = names.find(session.store, name)
+    if record.status is not ClusterStatus.UP:
+        summary = f"cluster {name} is {record.status}, not up"
+        raise UsageError(summary, code="cluster-not-up", hint="see: arb status")
+    return record
+
+
+def execute(session: Session, name: str, task: Task) -> Launched:
+    """Copy the workdir and queue the task, without its setup.
+
+    Raises:
+        UsageError: The cluster is not up or has too few nodes.
+        NodeError: A node refused or could not be reached.
+    """
+    record = usable(session, name)
+    if task.num_nodes > record.num_nodes:
+        summary = f"cluster {name} has {record.num_nodes} nodes, the task wants {task.num_nodes}"
+        raise UsageError(summary, code="cluster-too-small")
+    with Nodes(session, record) as nodes:
+        return Launched(record, submit(session, nodes, task, with_setup=False), bought=False)

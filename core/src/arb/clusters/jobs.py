@@ -1,0 +1,85 @@
+"""Handing a task to a cluster. The queue is on the head's agent; nothing is kept here."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from arb.errors import NodeError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arb.clusters.nodes import ClusterNode, Nodes
+    from arb.clusters.session import Session
+    from arb.tasks import Task
+
+__all__ = ["WORKDIR", "last_job", "submit"]
+
+WORKDIR: Final = "~/sky_workdir"
+
+
+def submit(
+    session: Session, nodes: Nodes, task: Task, *, with_setup: bool, num_nodes: int = 0
+) -> int:
+    """Copy the workdir to the nodes and queue the task; return the job's number.
+
+    Args:
+        session: Of this process.
+        nodes: Of the cluster.
+        task: What to run.
+        with_setup: Whether its setup runs first, on every rank.
+        num_nodes: How many ranks; 0 takes the task's.
+
+    Raises:
+        UsageError: The workdir is not a folder.
+        NodeError: A node refused, or could not be reached.
+    """
+    count = num_nodes or task.num_nodes
+    if task.workdir:
+        _copy_workdir(session, nodes.first(count), task.workdir)
+    return nodes.head.agent().submit(
+        token=secrets.token_hex(12),
+        name=task.name,
+        run=task.run,
+        setup=task.setup if with_setup else "",
+        envs=dict(task.envs),
+        secrets=dict(task.secrets),
+        workdir=WORKDIR,
+        num_nodes=count,
+        gpus=task.resources.accelerators.count if task.resources.accelerators else 0,
+        user=_user(),
+    )
+
+
+def last_job(nodes: Nodes) -> int:
+    """Return the number of the newest job.
+
+    Raises:
+        NodeError: The cluster has run none.
+    """
+    jobs = nodes.head.agent().jobs()
+    if not jobs:
+        raise NodeError(f"cluster {nodes.cluster.name} has run no job", code="no-job")
+    return jobs[-1].id
+
+
+def _copy_workdir(session: Session, nodes: Sequence[ClusterNode], workdir: str) -> None:
+    from arb.nodes.fanout import fan_out
+    from arb.nodes.upload import upload
+
+    folder = Path(workdir).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"workdir {workdir} is not a folder", code="workdir")
+    session.progress.state(f"copying {workdir} to {len(nodes)} nodes")
+    fan_out(lambda node: upload(node.ssh, folder, WORKDIR), list(nodes))
+    session.progress.state("")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

@@ -1,0 +1,120 @@
+"""A cluster's nodes as seen from here: SSH connections and agents, opened when they are used."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+from arb.errors import NodeError, NodeUnreachable
+from arb.nodes.bootstrap import connect_agent
+from arb.nodes.fanout import fan_out
+from arb.nodes.ssh import SshNode
+from arb.state.machines import machines_of_cluster
+from arb.types import SshEndpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from arb.clusters.session import Session
+    from arb.nodes.agent_client import AgentClient
+    from arb.state.clusters import ClusterRecord
+    from arb.state.machines import Machine
+
+    Result = TypeVar("Result")
+
+__all__ = ["ClusterNode", "Nodes"]
+
+
+class ClusterNode:
+    """One node: its machine record, its connection and its agent."""
+
+    def __init__(self, session: Session, cluster: str, machine: Machine) -> None:
+        self.machine = machine
+        self.rank = machine.rank
+        self._agent: AgentClient | None = None
+        self._lock = threading.Lock()
+        self.ssh = SshNode(
+            SshEndpoint(machine.ssh_host, machine.ssh_port, machine.ssh_user),
+            session.client_key,
+            machine.host_key or None,
+            host_key_seen=bool(machine.host_key) and machine.host_key_seen,
+            name=f"{cluster} rank {machine.rank}",
+        )
+
+    def agent(self) -> AgentClient:
+        """Return the node's agent, installing and starting it when it is not there.
+
+        Raises:
+            NodeError: As ``connect_agent``.
+        """
+        with self._lock:
+            if self._agent is None:
+                self._agent = connect_agent(self.ssh)
+            return self._agent
+
+    def forget_agent(self) -> None:
+        """Drop a connection that broke; the next use makes a new one."""
+        with self._lock:
+            self._agent = None
+        self.ssh.close()
+
+    def close(self) -> None:
+        """Close agent and connection; what runs there goes on."""
+        if self._agent is not None:
+            self._agent.close()
+        self.ssh.close()
+
+
+class Nodes:
+    """All nodes of a cluster, head first.
+
+    Raises:
+        NodeUnreachable: The cluster has no machine that is known to run.
+    """
+
+    def __init__(self, session: Session, cluster: ClusterRecord) -> None:
+        self.cluster = cluster
+        machines = [m for m in machines_of_cluster(session.store, cluster.id) if m.ssh_host]
+        if not machines:
+            raise NodeUnreachable(
+                f"cluster {cluster.name} has no running node",
+                code="no-node",
+                hint=f"end it with: arb down {cluster.name}",
+            )
+        self._all = [ClusterNode(session, cluster.name, m) for m in machines]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for node in self._all:
+            node.close()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def head(self) -> ClusterNode:
+        """Rank 0."""
+        return self._all[0]
+
+    def rank(self, rank: int) -> ClusterNode:
+        """Return one node.
+
+        Raises:
+            NodeError: There is none of this rank.
+        """
+        if not 0 <= rank < len(self._all):
+            last = len(self._all) - 1
+            summary = f"cluster {self.cluster.name} has ranks 0 to {last}, not {rank}"
+            raise NodeError(summary, code="no-such-rank")
+        return self._all[rank]
+
+    def first(self, count: int) -> list[ClusterNode]:
+        """Return the nodes that a job of ``count`` nodes runs on."""
+        return self._all[:count]
+
+    def on_all(self, function: Callable[[ClusterNode], Result]) -> list[Result]:
+        """Call a function for every node at once; results in rank order."""
+        return fan_out(function, self._all)

@@ -1,0 +1,61 @@
+"""What the provider says of a cluster's machines now. Only its answer makes one gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arb.state.machines import machines_of_cluster
+from arb.types import GoneReason, Instance, InstanceState, ListQuery
+
+if TYPE_CHECKING:
+    from arb.clusters.session import Session
+    from arb.state.clusters import ClusterRecord
+    from arb.state.machines import Machine
+
+__all__ = ["refresh"]
+
+
+def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
+    """Ask the provider about a cluster's machines, record the answer and return those gone.
+
+    A machine that is missing from a complete listing is gone once it is older than the provider's
+    listing lag; one that is missing from an incomplete listing is left as it is.
+
+    Raises:
+        ArbError: The provider did not answer; nothing is known and nothing changed.
+    """
+    machines = machines_of_cluster(session.store, cluster.id)
+    for name in sorted({machine.provider for machine in machines}):
+        _ask(session, name, [m for m in machines if m.provider == name])
+    everything = machines_of_cluster(session.store, cluster.id, include_gone=True)
+    return [machine for machine in everything if machine.state is InstanceState.GONE]
+
+
+def _ask(session: Session, name: str, machines: list[Machine]) -> None:
+    provider = session.plugins.provider(name)
+    query = ListQuery(
+        tokens=frozenset(machine.token for machine in machines),
+        regions=frozenset(machine.region for machine in machines),
+    )
+    listing = provider.list_instances(query)
+    found = {instance.id: instance for instance in listing.instances}
+    settled = session.store.now() - provider.info.listing_lag_s
+    for machine in machines:
+        instance = found.get(machine.instance_id)
+        if instance is None:
+            complete = listing.covers(machine.region, machine.account)
+            if complete and machine.made_at < settled:
+                session.journal.seen(machine, _vanished(machine))
+        elif instance.state is not machine.state:
+            session.journal.seen(machine, instance)
+
+
+def _vanished(machine: Machine) -> Instance:
+    return Instance(
+        provider=machine.provider,
+        id=machine.instance_id,
+        region=machine.region,
+        state=InstanceState.GONE,
+        reason=GoneReason.UNKNOWN,
+        detail="no longer listed",
+    )

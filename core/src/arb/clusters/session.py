@@ -1,0 +1,131 @@
+"""One process's view of everything: settings, state, keys, plugins. Parts open on first use."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from arb.config import Config, read_config
+from arb.home import Home
+from arb.progress import SilentProgress
+from arb.types.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from arb.nodes.keys import KeyPair
+    from arb.plugins import Plugins
+    from arb.progress import Progress
+    from arb.provision.journal import Journal
+    from arb.provision.shop import Shop
+    from arb.state.store import Store
+    from arb.state.vault import Vault
+    from arb.types import Clock, RateBudget, RateLimiter
+
+__all__ = ["Session"]
+
+
+class Session:
+    """What commands work with.
+
+    Args:
+        env: The environment; the process's own when not given.
+        progress: Hears what long work does.
+        clock: Time.
+        rescan: Read the installed plugins anew.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str] | None = None,
+        *,
+        progress: Progress | None = None,
+        clock: Clock | None = None,
+        rescan: bool = False,
+    ) -> None:
+        self.env = dict(os.environ if env is None else env)
+        self.progress: Progress = progress or SilentProgress()
+        self.clock: Clock = clock or SystemClock()
+        self.home = Home.from_env(self.env)
+        self._rescan = rescan
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database; safe to call when it was never opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+    @cached_property
+    def config(self) -> Config:
+        """The user's settings."""
+        return read_config(self.home.config_file)
+
+    @cached_property
+    def store(self) -> Store:
+        """The state store."""
+        from arb.state.store import open_store
+
+        self.home.folder(".")
+        url = self.env.get("ARB_DATABASE_URL") or self.home.database_url
+        return open_store(url, clock=self.clock)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Keys and secrets."""
+        from arb.state.vault import open_vault
+
+        return open_vault(self.home.folder("vault"), self.store, self.env)
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """Installed plugins."""
+        from arb.plugins import Plugins, PluginSettings
+        from arb.plugins.settings import disabled_providers
+
+        settings = PluginSettings(
+            cache_dir=self.home.folder("cache"),
+            data_dir=self.home.folder("data"),
+            env=self.env,
+            home=Path.home(),
+            owner=lambda: self.store.owner(),  # noqa: PLW0108 - opens the store late
+            limiter=self._limiter,
+            options=self.config.provider_options,
+            clock=self.clock,
+            disabled=disabled_providers(self.env) | set(self.config.disabled_providers),
+            no_plugins=bool(self.env.get("ARB_NO_PLUGINS")),
+            rescan=self._rescan,
+        )
+        return Plugins(settings, warn=self.progress.warn)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Intents and machines."""
+        from arb.provision.journal import Journal
+
+        return Journal(self.store)
+
+    @cached_property
+    def shop(self) -> Shop:
+        """The means to buy and to give back."""
+        from arb.provision.shop import Shop
+
+        return Shop(self.journal, self.plugins, self.vault, self.clock, self.progress)
+
+    @cached_property
+    def client_key(self) -> KeyPair:
+        """The key that every node of this owner lets in."""
+        from arb.nodes.keys import client_key
+
+        return client_key(self.vault, self.store.owner())
+
+    def _limiter(self, provider: str, budgets: Mapping[str, RateBudget]) -> RateLimiter:
+        from arb.state.budgets import StoreRateLimiter
+
+        return StoreRateLimiter(self.store, provider, budgets)

@@ -1,0 +1,1 @@
+"""Buying without leaks: intents, the walk over offers, readiness, and giving back."""

@@ -1,0 +1,194 @@
+"""Giving back: the wish is on disk until the provider confirms, however long that takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from arb.errors import ArbError, RateLimited
+from arb.nodes.fanout import fan_out_all
+from arb.state.attempts import AttemptState, attempts_of_cluster, get_attempt, open_attempts
+from arb.state.clusters import ClusterStatus, get_by_id, update_cluster
+from arb.state.machines import machines_of_cluster
+from arb.types import ClusterRef, InstanceRef, InstanceState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from arb.provision.shop import Shop
+    from arb.state.attempts import Attempt
+    from arb.state.clusters import ClusterRecord
+    from arb.state.machines import Machine
+
+__all__ = ["end_cluster", "finish", "give_back_attempt", "instance_ref", "terminate_due"]
+
+PATIENCE_S: Final = 120.0
+"""For how long a command waits for terminations that are under way."""
+LONG_WAIT_S: Final = 30.0
+"""A provider that asks to come back later than this is not waited for."""
+_FAILED_RETRY_S: Final = 10.0
+
+
+def give_back_attempt(shop: Shop, token: str) -> None:
+    """End what one failed attempt left, as far as that goes now."""
+    attempt = get_attempt(shop.journal.store, token)
+    if attempt is None or attempt.state is not AttemptState.GIVING_BACK:
+        return
+    _drive(shop, lambda: _of_attempt(shop, attempt), patience_s=PATIENCE_S)
+    _close_if_empty(shop, attempt)
+
+
+def end_cluster(shop: Shop, cluster_id: str) -> list[Machine]:
+    """Commit the wish to end a cluster and every machine of it; nothing is called yet."""
+    with shop.journal.store.write() as tx:
+        record = get_by_id(tx, cluster_id)
+        if record is not None and record.status is not ClusterStatus.GONE:
+            update_cluster(tx, cluster_id, status=ClusterStatus.TERMINATING)
+    return shop.journal.want_gone(cluster_id)
+
+
+def finish(shop: Shop, cluster_id: str, *, patience_s: float = PATIENCE_S) -> list[Machine]:
+    """End a cluster: machines, then what else was made for it, then its keys and its name.
+
+    Args:
+        shop: The means.
+        cluster_id: Which.
+        patience_s: How long to wait for terminations that are under way.
+
+    Returns:
+        The machines that are not gone yet: the wish stays on disk for the next command.
+    """
+    from arb.provision.lost import look_for_lost
+
+    look_for_lost(shop, cluster_id)
+    end_cluster(shop, cluster_id)
+    left = _drive(
+        shop, lambda: machines_of_cluster(shop.journal.store, cluster_id), patience_s=patience_s
+    )
+    if not left:
+        _close(shop, cluster_id)
+    return left
+
+
+def terminate_due(shop: Shop, machines: Sequence[Machine]) -> None:
+    """Ask every provider once for the end of those machines whose time has come, at once."""
+    now = shop.journal.store.now()
+    due = [m for m in machines if m.terminate_after is not None and m.terminate_after <= now]
+    for outcome in fan_out_all(lambda machine: _terminate(shop, machine), due):
+        if outcome.error is not None:
+            raise outcome.error
+
+
+def instance_ref(machine: Machine) -> InstanceRef:
+    """Return how a machine is named to its provider."""
+    return InstanceRef(
+        provider=machine.provider,
+        id=machine.instance_id,
+        region=machine.region,
+        token=machine.token,
+        zone=machine.zone,
+        made_at=machine.made_at,
+        handle=machine.handle,
+        account=machine.account,
+    )
+
+
+def _drive(shop: Shop, living: Callable[[], list[Machine]], *, patience_s: float) -> list[Machine]:
+    """Terminate until none is left, patience is over, or every one asks for a long wait."""
+    limit = shop.clock.monotonic() + patience_s
+    while True:
+        terminate_due(shop, living())
+        left = living()
+        if not left:
+            return []
+        wait = min((m.terminate_after or 0) for m in left) - shop.journal.store.now()
+        if wait > LONG_WAIT_S or shop.clock.monotonic() + wait > limit:
+            return left
+        shop.progress.state(f"waiting for {len(left)} machines to end ({_reason(left[0])})")
+        shop.clock.sleep(max(0.02, wait))
+
+
+def _reason(machine: Machine) -> str:
+    return machine.terminate_detail or machine.state.value
+
+
+def _terminate(shop: Shop, machine: Machine) -> None:
+    try:
+        answer = shop.provider(machine.provider).terminate(instance_ref(machine))
+    except RateLimited as error:
+        shop.journal.terminated(
+            machine, gone=False, retry_after_s=error.retry_after_s, detail=error.summary
+        )
+    except ArbError as error:
+        shop.progress.warn(f"{machine.key} could not be ended: {error.summary}")
+        shop.journal.terminated(
+            machine, gone=False, retry_after_s=_FAILED_RETRY_S, detail=error.summary
+        )
+    else:
+        shop.journal.terminated(
+            machine, gone=answer.gone, retry_after_s=answer.retry_after_s, detail=answer.detail
+        )
+
+
+def _of_attempt(shop: Shop, attempt: Attempt) -> list[Machine]:
+    alive = machines_of_cluster(shop.journal.store, attempt.cluster_id)
+    return [machine for machine in alive if machine.attempt_id == attempt.id]
+
+
+def _close_if_empty(shop: Shop, attempt: Attempt) -> None:
+    if _of_attempt(shop, attempt):
+        return
+    cluster = get_by_id(shop.journal.store, attempt.cluster_id)
+    if cluster is not None and _clean(shop, cluster, [attempt]):
+        shop.journal.closed(attempt)
+        _forget_keys(shop, attempt)
+
+
+def _close(shop: Shop, cluster_id: str) -> None:
+    """Clean up, then let the name go. An attempt with a lost answer stays open: see ``lost``."""
+    store = shop.journal.store
+    cluster = get_by_id(store, cluster_id)
+    if cluster is None or not _clean(shop, cluster, attempts_of_cluster(store, cluster_id)):
+        return
+    for attempt in open_attempts(store, cluster_id=cluster_id):
+        if attempt.state not in {AttemptState.UNKNOWN, AttemptState.INTENT}:
+            shop.journal.closed(attempt)
+    for attempt in attempts_of_cluster(store, cluster_id):
+        _forget_keys(shop, attempt)
+    shop.vault.delete(f"gang/{cluster_id}")
+    with store.write() as tx:
+        update_cluster(tx, cluster_id, status=ClusterStatus.GONE)
+
+
+def _clean(shop: Shop, cluster: ClusterRecord, attempts: Sequence[Attempt]) -> bool:
+    """Remove what is not an instance; say whether that is done everywhere."""
+    done = True
+    for name in sorted({attempt.provider for attempt in attempts}):
+        own = [attempt for attempt in attempts if attempt.provider == name]
+        try:
+            provider = shop.provider(name)
+            if provider.has("arb_cleanup"):
+                provider.cleanup(_cluster_ref(shop, cluster, own))
+        except ArbError as error:
+            shop.progress.warn(f"{name}: clean-up of {cluster.name} goes on later: {error.summary}")
+            done = False
+    return done
+
+
+def _cluster_ref(shop: Shop, cluster: ClusterRecord, attempts: Sequence[Attempt]) -> ClusterRef:
+    machines = machines_of_cluster(shop.journal.store, cluster.id, include_gone=True)
+    own = [m for m in machines if m.provider == attempts[0].provider]
+    alive = tuple(instance_ref(m) for m in own if m.state is not InstanceState.GONE)
+    return ClusterRef(
+        name=cluster.name,
+        owner=shop.journal.store.owner(),
+        tokens=tuple(attempt.id for attempt in attempts),
+        regions=frozenset(m.region for m in own),
+        instances=alive,
+        handles=tuple(attempt.handle for attempt in attempts),
+        account=attempts[0].account,
+    )
+
+
+def _forget_keys(shop: Shop, attempt: Attempt) -> None:
+    for name in shop.vault.names(f"host/{attempt.id}"):
+        shop.vault.delete(name)

@@ -1,0 +1,250 @@
+"""The intent journal: what is on disk before and after every call that concerns money."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from arb.state.attempts import (
+    Attempt,
+    AttemptState,
+    get_attempt,
+    insert_attempt,
+    next_seq,
+    update_attempt,
+)
+from arb.state.machines import (
+    Machine,
+    machines_of_cluster,
+    record_machine,
+    update_machine,
+)
+from arb.state.requests import digest, dump_request
+from arb.state.tokens import attempt_token, parse_token
+from arb.types import InstanceState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from arb.errors import ArbError
+    from arb.provision.order import Node
+    from arb.state.store import Store, Transaction
+    from arb.types import Instance, Offer, ProvisionRequest
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Attempts and machines of one store. Every method is one durable transaction.
+
+    Args:
+        store: Where.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def open(
+        self, cluster_id: str, offer: Offer, build: Callable[[str], ProvisionRequest]
+    ) -> ProvisionRequest:
+        """Commit the intent to buy, and return the request that may now be sent.
+
+        Args:
+            cluster_id: Whose machines they will be.
+            offer: What is bought.
+            build: Makes the request from the attempt's token. It makes keys, so it runs before the
+                transaction.
+        """
+        with self.store.write() as tx:
+            seq = next_seq(tx, cluster_id)
+        token = attempt_token(self.store.owner(), cluster_id, seq)
+        request = build(token)
+        with self.store.write() as tx:
+            insert_attempt(tx, _attempt(cluster_id, seq, offer, request, tx.now))
+        return request
+
+    def placed(
+        self, request: ProvisionRequest, made: Iterable[Instance], handle: str, account: str
+    ) -> None:
+        """Record that the provider took the order, and the machines that it named."""
+        with self.store.write() as tx:
+            update_attempt(
+                tx, request.token, state=AttemptState.PLACED, handle=handle, account=account
+            )
+            self._record(tx, request.token, made)
+
+    def unknown(self, request: ProvisionRequest, error: ArbError) -> None:
+        """Record that the answer was lost."""
+        self._set(request.token, AttemptState.UNKNOWN, error)
+
+    def failed(
+        self,
+        request: ProvisionRequest,
+        error: ArbError,
+        made: Iterable[Instance],
+        *,
+        certain: bool,
+    ) -> None:
+        """Record why an attempt failed, and the machines that it left to give back.
+
+        Args:
+            request: Which.
+            error: Why.
+            made: What exists of it.
+            certain: False keeps the intent open, because more may appear.
+        """
+        with self.store.write() as tx:
+            self._record(tx, request.token, made)
+            attempt = get_attempt(tx, request.token)
+            if attempt is None:
+                return
+            open_ones = [m for m in machines_of_attempt(tx, attempt) if _alive(m)]
+            for machine in open_ones:
+                _want_gone(tx, machine)
+            state = AttemptState.GIVING_BACK if open_ones else AttemptState.FAILED
+            if not certain:
+                state = AttemptState.UNKNOWN
+            update_attempt(tx, request.token, state=state, error_json=_error(error))
+
+    def ready(self, request: ProvisionRequest, nodes: Sequence[Node]) -> None:
+        """Record that every machine runs, and where its SSH server is."""
+        with self.store.write() as tx:
+            self._record(tx, request.token, (node.instance for node in nodes))
+            for node in nodes:
+                instance, endpoint = node.instance, node.endpoint
+                update_machine(
+                    tx,
+                    instance.provider,
+                    instance.id,
+                    state=InstanceState.RUNNING,
+                    detail=instance.detail,
+                    address=instance.address,
+                    private_address=instance.private_address or instance.address,
+                    ssh_host=endpoint.host,
+                    ssh_port=endpoint.port,
+                    ssh_user=endpoint.user,
+                    host_key=node.host_key,
+                )
+            update_attempt(tx, request.token, state=AttemptState.READY)
+
+    def appeared(self, attempt: Attempt, made: Iterable[Instance]) -> None:
+        """Record machines that were found under an old intent; they are to go."""
+        with self.store.write() as tx:
+            self._record(tx, attempt.id, made)
+            for machine in machines_of_attempt(tx, attempt):
+                if _alive(machine):
+                    _want_gone(tx, machine)
+
+    def want_gone(self, cluster_id: str) -> list[Machine]:
+        """Commit the wish to end every machine of a cluster; return those that still live."""
+        with self.store.write() as tx:
+            alive = machines_of_cluster(tx, cluster_id)
+            for machine in alive:
+                _want_gone(tx, machine)
+        return alive
+
+    def terminated(
+        self, machine: Machine, *, gone: bool, retry_after_s: float, detail: str
+    ) -> None:
+        """Record the provider's answer to one termination."""
+        with self.store.write() as tx:
+            update_machine(
+                tx,
+                machine.provider,
+                machine.instance_id,
+                state=InstanceState.GONE if gone else InstanceState.TERMINATING,
+                terminate_after=None if gone else tx.now + retry_after_s,
+                terminate_detail=detail,
+            )
+
+    def closed(self, attempt: Attempt) -> None:
+        """Record that nothing of an attempt is left."""
+        with self.store.write() as tx:
+            update_attempt(tx, attempt.id, state=AttemptState.CLOSED)
+
+    def seen(self, machine: Machine, instance: Instance) -> None:
+        """Record what a listing says of a machine."""
+        with self.store.write() as tx:
+            update_machine(
+                tx,
+                machine.provider,
+                machine.instance_id,
+                state=instance.state,
+                reason=instance.reason,
+                detail=instance.detail,
+            )
+
+    def _set(self, token: str, state: AttemptState, error: ArbError) -> None:
+        with self.store.write() as tx:
+            update_attempt(tx, token, state=state, error_json=_error(error))
+
+    def _record(self, tx: Transaction, token: str, made: Iterable[Instance]) -> None:
+        attempt = get_attempt(tx, token)
+        if attempt is not None:
+            for instance in made:
+                record_machine(tx, _machine(attempt, instance))
+
+
+def machines_of_attempt(tx: Transaction, attempt: Attempt) -> list[Machine]:
+    """Return the live machines of one attempt."""
+    alive = machines_of_cluster(tx, attempt.cluster_id)
+    return [machine for machine in alive if machine.attempt_id == attempt.id]
+
+
+def _attempt(
+    cluster_id: str, seq: int, offer: Offer, request: ProvisionRequest, now: float
+) -> Attempt:
+    return Attempt(
+        id=request.token,
+        cluster_id=cluster_id,
+        seq=seq,
+        provider=offer.provider,
+        offer_json=offer.to_json(),
+        count=request.count,
+        request_json=dump_request(request),
+        request_digest=digest(request),
+        price_usd_hour=offer.price_usd_hour,
+        opened_at=now,
+    )
+
+
+def _machine(attempt: Attempt, instance: Instance) -> Machine:
+    offer = json.loads(attempt.offer_json)
+    parsed = parse_token(instance.token)
+    rank = parsed.rank if parsed and parsed.rank is not None else 0
+    price = attempt.price_usd_hour if instance.price_usd_hour is None else instance.price_usd_hour
+    return Machine(
+        provider=attempt.provider,
+        instance_id=instance.id,
+        token=instance.token,
+        attempt_id=attempt.id,
+        cluster_id=attempt.cluster_id,
+        rank=rank,
+        region=instance.region,
+        zone=instance.zone,
+        instance_type=instance.instance_type or offer["instance_type"],
+        state=instance.state,
+        reason=instance.reason,
+        detail=instance.detail,
+        address=instance.address,
+        private_address=instance.private_address,
+        price_usd_hour=price,
+        minimum_s=offer["minimum_s"],
+        spot=offer["spot"],
+        handle=attempt.handle or instance.payload,
+        account=attempt.account,
+        made_at=instance.made_at or attempt.opened_at,
+    )
+
+
+def _alive(machine: Machine) -> bool:
+    return machine.state is not InstanceState.GONE
+
+
+def _want_gone(tx: Transaction, machine: Machine) -> None:
+    if machine.terminate_after is None:
+        update_machine(tx, machine.provider, machine.instance_id, terminate_after=tx.now)
+
+
+def _error(error: ArbError) -> str:
+    return json.dumps(error.to_dict())

@@ -1,0 +1,61 @@
+"""Intents whose answer was lost, or whose process died: what they made is found by token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from arb.errors import ArbError
+from arb.nodes.fanout import fan_out_all
+from arb.state.attempts import AttemptState, open_attempts
+from arb.state.requests import load_request
+from arb.types import InstanceState, ListQuery
+
+if TYPE_CHECKING:
+    from arb.provision.shop import Shop
+    from arb.state.attempts import Attempt
+
+__all__ = ["OPEN_S", "look_for_lost"]
+
+OPEN_S: Final = 3600.0
+"""For how long after it was opened a lost intent is looked for."""
+
+_LOST: Final = frozenset({AttemptState.INTENT, AttemptState.UNKNOWN, AttemptState.PLACED})
+
+
+def look_for_lost(shop: Shop, cluster_id: str = "") -> None:
+    """List the tokens of every open intent; what exists is recorded, to be given back.
+
+    An intent is closed once a trusted listing shows nothing an hour after it was opened, or as soon
+    as the provider's listing cannot lag. Call it only when no living process works on the cluster.
+
+    Args:
+        shop: The means.
+        cluster_id: Only intents of this cluster; empty means all.
+    """
+    attempts = [
+        attempt
+        for attempt in open_attempts(shop.journal.store, cluster_id=cluster_id)
+        if attempt.state in _LOST
+    ]
+    for outcome in fan_out_all(lambda attempt: _look(shop, attempt), attempts):
+        if isinstance(outcome.error, ArbError):
+            shop.progress.warn(f"an open purchase could not be looked up: {outcome.error.summary}")
+        elif outcome.error is not None:
+            raise outcome.error
+
+
+def _look(shop: Shop, attempt: Attempt) -> None:
+    provider = shop.provider(attempt.provider)
+    request = load_request(attempt.request_json)
+    query = ListQuery(
+        tokens=frozenset(setup.token for setup in request.setups),
+        regions=frozenset({request.offer.region}),
+    )
+    listing = provider.list_instances(query)
+    alive = [i for i in listing.instances if i.state is not InstanceState.GONE]
+    if alive:
+        shop.journal.appeared(attempt, alive)
+    elif listing.covers(request.offer.region, attempt.account or listing.account):
+        age = shop.journal.store.now() - attempt.opened_at
+        if age > (OPEN_S if provider.info.listing_lag_s else 0):
+            shop.journal.closed(attempt)

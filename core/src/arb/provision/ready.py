@@ -1,0 +1,106 @@
+"""From "ordered" to "running with an address", with the provider's own words shown meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arb.errors import CapacityError, ProviderUnavailable, RateLimited, Scope
+from arb.provision.order import request_tokens
+from arb.types import GoneReason, InstanceState, ListQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arb.plugins.provider import Provider
+    from arb.progress import Progress
+    from arb.types import Clock, Instance, ProvisionRequest
+
+__all__ = ["in_rank_order", "look", "wait_running"]
+
+_FIRST_WAIT_S = 0.05
+_LAST_WAIT_S = 5.0
+_ENDING = frozenset({InstanceState.GONE, InstanceState.TERMINATING, InstanceState.STOPPED})
+
+
+def wait_running(
+    provider: Provider, request: ProvisionRequest, handle: str, *, clock: Clock, progress: Progress
+) -> list[Instance]:
+    """Wait until every machine runs and has an address.
+
+    Raises:
+        Refusal: The order failed late, a machine ended while it came up, or the provider's
+            readiness time-out is over. ``made`` holds what exists.
+    """
+    limit = clock.monotonic() + provider.info.readiness_timeout_s
+    wait = _FIRST_WAIT_S
+    seen: list[Instance] = []
+    while True:
+        try:
+            seen = look(provider, request, handle)
+        except (ProviderUnavailable, RateLimited) as error:
+            progress.state(f"waiting for {provider.name}: {error.summary}")
+            wait = max(wait, getattr(error, "retry_after_s", 0))
+        else:
+            _refuse_ending(provider, seen)
+            if len(seen) == request.count and all(map(_is_up, seen)):
+                return seen
+            progress.state(_told(provider, seen, request.count))
+        if clock.monotonic() + wait > limit:
+            raise _too_slow(provider, seen)
+        clock.sleep(wait)
+        wait = min(_LAST_WAIT_S, wait * 1.5)
+
+
+def look(provider: Provider, request: ProvisionRequest, handle: str) -> list[Instance]:
+    """Return the machines of an attempt as they are now, in rank order."""
+    if provider.has("arb_poll"):
+        return in_rank_order(provider.poll(request, handle))
+    region = request.offer.region
+    query = ListQuery(tokens=request_tokens(request), regions=frozenset({region}))
+    listing = provider.list_instances(query)
+    if not listing.covers(region) and len(listing.instances) < request.count:
+        reason = listing.errors.get(region, "its listing is not complete")
+        raise ProviderUnavailable(f"{provider.name} {region}: {reason}", code="listing")
+    return in_rank_order(listing.instances)
+
+
+def in_rank_order(instances: Sequence[Instance]) -> list[Instance]:
+    """Sort by the rank in the token; machines of a batch by id, which is stable."""
+    return sorted(instances, key=lambda i: (_rank(i.token), i.made_at, i.id))
+
+
+def _rank(token: str) -> int:
+    from arb.state.tokens import parse_token
+
+    parsed = parse_token(token)
+    return parsed.rank if parsed and parsed.rank is not None else -1
+
+
+def _is_up(instance: Instance) -> bool:
+    return instance.state is InstanceState.RUNNING and bool(instance.address)
+
+
+def _refuse_ending(provider: Provider, seen: Sequence[Instance]) -> None:
+    ended = next((i for i in seen if i.state in _ENDING), None)
+    if ended is None:
+        return
+    why = ended.detail or ended.reason.value or ended.state.value
+    made = [i for i in seen if i.state is not InstanceState.GONE]
+    scope = Scope.ZONE if ended.reason is GoneReason.PREEMPTED else Scope.OFFER
+    summary = f"{provider.name}: {ended.id} ended while it came up ({why})"
+    raise CapacityError(summary, scope=scope, made=made, code="ended-early")
+
+
+def _too_slow(provider: Provider, seen: Sequence[Instance]) -> CapacityError:
+    minutes = provider.info.readiness_timeout_s / 60
+    summary = f"{provider.name}: not up after {minutes:g} min ({_states(seen)})"
+    return CapacityError(summary, scope=Scope.OFFER, made=seen, code="not-ready")
+
+
+def _told(provider: Provider, seen: Sequence[Instance], count: int) -> str:
+    up = sum(map(_is_up, seen))
+    return f"{up} of {count} up at {provider.name} ({_states(seen)})"
+
+
+def _states(seen: Sequence[Instance]) -> str:
+    return ", ".join(sorted({i.detail or i.state.value for i in seen})) or "nothing listed yet"

@@ -1,0 +1,183 @@
+"""The walk: offer after offer until one has capacity. Every step is on disk before it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from arb.errors import ArbError, CredentialsError, NoOfferError, PluginError, Refusal
+from arb.provision.giveback import give_back_attempt
+from arb.provision.order import Node, Purchase, build_request, setup_tokens
+from arb.provision.placing import InterruptedPurchase, LostAnswer, find_made, place
+from arb.provision.ready import wait_running
+from arb.types import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arb.plugins.provider import Provider
+    from arb.provision.order import Order
+    from arb.provision.shop import Shop
+    from arb.types import Instance, Offer, ProvisionRequest, ProvisionResult
+
+__all__ = ["buy"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    offer: Offer
+    error: ArbError
+
+
+def buy(shop: Shop, order: Order) -> Purchase:
+    """Buy ``order.count`` machines of the first offer that has them.
+
+    On any exception, Ctrl-C included, everything that was made is being given back: what is not
+    gone yet is on disk as such, and the next command carries on.
+
+    Raises:
+        NoOfferError: Every offer was refused; the summary counts the reasons.
+        CredentialsError: The same, and nothing but credentials was the reason.
+    """
+    failures: list[_Failure] = []
+    for number, offer in enumerate(_open_offers(shop, order, failures), start=1):
+        shop.progress.step(_told(number, offer, order.count))
+        try:
+            return _attempt(shop, order, offer)
+        except (Refusal, CredentialsError, LostAnswer, PluginError) as error:
+            shop.progress.step(f"   {error.summary}")
+            failures.append(_Failure(offer, error))
+            shop.block(offer, error)
+    raise _exhausted(order, failures)
+
+
+def _open_offers(shop: Shop, order: Order, failures: list[_Failure]) -> Iterator[Offer]:
+    """Yield the offers that no refusal covers, looking again before each."""
+    for offer in order.offers:
+        refusal = shop.blocked(offer)
+        if refusal is None:
+            yield offer
+        elif not any(failure.offer is offer for failure in failures):
+            shop.progress.step(f"   {_place(offer)} skipped: {refusal}")
+
+
+def _attempt(shop: Shop, order: Order, offer: Offer) -> Purchase:
+    provider = shop.provider(offer.provider)
+    request = shop.journal.open(
+        order.cluster_id, offer, lambda token: _request(shop, provider, order, offer, token)
+    )
+    result = _ordered(shop, provider, request)
+    try:
+        shop.journal.placed(request, result.instances, result.handle, result.account)
+        instances = wait_running(
+            provider, request, result.handle, clock=shop.clock, progress=shop.progress
+        )
+        nodes = tuple(
+            _node(provider, request, rank, instance) for rank, instance in enumerate(instances)
+        )
+        shop.journal.ready(request, nodes)
+    except BaseException as error:
+        made = error.made if isinstance(error, Refusal) else ()
+        _undo(shop, request, (*result.instances, *made), error)
+        raise
+    return Purchase(request.token, offer, nodes)
+
+
+def _ordered(shop: Shop, provider: Provider, request: ProvisionRequest) -> ProvisionResult:
+    """Place the order; a lost answer is looked for, and taken when it is complete."""
+    try:
+        return place(provider, request, clock=shop.clock, progress=shop.progress)
+    except (Refusal, CredentialsError, InterruptedPurchase) as error:
+        _undo(shop, request, getattr(error, "made", ()), error)
+        raise
+    except LostAnswer as error:
+        return _found_again(shop, provider, request, error)
+
+
+def _found_again(
+    shop: Shop, provider: Provider, request: ProvisionRequest, error: LostAnswer
+) -> ProvisionResult:
+    from arb.types import ProvisionResult
+
+    shop.journal.unknown(request, error)
+    shop.progress.step(f"   no answer ({error.summary}); looking for what it may have made")
+    found, trusted = find_made(provider, request, clock=shop.clock)
+    if len(found) == request.count:
+        return ProvisionResult(tuple(found), found[0].payload)
+    certain = trusted and not provider.info.listing_lag_s
+    _undo(shop, request, tuple(found), error, certain=certain)
+    raise error
+
+
+def _undo(
+    shop: Shop,
+    request: ProvisionRequest,
+    made: tuple[Instance, ...],
+    error: BaseException,
+    *,
+    certain: bool = True,
+) -> None:
+    """Record the failure, then give back what exists. The intent outlives both."""
+    shop.journal.failed(request, _as_error(error), made, certain=certain)
+    give_back_attempt(shop, request.token)
+
+
+def _as_error(error: BaseException) -> ArbError:
+    if isinstance(error, ArbError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return ArbError("interrupted by the user", code="interrupted")
+    return ArbError(f"{type(error).__name__}: {error}", code="internal")
+
+
+def _request(
+    shop: Shop, provider: Provider, order: Order, offer: Offer, token: str
+) -> ProvisionRequest:
+    """Make the keys and the request of one attempt."""
+    from arb.nodes.user_data import node_setup
+
+    user_data = offer.user_data
+    if user_data is None:
+        user_data = Capability.USER_DATA in provider.info.capabilities
+    setups = tuple(
+        node_setup(
+            name,
+            rank,
+            order.authorized_key,
+            shop.host_key(name) if user_data else None,
+            order.bringup_timeout_s,
+        )
+        for name, rank in setup_tokens(provider.info, token, order.count)
+    )
+    return build_request(order, offer, token, setups)
+
+
+def _node(provider: Provider, request: ProvisionRequest, rank: int, instance: Instance) -> Node:
+    setup = request.setups[rank if len(request.setups) > 1 else 0]
+    host_key = setup.host_key.public if setup.host_key else ""
+    return Node(rank, instance, provider.ssh_ports(instance), host_key)
+
+
+def _place(offer: Offer) -> str:
+    note = f" ({offer.note})" if offer.note else ""
+    spot = " spot" if offer.spot else ""
+    return f"{offer.provider} {offer.instance_type}{note} in {offer.place}{spot}"
+
+
+def _told(number: int, offer: Offer, count: int) -> str:
+    times = f" x {count}" if count > 1 else ""
+    return f"{number}. {_place(offer)} at ${offer.price_usd_hour:.2f}/h{times}"
+
+
+def _exhausted(order: Order, failures: list[_Failure]) -> ArbError:
+    if not failures:
+        summary = f"every one of {len(order.offers)} offers is blocked by an earlier refusal"
+        return NoOfferError(summary, code="all-blocked", hint="try again in some minutes")
+    reasons = [f"{_place(f.offer)}: {f.error.summary}" for f in failures]
+    kind = CredentialsError if all(_is_credentials(f) for f in failures) else NoOfferError
+    summary = f"no offer could be bought, {len(failures)} tried; last: {reasons[-1]}"
+    return kind(summary, code="no-offer", hint=failures[-1].error.hint)
+
+
+def _is_credentials(failure: _Failure) -> bool:
+    return isinstance(failure.error, CredentialsError)
