@@ -1,0 +1,73 @@
+"""A real PostgreSQL server for one test session, in a temporary folder, on a unix socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+__all__ = ["PostgresServer", "find_binaries"]
+
+# Durability is the server's own business: these tests are about ours.
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=40", "shared_buffers=16MB")
+
+
+def find_binaries() -> Path | None:
+    """Return the folder of ``initdb`` and ``pg_ctl``, newest version first, or None."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+class PostgresServer:
+    """A running server. As root it runs as the user ``postgres``, which it insists on.
+
+    Args:
+        binaries: What ``find_binaries`` returned.
+    """
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._numbers = count(1)
+        self._root = Path(tempfile.mkdtemp(prefix="arb-pg-"))
+        if os.geteuid() == 0:
+            shutil.chown(self._root, "postgres")
+        self._data = self._root / "data"
+        self._run("initdb", "-D", self._data, "-U", "arb", "-A", "trust", "--no-sync", "-E", "UTF8")
+        settings = " ".join(f"-c {setting}" for setting in _FAST)
+        options = f"-k {self._root} -c listen_addresses='' {settings}"
+        log = self._root / "log"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", log, "-o", options, "start")
+
+    def new_database(self) -> str:
+        """Make an empty database; return its URL."""
+        name = f"test{next(self._numbers)}"
+        self._run("createdb", "-h", self._root, "-U", "arb", name)
+        return f"postgresql://arb@/{name}?host={self._root}"
+
+    def stop(self) -> None:
+        """End the server and remove its files."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command = [str(self._binaries / program), *map(str, arguments)]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", "postgres", "--", *command]
+        with (self._root / "tests-log").open("ab") as log:  # pg_ctl's child keeps a pipe open
+            done = subprocess.run(command, stdout=log, stderr=log, check=False, cwd="/")
+        if done.returncode != 0:
+            text = (self._root / "tests-log").read_text("utf-8", "replace")
+            raise RuntimeError(f"{program} failed:\n{text}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
