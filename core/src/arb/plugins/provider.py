@@ -131,9 +131,16 @@ class Provider:
         """Say whether it names a capability."""
         return capability in self.info.capabilities
 
-    def budget_s(self, hook: str) -> float:
-        """Return the seconds that a hook may take: the provider's own budget or the documented."""
-        return self.info.hook_budgets_s.get(hook, BUDGETS_S[hook])
+    def budget_s(self, hook: str, machines: int = 1) -> float:
+        """Return the seconds that a hook may take: the provider's own budget or the documented.
+
+        Args:
+            hook: For instance ``arb_provision``, which may take longer for more machines.
+            machines: How many are ordered.
+        """
+        budget_s = self.info.hook_budgets_s.get(hook, BUDGETS_S[hook])
+        more = machines - 1 if hook == "arb_provision" else 0
+        return budget_s + more * self.info.machine_interval_s
 
     def ask(self, hook: str, **arguments: object) -> Answer:
         """Call any hook and return its result with its origin.
@@ -145,7 +152,7 @@ class Provider:
         if not self.has(hook):
             text = f"{self._hooks.entry.origin}: {hook} is not implemented"
             raise PluginError(text, code="hook-missing", hint="arb plugins lists what is")
-        budget_s = self.budget_s(hook)
+        budget_s = self.budget_s(hook, getattr(arguments.get("request"), "count", 1))
         value = self._invoker.invoke(
             self._hooks,
             hook,
