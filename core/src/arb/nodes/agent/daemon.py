@@ -11,11 +11,14 @@ import traceback
 
 from . import VERSION, boot_id, files, install, operations
 from .configure import read_config
+from .gang_head import GangHead
+from .gang_peer import GangPeer
 from .idle import IdleClock
 from .jobs import PENDING, JobStore
 from .lines import Connection
 from .loop import READ, Loop
 from .notice import NoticeWatch
+from .peer_link import PeerLink
 from .protocol import AgentError, answer, failure
 from .queueing import startable
 from .solo import Solo
@@ -51,12 +54,13 @@ class Daemon:
         self.notice = NoticeWatch(self.loop, self.noticed)
         self._watchers: list[Callable[[Job], None]] = []
         self._scheduled = False
+        self._links: dict[int, PeerLink] = {}
 
     def start(self) -> None:
         """Carry on with every job that had begun, then serve."""
         for job in self.jobs:
             if job.status != PENDING and not job.final:
-                self._control(job).resume()
+                self.control(job).resume()
         self.notice.configure(self.config.get("notice_probe"))
         self.schedule()
 
@@ -76,12 +80,29 @@ class Daemon:
         for job, gpu_map in startable(self.jobs, int(self.config.get("gpus_per_node", 0))):
             job.state["gpu_map"] = gpu_map
             job.state["gpu_ids"] = gpu_map.get("0", [])
-            self._control(job).start()
+            self.control(job).start()
 
-    def _control(self, job: Job) -> Any:
-        controller = Solo(self.loop, self.config, job, self.changed)
+    def control(self, job: Job) -> Any:
+        """Return what moves a job from now on."""
+        controller: Any
+        if job.state.get("gang"):
+            controller = GangPeer(self.loop, self.config, job, self.changed)
+        elif job.spec["num_nodes"] > 1:
+            controller = GangHead(self, job)
+        else:
+            controller = Solo(self.loop, self.config, job, self.changed)
         self.controllers[job.id] = controller
         return controller
+
+    def ports_taken(self) -> set[int]:
+        """Return the rendezvous ports of the jobs that run."""
+        return {int(job.state.get("port") or 0) for job in self.jobs if not job.final}
+
+    def link_to(self, rank: int) -> PeerLink:
+        """Return the session to a peer; it is opened when somebody uses it."""
+        if rank not in self._links:
+            self._links[rank] = PeerLink(self.loop, self.config, rank)
+        return self._links[rank]
 
     def cancel(self, job: Job, reason: str = "") -> None:
         """End a job on request, whatever it is doing."""
@@ -165,7 +186,11 @@ class Server:
         else:
             if result is not None:
                 connection.send(answer(number, result))
-        self._closers.get(connection, []).extend(context.closers)
+        for close in context.closers:
+            if connection.closed:
+                close()
+            else:
+                self._closers[connection].append(close)
 
 
 def lock() -> bool:

@@ -25,19 +25,23 @@ class Connection:
         write_fd: Written to; owned from now on. May be the same.
         on_message: Called with each message.
         on_close: Called once, when the other side or an error ended it.
+        strict: Whether a line that is no message ends it; a login script may talk.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two descriptors and two callbacks
         self,
         loop: Loop,
         read_fd: int,
         write_fd: int,
         on_message: Callable[[Connection, dict[str, Any]], None],
         on_close: Callable[[Connection], None],
+        *,
+        strict: bool = True,
     ) -> None:
         self._loop = loop
         self._read_fd, self._write_fd = read_fd, write_fd
         self._on_message, self._on_close = on_message, on_close
+        self._strict = strict
         self._lines = Lines()
         self._out = bytearray()
         self.closed = False
@@ -79,11 +83,22 @@ class Connection:
             self.close()
             return
         try:
-            for line in self._lines.feed(data):
-                if not self.closed:
-                    self._on_message(self, decode(line))
+            lines = self._lines.feed(data)
         except AgentError:
             self.close()
+            return
+        for line in lines:
+            self._receive(line)
+
+    def _receive(self, line: bytes) -> None:
+        try:
+            message = decode(line)
+        except AgentError:
+            if self._strict:
+                self.close()
+            return
+        if not self.closed:
+            self._on_message(self, message)
 
     def _flush(self) -> None:
         try:

@@ -6,9 +6,20 @@ import os
 import signal
 import time
 
-from . import PROTO, VERSION, boot_id, configure, env, files, install, procs
+from . import (
+    PROTO,
+    VERSION,
+    boot_id,
+    configure,
+    env,
+    files,
+    gang_peer,
+    install,
+    procs,
+    rendezvous,
+)
 from .jobs import read_spec
-from .protocol import AgentError
+from .protocol import AgentError, answer, item
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,6 +187,57 @@ def shutdown(context: Context) -> dict[str, Any]:
     return {}
 
 
+def gang_prepare(context: Context) -> dict[str, Any]:
+    """Begin to prepare this node's rank of a gang, once a token."""
+    daemon = context.daemon
+    job, new = gang_peer.accept(daemon.jobs, daemon.config, context.request)
+    if new:
+        daemon.control(job).start()
+    return gang_peer.describe(job)
+
+
+def _gang_job(context: Context) -> Job:
+    job = context.daemon.jobs.get(context.request.get("job"))
+    token = context.request.get("gang_token")
+    if token is not None and (job.state.get("gang") or {}).get("token") != token:
+        raise AgentError("no-such-job", "this node has another job of this number")
+    return job
+
+
+def gang_lease(context: Context) -> dict[str, Any]:
+    """Renew the lease of this node's rank, and hear what the head wants of it."""
+    job = _gang_job(context)
+    controller = context.daemon.controllers.get(job.id)
+    if controller is not None:
+        request = context.request
+        controller.lease(str(request.get("want")), str(request.get("reason") or ""))
+    return gang_peer.describe(job)
+
+
+def gang_watch(context: Context) -> None:
+    """Send an item for each change of this node's rank, until the connection ends."""
+    watched = _gang_job(context)
+    number, connection = context.request.get("id"), context.connection
+
+    def tell(job: Job) -> None:
+        if job is watched:
+            connection.send(item(number, gang_peer.describe(job)))
+
+    context.closers.append(context.daemon.watch(tell))
+    tell(watched)
+
+
+def ping_port(context: Context) -> None:
+    """Try to reach a port of the head; the answer's ``problem`` is empty when it worked."""
+    number, connection = context.request.get("id"), context.connection
+
+    def done(problem: str) -> None:
+        connection.send(answer(number, {"problem": problem}))
+
+    host, port = str(context.request["host"]), int(context.request["port"])
+    rendezvous.Knock(context.daemon.loop, host, port, done)
+
+
 TABLE: dict[str, Callable[[Context], dict[str, Any] | None]] = {
     "status": status,
     "configure": do_configure,
@@ -185,6 +247,10 @@ TABLE: dict[str, Callable[[Context], dict[str, Any] | None]] = {
     "cancel": cancel,
     "front_end": front_end,
     "shutdown": shutdown,
+    "gang_prepare": gang_prepare,
+    "gang_lease": gang_lease,
+    "gang_watch": gang_watch,
+    "ping_port": ping_port,
 }
 
 
