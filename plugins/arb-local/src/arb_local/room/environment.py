@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from arb_local.room.processes import MARKER
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["PROTECTED", "SYSTEM_PATH", "login_name", "node_environment", "shell"]
 

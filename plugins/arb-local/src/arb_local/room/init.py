@@ -27,8 +27,8 @@ from arb_local.room.spawn import become_launcher
 from arb_local.room.tools import tool_folders
 
 if TYPE_CHECKING:
-    from pathlib import Path
     import socket
+    from pathlib import Path
 
 __all__ = ["Init"]
 

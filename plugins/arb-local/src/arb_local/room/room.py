@@ -341,7 +341,7 @@ class Room:
         return Folder(self.path, machine_id)
 
     def _records(self) -> tuple[dict[str, Any], ...]:
-        ids = [name for name in os.listdir(self.machines) if not name.startswith(".")]
+        ids = [path.name for path in self.machines.iterdir() if not path.name.startswith(".")]
         return tuple(r for r in (self._folder(i).read() for i in ids) if r is not None)
 
     def _settle(self) -> None:
@@ -349,7 +349,7 @@ class Room:
             self._power.settle(self._folder(record["id"]))
 
     def _clean_if_idle(self) -> None:
-        if any(name.startswith(".") for name in os.listdir(self.machines)):
+        if any(path.name.startswith(".") for path in self.machines.iterdir()):
             lock = try_lock(self._lock)
             if lock is not None:
                 with contextlib.closing(os.fdopen(lock)):
@@ -361,9 +361,9 @@ class Room:
         Args:
             within_s: How far back the ledger is read; None means all of it.
         """
-        for name in os.listdir(self.machines):
-            if name.startswith("."):
-                shutil.rmtree(self.machines / name, ignore_errors=True)
+        for path in tuple(self.machines.iterdir()):
+            if path.name.startswith("."):
+                shutil.rmtree(path, ignore_errors=True)
         since = 0.0 if within_s is None else self.now() - within_s
         events = self.book.recent(since)
         gone = {event.id for event in events if event.event == "gone"}

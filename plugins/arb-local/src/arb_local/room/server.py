@@ -97,26 +97,39 @@ class _Connection(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Send every packet at once."""
         self._connection = conn
         sock = conn.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def begin_auth(self, username: str) -> bool:
+        """Let the keys of the file in, for the one user that there is."""
         keys = self._node.authorized_keys()
         if keys is not None and username == self._node.record["user"] and self._connection:
             self._connection.set_authorized_keys(keys)
         return True
 
     def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
+        """Open a session."""
         return NodeSession(
             self._node.environment, self._node.children, sftp=self._node.record["sftp"]
         )
 
     def connection_requested(
-        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+        self,
+        dest_host: str,  # noqa: ARG002 - every destination is allowed, as sshd does by default
+        dest_port: int,  # noqa: ARG002 - the same
+        orig_host: str,  # noqa: ARG002 - the same
+        orig_port: int,  # noqa: ARG002 - the same
     ) -> bool:
+        """Forward to any address: the machine is the user's own."""
         return True
 
-    def server_requested(self, listen_host: str, listen_port: int) -> bool:
+    def server_requested(
+        self,
+        listen_host: str,  # noqa: ARG002 - every address may be listened on, as on sshd
+        listen_port: int,  # noqa: ARG002 - the same
+    ) -> bool:
+        """Listen for the client on any address."""
         return True
