@@ -1,0 +1,138 @@
+"""The provider that CONTRIBUTING.md tells people to copy: built, installed and used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from arb.catalog import offers_from_catalog
+from arb.errors import CredentialsError
+from arb.testing import FakeClock
+from arb.types import (
+    CheckStatus,
+    InstanceRef,
+    ListQuery,
+    NodeSetup,
+    ProviderContext,
+    ProvisionRequest,
+    Termination,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).resolve().parent.parent
+OWNER = "abcdefgh"
+TOKEN = f"arb-{OWNER}-clusterx-000"
+KEY = {"EXAMPLE_API_KEY": "not a secret"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the example as pip installs it from its wheel."""
+    folder = tmp_path_factory.mktemp("example")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
+    source = ROOT / "examples" / "arb-example"
+    subprocess.run([*pip, "wheel", *offline, "-w", folder, source], check=True)
+    (wheel,) = folder.glob("*.whl")
+    target = folder / "site"
+    subprocess.run([*pip, "install", *offline, "--target", target, wheel], check=True)
+    return target
+
+
+@pytest.fixture
+def plugin(site: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(site)
+    from arb_example import plugin
+
+    return plugin
+
+
+def context(tmp_path: Path, **env: str) -> ProviderContext:
+    return ProviderContext(
+        provider="example",
+        owner=OWNER,
+        options={},
+        cache_dir=tmp_path,
+        data_dir=tmp_path,
+        env=env,
+        home=tmp_path,
+        clock=FakeClock(),
+        limiter=None,
+        deadline=1e9,
+    )
+
+
+def request(plugin: ModuleType, count: int = 2) -> ProvisionRequest:
+    offers, rejected = offers_from_catalog("example", plugin.arb_catalog(), owned=False)
+    assert rejected == []
+    setups = tuple(
+        NodeSetup(f"{TOKEN}-{rank:04}", rank, "ssh-ed25519 AAAA") for rank in range(count)
+    )
+    return ProvisionRequest("mine", TOKEN, offers[0], count, setups)
+
+
+def arb(site: Path, home: Path, *arguments: str) -> str:
+    env = {"PYTHONPATH": str(site), "HOME": str(home), "ARB_HOME": str(home / "arb"), **KEY}
+    command = [sys.executable, "-c", "from arb.cli import main; main()", *arguments]
+    return subprocess.run(
+        command, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=60
+    ).stdout
+
+
+def test_arb_lists_the_installed_example(site: Path, tmp_path: Path) -> None:
+    listed = {p["name"]: p for p in json.loads(arb(site, tmp_path, "plugins", "--json"))["plugins"]}
+    assert listed["example"]["distribution"] == "arb-example"
+    assert listed["example"]["state"] == "ok"
+
+
+def test_a_launch_is_planned_on_its_offers(site: Path, tmp_path: Path) -> None:
+    plan = arb(site, tmp_path, "launch", "--infra", "example", "--dryrun", "--json", "hostname")
+    assert json.loads(plan)["offers"][0]["instance_type"] == "small"
+
+
+def test_two_orders_under_one_token_make_one_machine(plugin: ModuleType, tmp_path: Path) -> None:
+    account = context(tmp_path, **KEY)
+    first = plugin.arb_provision(account, request(plugin))
+    again = plugin.arb_provision(account, request(plugin))
+    assert first == again
+    assert [machine.token for machine in first.instances] == [f"{TOKEN}-0000", f"{TOKEN}-0001"]
+
+
+def test_machines_are_listed_by_owner_and_token(plugin: ModuleType, tmp_path: Path) -> None:
+    account = context(tmp_path, **KEY)
+    made = plugin.arb_provision(account, request(plugin)).instances
+    mine = plugin.arb_list_instances(account, ListQuery(owner=OWNER))
+    one = plugin.arb_list_instances(account, ListQuery(tokens=frozenset({made[1].token})))
+    others = plugin.arb_list_instances(account, ListQuery(owner="zzzzzzzz"))
+    assert [set(mine.instances), one.instances, others.instances] == [set(made), (made[1],), ()]
+    assert mine.covers("anywhere", "team-1")
+
+
+def test_a_terminated_machine_is_no_longer_listed(plugin: ModuleType, tmp_path: Path) -> None:
+    account = context(tmp_path, **KEY)
+    (machine,) = plugin.arb_provision(account, request(plugin, count=1)).instances
+    reference = InstanceRef("example", machine.id, machine.region, machine.token, account="team-1")
+    answers = [plugin.arb_terminate(account, reference) for _ in range(2)]
+    assert answers == [Termination.GONE, Termination.GONE]
+    assert plugin.arb_list_instances(account, ListQuery(owner=OWNER)).instances == ()
+
+
+def test_a_machine_of_another_account_is_not_called_gone(
+    plugin: ModuleType, tmp_path: Path
+) -> None:
+    reference = InstanceRef("example", "x", "north", f"{TOKEN}-0000", account="team-2")
+    with pytest.raises(CredentialsError, match="team-2"):
+        plugin.arb_terminate(context(tmp_path, **KEY), reference)
+
+
+def test_without_a_key_the_check_says_what_to_do(plugin: ModuleType, tmp_path: Path) -> None:
+    result = plugin.arb_check(context(tmp_path))
+    assert result.status is CheckStatus.NOT_CONFIGURED
+    assert "EXAMPLE_API_KEY" in result.hint
