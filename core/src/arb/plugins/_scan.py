@@ -17,8 +17,9 @@ _Broken = tuple[str, str]
 
 def scan(groups: tuple[str, ...]) -> tuple[list[_Entry], list[_Broken]]:
     """Return rows of ``PluginEntry`` and of ``BrokenDistribution``."""
-    from importlib_metadata import distribution
+    from importlib_metadata import MetadataPathFinder, distribution
 
+    MetadataPathFinder.invalidate_caches()  # it would trust a folder's time within one process
     names, broken = _distributions_with(groups)
     entries: list[_Entry] = []
     for name in sorted(names):

@@ -6,6 +6,7 @@ lost to a wrapper, broken or not. Nothing is bought past a wrapper that could no
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, PluginError, ProviderUnavailable, Refusal
@@ -261,8 +262,10 @@ def _loss(hook: str, own: Any, changed: Any) -> str:
     """Say what a wrapper's result would lose of the provider's; empty when nothing."""
     if hook == "arb_provision":
         kept = {instance.id for instance in changed.instances}
-        if changed.handle != own.handle or any(i.id not in kept for i in own.instances):
+        if any(instance.id not in kept for instance in own.instances):
             return "left out machines that were bought"
+        if replace(changed, instances=()) != replace(own, instances=()):
+            return "changed what the provider needs to find its machines again"
     if hook == "arb_terminate" and changed.gone and not own.gone:
         return "called a machine gone that is not"
     return ""
