@@ -75,10 +75,10 @@ def arb_poll(  # type: ignore[empty-body]
 ) -> Sequence[Instance]:
     """Say how an order is doing whose refusal may come late.
 
-    Called every ``poll_interval_s`` after ``arb_provision`` until all machines are ``RUNNING`` and
-    have an address, or the readiness time-out is over. Optional: without it ``arb_list_instances``
-    is asked with the attempt's tokens, and a machine that ends before it was ready counts as a
-    CapacityError of ``Scope.OFFER``.
+    Called every few seconds (``poll_interval_s``) after ``arb_provision`` until all machines are
+    ``RUNNING`` and have an address, or the readiness time-out is over. Optional: without it
+    ``arb_list_instances`` is asked with the attempt's tokens, and a machine that ends before it was
+    ready counts as a CapacityError of ``Scope.OFFER``.
     Budget: 20 s. Reads only. Safe to call at any time, also long after the attempt ended.
 
     Args:

@@ -83,7 +83,7 @@ def list_made(provider: Provider, request: ProvisionRequest) -> tuple[list[Insta
     except ArbError:
         return [], False
     alive = [i for i in listing.instances if i.state is not InstanceState.GONE]
-    return in_rank_order(alive), listing.covers(request.offer.region)
+    return in_rank_order(alive), listing.covers(request.offer.region, listing.account)
 
 
 def _call(provider: Provider, request: ProvisionRequest, progress: Progress) -> ProvisionResult:

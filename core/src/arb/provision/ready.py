@@ -45,6 +45,7 @@ def wait_running(
             if len(seen) == request.count and all(map(_is_up, seen)):
                 return seen
             progress.state(_told(provider, seen, request.count))
+        wait = max(wait, provider.info.poll_interval_s)
         if clock.monotonic() + wait > limit:
             raise _too_slow(provider, seen)
         clock.sleep(wait)
@@ -58,7 +59,7 @@ def look(provider: Provider, request: ProvisionRequest, handle: str) -> list[Ins
     region = request.offer.region
     query = ListQuery(tokens=request_tokens(request), regions=frozenset({region}))
     listing = provider.list_instances(query)
-    if not listing.covers(region) and len(listing.instances) < request.count:
+    if not listing.covers(region, listing.account) and len(listing.instances) < request.count:
         reason = listing.errors.get(region, "its listing is not complete")
         raise ProviderUnavailable(f"{provider.name} {region}: {reason}", code="listing")
     return in_rank_order(listing.instances)

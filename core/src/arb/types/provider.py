@@ -120,7 +120,7 @@ class ProviderInfo:
         hook_budgets_s: Time budget by hook name, where it differs from the hook's documented one.
         machine_interval_s: Time between two machines of one order where each takes a call and calls
             are limited; the budget of ``arb_provision`` grows by it for each machine after the first.
-        poll_interval_s: Time between two looks at an order or a listing of this provider.
+        poll_interval_s: The least time between two looks at an order or a listing.
         listing_lag_s: A machine may be missing from listings for this long after it was made.
         catalog_ttl_s: Age at which prices are read again before buying.
         rate_budgets: Named token buckets for ``ProviderContext.limiter``.
@@ -137,7 +137,7 @@ class ProviderInfo:
     readiness_timeout_s: float = 900
     hook_budgets_s: Mapping[str, float] = field(default_factory=dict)
     machine_interval_s: float = 0
-    poll_interval_s: float = 3
+    poll_interval_s: float = 0
     listing_lag_s: float = 30
     catalog_ttl_s: float = 3600
     rate_budgets: Mapping[str, RateBudget] = field(default_factory=dict)
