@@ -34,7 +34,7 @@ class LazyGroup(TyperGroup):
             module = importlib.import_module(f"arb.cli.{entry.module}")
             return _as_command(module.app, cmd_name, entry.help)
         if plugin := _plugin_commands().get(cmd_name):
-            from arb.plugins import load_command
+            from arb.plugins.loading import load_command
 
             return _as_command(load_command(plugin), cmd_name, plugin.summary)
         return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.catalog import offers_from_catalog
-from arb.errors import ArbError, NoOfferError
-from arb.nodes.fanout import fan_out_all
+from arb.errors import NoOfferError, PluginError
 from arb.optimizer import rank_offers
 from arb.types import Capability
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from arb.types import Offer
 
 __all__ = ["placed", "ranked_offers"]
+
+_OWNED: Final = Capability.OWNED
 
 
 def placed(session: Session, task: Task) -> Task:
@@ -39,41 +40,28 @@ def ranked_offers(session: Session, task: Task) -> Ranking:
         NoOfferError: Nothing is left; the summary names the filter that removed the last offer.
     """
     task = placed(session, task)
+    named = task.resources.place[0]
+    replies = session.plugins.ask_all(_read, [named] if named else None)
     offers: list[Offer] = []
-    providers = _providers(session, task.resources)
-    for provider, outcome in zip(providers, fan_out_all(_read, providers), strict=True):
-        if isinstance(outcome.error, ArbError):
-            session.progress.warn(f"{provider.name}: {outcome.error.summary}")
-        elif outcome.error is not None:
-            raise outcome.error
-        else:
-            offers.extend(outcome.result or ())
+    for reply in replies:
+        if reply.error is not None:
+            session.progress.warn(f"{reply.provider}: {reply.error.summary}")
+        offers.extend(reply.value or ())
+    if not named:
+        offers = [o for o in offers if not session.plugins.provider(o.provider).can(_OWNED)]
     ranking = rank_offers(offers, task.resources)
     if not ranking.offers:
         raise _nothing(session, task.resources, ranking, total=len(offers))
     return ranking
 
 
-def _providers(session: Session, resources: Resources) -> list[Provider]:
-    """Load the named provider, or all that do not need to be asked for by name."""
-    named = resources.place[0]
-    if named:
-        return [session.plugins.provider(named)]
-    found = []
-    for name in session.plugins.provider_names():
-        try:
-            provider = session.plugins.provider(name)
-        except ArbError as error:
-            session.progress.warn(error.summary)
-            continue
-        if Capability.OWNED not in provider.info.capabilities:
-            found.append(provider)
-    return found
-
-
 def _read(provider: Provider) -> list[Offer]:
-    owned = Capability.OWNED in provider.info.capabilities
-    offers, _rejected = offers_from_catalog(provider.name, provider.catalog(), owned=owned)
+    offers, rejected = offers_from_catalog(
+        provider.name, provider.catalog(), owned=provider.can(_OWNED)
+    )
+    if rejected and not offers:
+        summary = f"every offer of {provider.name} was refused: {rejected[0].reason}"
+        raise PluginError(summary, code="catalog-rows")
     return offers
 
 

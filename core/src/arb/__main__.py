@@ -1,0 +1,7 @@
+"""``python -m arb``."""
+
+from __future__ import annotations
+
+from arb.cli import main
+
+main()
