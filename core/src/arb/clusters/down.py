@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from arb.clusters import names
 from arb.clusters.lock import cluster_lock
+from arb.clusters.sshaccess import write_config
 from arb.errors import ArbError
 from arb.nodes.fanout import fan_out_all
 from arb.provision.giveback import end_cluster, finish
@@ -53,6 +54,8 @@ def down(session: Session, patterns: Sequence[str], *, everything: bool = False)
             ended.append(Ended(record.name, error=outcome.error))
         elif outcome.error is not None:
             raise outcome.error
+    if records:
+        write_config(session)
     return ended
 
 

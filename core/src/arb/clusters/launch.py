@@ -130,6 +130,7 @@ def _clear_away(session: Session, record: ClusterRecord) -> None:
 
 def _buy(session: Session, plan: Plan) -> ClusterRecord:
     from arb.clusters.bringup import bring_up
+    from arb.clusters.sshaccess import publish
     from arb.provision.giveback import finish
     from arb.provision.order import Order
     from arb.provision.walk import buy
@@ -153,9 +154,9 @@ def _buy(session: Session, plan: Plan) -> ClusterRecord:
             offer_json=purchase.offer.to_json(),
         )
         bring_up(session, record, purchase)
-        return _update(
-            session, record, status=ClusterStatus.UP, ready_at=session.clock.now(), detail=""
-        )
+        record = _update(session, record, status=ClusterStatus.UP, ready_at=session.store.now())
+        publish(session)
+        return record
     except BaseException:
         session.progress.state("")
         finish(session.shop, record.id)

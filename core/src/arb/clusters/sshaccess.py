@@ -1,0 +1,52 @@
+"""Plain ``ssh NAME`` for every cluster that is up, host keys verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from arb.errors import StateError
+from arb.nodes.sshconfig import SshHost, add_include, write_ssh_config
+from arb.state.clusters import ClusterStatus, list_clusters
+from arb.state.machines import machines_of_cluster
+from arb.types import SshEndpoint
+
+if TYPE_CHECKING:
+    from arb.clusters.session import Session
+
+__all__ = ["publish", "write_config"]
+
+
+def publish(session: Session) -> None:
+    """Write the generated configuration anew and include it from the user's own, unless refused.
+
+    A configuration that cannot be changed is a warning: ``arb ssh`` works all the same.
+    """
+    generated = write_config(session)
+    if not session.config.ssh_config:
+        return
+    try:
+        add_include(Path(session.env.get("HOME") or Path.home()) / ".ssh" / "config", generated)
+    except StateError as error:
+        session.progress.warn(f"{error.summary}; {error.hint}")
+
+
+def write_config(session: Session) -> Path:
+    """Write the generated configuration anew and return its path."""
+    return write_ssh_config(session.home.folder("ssh"), session.client_key, lambda: _hosts(session))
+
+
+def _hosts(session: Session) -> list[SshHost]:
+    return [
+        SshHost(
+            cluster=record.name,
+            rank=machine.rank,
+            endpoint=SshEndpoint(machine.ssh_host, machine.ssh_port, machine.ssh_user),
+            host_key=machine.host_key,
+            alias=machine.token,
+        )
+        for record in list_clusters(session.store)
+        if record.status is ClusterStatus.UP
+        for machine in machines_of_cluster(session.store, record.id)
+        if machine.ssh_host and machine.host_key
+    ]
