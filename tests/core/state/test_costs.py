@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -249,4 +250,4 @@ def test_the_parts_of_any_division_of_time_sum_up_to_the_whole(
     assert since == sorted(since, reverse=True)
     assert since[0] == pytest.approx(max(length, minimum_s))
     assert since[-1] == 0
-    assert sum(a - b for a, b in zip(since, since[1:], strict=False)) == pytest.approx(since[0])
+    assert sum(a - b for a, b in pairwise(since)) == pytest.approx(since[0])

@@ -54,7 +54,7 @@ def test_events_are_chosen_by_cluster_and_kind(store: Store) -> None:
 
 
 def test_events_of_an_undone_transaction_never_were(store: Store) -> None:
-    with pytest.raises(ValueError, match="no"), store.write() as tx:
+    with pytest.raises(ValueError, match="no"), store.write() as tx:  # noqa: PT012 - a transaction
         events.append(tx, "one")
         raise ValueError("no")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.errors import Scope
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from arb.types import Offer
 
 __all__ = ["Block", "Blocks", "active_blocks", "add_block", "forget_blocks", "place_of"]
+
+_OF_QUOTAS: Final = frozenset({Scope.QUOTA_FAMILY, Scope.QUOTA_FAMILY_EVERYWHERE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Block:
 
 
 class Blocks:
-    """Blocks arranged so that asking for one offer looks at six keys, however many there are."""
+    """Blocks arranged so that asking for one offer looks at a few keys, however many there are."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         self._by_key = {(b.provider, b.scope, b.place): b for b in blocks}
@@ -66,15 +68,17 @@ def place_of(offer: Offer, scope: Scope, family: str = "") -> str:
     Args:
         offer: The one that was refused.
         scope: How far the refusal reaches.
-        family: For ``Scope.QUOTA_FAMILY``; empty means the same accelerator.
+        family: For the scopes of quotas; empty means the same accelerator.
     """
     kind, region = offer.instance_type, offer.region
+    quota = [family, "" if family else offer.accelerator, offer.spot]
     parts: dict[Scope, list[object]] = {
         Scope.OFFER: [offer.offer_id, offer.spot],
         Scope.ZONE: [kind, region, offer.zone, offer.spot],
         Scope.INSTANCE_TYPE: [kind, region, offer.spot],
         Scope.REGION: [region, offer.spot],
-        Scope.QUOTA_FAMILY: [family, "" if family else offer.accelerator, region, offer.spot],
+        Scope.QUOTA_FAMILY: [*quota, region],
+        Scope.QUOTA_FAMILY_EVERYWHERE: quota,
         Scope.PROVIDER: [],
     }
     return json.dumps(parts[scope])
@@ -126,7 +130,7 @@ def forget_blocks(tx: Transaction, *, provider: str = "") -> int:
 
 def _families(offer: Offer, scope: Scope) -> tuple[str, ...]:
     """Return the families under which a block of this scope may cover the offer."""
-    if scope is Scope.QUOTA_FAMILY and offer.quota_family:
+    if scope in _OF_QUOTAS and offer.quota_family:
         return (offer.quota_family, "")
     return ("",)
 

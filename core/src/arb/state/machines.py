@@ -180,7 +180,7 @@ def machines_of_cluster(
     sql = "SELECT * FROM machines WHERE cluster_id = ?"
     if not include_gone:
         sql += " AND state <> 'gone'"
-    return _all(reader, sql + " ORDER BY attempt_id, rank, made_at", (cluster_id,))
+    return _all(reader, sql + " ORDER BY attempt_id, rank, made_at, instance_id", (cluster_id,))
 
 
 def machines_with_token(reader: Reader, token: str) -> list[Machine]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from arb.types import NodeSetup, ProvisionRequest
 
 __all__ = ["digest", "dump_request", "load_request"]
+
+_T = TypeVar("_T")
 
 
 def dump_request(request: ProvisionRequest) -> str:
@@ -25,14 +27,17 @@ def dump_request(request: ProvisionRequest) -> str:
 
 
 def load_request(text: str) -> ProvisionRequest:
-    """Read what ``dump_request`` wrote: good for polling, never for buying again."""
+    """Read what this or another version's ``dump_request`` wrote.
+
+    It is good for polling, never for buying again.
+    """
     from arb.types import Offer, ProvisionRequest
 
     document = json.loads(text)
-    document["offer"] = Offer(**document["offer"])
+    document["offer"] = _build(Offer, document["offer"])
     document["setups"] = tuple(_setup(setup) for setup in document["setups"])
     document["ports"] = tuple(document["ports"])
-    return ProvisionRequest(**document)
+    return _build(ProvisionRequest, document)
 
 
 def digest(request: ProvisionRequest) -> str:
@@ -45,7 +50,13 @@ def _setup(document: dict[str, Any]) -> NodeSetup:
     from arb.types import HostKey, NodeFile, NodeSetup
 
     key = document["host_key"]
-    document["host_key"] = HostKey(**key) if key else None
-    document["files"] = tuple(NodeFile(**file) for file in document["files"])
+    document["host_key"] = _build(HostKey, key) if key else None
+    document["files"] = tuple(_build(NodeFile, file) for file in document["files"])
     document["commands"] = tuple(document["commands"])
-    return NodeSetup(**document)
+    return _build(NodeSetup, document)
+
+
+def _build(kind: type[_T], document: dict[str, Any]) -> _T:
+    """Make a value object of the keys that this version knows."""
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # all are dataclasses
+    return kind(**{key: value for key, value in document.items() if key in known})
