@@ -193,8 +193,10 @@ BAD_HOOKS = {
     ),
     "missing": ("del arb_check", "arb_check is required and missing"),
     "capability": (
-        ("@hookimpl\ndef arb_provider_info():\n"
-        "    return ProviderInfo('X', frozenset({Capability.STOP}))"),
+        (
+            "@hookimpl\ndef arb_provider_info():\n"
+            "    return ProviderInfo('X', frozenset({Capability.STOP}))"
+        ),
         "arb_stop is missing, yet the capability stop is named",
     ),
 }

@@ -348,6 +348,6 @@ def _object(loaded: LoadedPlugin) -> Any:
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     hint = "arb plugins lists what is installed"
-    if re.fullmatch(r"[a-z][a-z0-9-]{1,39}", name):
+    if kind in {"provider", "command"} and re.fullmatch(r"[a-z][a-z0-9-]{1,39}", name):
         hint = f"{hint}; if there is such a {kind}: pip install arb-{name}"
     return UsageError(closest(name, known, what=kind), code=f"unknown-{kind}", hint=hint)
