@@ -7,11 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # servers.py
 
 from arb.nodes.keys import KeyPair, generate_key
 from arb.nodes.ssh import SshNode
@@ -49,6 +52,7 @@ class Sshd:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     options: tuple[str, ...] = ()
+    nodes: list[SshNode] = field(default_factory=list)
     user: str = field(default_factory=getpass.getuser)
 
     def start(self) -> None:
@@ -71,12 +75,16 @@ class Sshd:
         )
         _write(config, "\n".join(lines) + "\n")
         assert SSHD
-        self.process = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(config)],
-            stdin=subprocess.DEVNULL,
-            stderr=(self.folder / "sshd.log").open("ab"),
-        )
+        with (self.folder / "sshd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [SSHD, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log
+            )
         until_listening(self.port, self.process)
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+        self.stop()
 
     def stop(self) -> None:
         if self.process is not None:
@@ -90,7 +98,9 @@ class Sshd:
 
     def node(self, **options) -> SshNode:
         options.setdefault("expected_host_key", self.host.public)
-        return SshNode(self.endpoint, self.client, options.pop("expected_host_key"), **options)
+        node = SshNode(self.endpoint, self.client, options.pop("expected_host_key"), **options)
+        self.nodes.append(node)
+        return node
 
 
 def _write(path: Path, text: str) -> None:
@@ -105,6 +115,27 @@ def _need_sshd() -> None:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its privilege separation folder
 
 
+class FakeClock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    return FakeClock()
+
+
 @pytest.fixture(scope="session")
 def client_pair() -> KeyPair:
     return generate_key("arb-test")
@@ -117,7 +148,7 @@ def sshd(tmp_path_factory, client_pair):
     server = Sshd(tmp_path_factory.mktemp("sshd"), client_pair)
     server.start()
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture
@@ -126,7 +157,7 @@ def own_sshd(tmp_path, client_pair):
     _need_sshd()
     server = Sshd(tmp_path, client_pair)
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture

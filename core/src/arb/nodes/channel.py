@@ -177,7 +177,10 @@ class SshChannel:
         return b"".join(self._stderr)
 
     def close(self) -> None:
-        """Close the channel; the command gets a broken pipe or a hang-up. Safe to call twice."""
+        """Close the channel: its input ends and its outputs break. Safe to call twice.
+
+        A command that neither reads nor writes does not notice.
+        """
         self._channel.close()
 
     def __enter__(self) -> Self:

@@ -68,14 +68,21 @@ def ignore_rules(root: Path) -> IgnoreRules:
     return IgnoreRules(GIT_FILES, base)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    regex: re.Pattern[bytes]
+    ignore: bool
+    folders_only: bool
+
+
 class Patterns:
     """The patterns of one ignore file, for paths relative to its folder."""
 
-    def __init__(self, patterns: Iterable[tuple[bytes, bool]]) -> None:
-        """Take ``(regular expression, ignore)`` pairs, the strongest last."""
-        self._patterns = [(re.compile(p, re.DOTALL), ignore) for p, ignore in patterns]
-        self._patterns.reverse()
-        self._any = re.compile(b"|".join(p.pattern for p, _ in self._patterns), re.DOTALL)
+    def __init__(self, patterns: Iterable[_Pattern]) -> None:
+        """Take the patterns in the file's order: the strongest is the last."""
+        self._strongest_first = tuple(patterns)[::-1]
+        regexes = (pattern.regex.pattern for pattern in self._strongest_first)
+        self._any = re.compile(b"|".join(regexes), re.DOTALL)
 
     @classmethod
     def parse(cls, text: bytes) -> Patterns | None:
@@ -88,20 +95,22 @@ class Patterns:
         patterns = [p for line in lines if (p := _pattern(line)) is not None]
         return cls(patterns) if patterns else None
 
-    def ignores(self, path: bytes) -> bool | None:
+    def ignores(self, path: bytes, *, is_dir: bool) -> bool | None:
         """Say whether the strongest matching pattern ignores a path; None when none matches.
 
         Args:
-            path: Relative to the ignore file's folder, with a slash at the end for a folder. No
-                folder on the way to it is ignored.
+            path: Relative to the ignore file's folder. No folder on the way to it is ignored.
+            is_dir: True for a folder; a link to one is none.
         """
         if not self._any.fullmatch(path):
             return None
-        return next(ignore for pattern, ignore in self._patterns if pattern.fullmatch(path))
+        for pattern in self._strongest_first:
+            if (is_dir or not pattern.folders_only) and pattern.regex.fullmatch(path):
+                return pattern.ignore
+        return None
 
 
-def _pattern(line: bytes) -> tuple[bytes, bool] | None:
-    """Translate one line into a regular expression for a path, which ends in / for a folder."""
+def _pattern(line: bytes) -> _Pattern | None:
     line = _trimmed(line.removesuffix(b"\r"))
     if not line or line.startswith(b"#"):
         return None
@@ -110,11 +119,12 @@ def _pattern(line: bytes) -> tuple[bytes, bool] | None:
     folders_only = glob.endswith(b"/")
     glob = glob.removesuffix(b"/")
     anchored = b"/" in glob
-    body = _regex(glob.removeprefix(b"/"))
-    if body is None or not glob:
+    body = _regex(glob.removeprefix(b"/"), crossing=anchored)
+    if not body:
         return None
     start = b"" if anchored else b"(?:.*/)?"
-    return b"(?:" + start + body + (b"/" if folders_only else b"/?") + b")", ignore
+    regex = re.compile(b"(?:" + start + body + b")", re.DOTALL)
+    return _Pattern(regex, ignore=ignore, folders_only=folders_only)
 
 
 def _trimmed(line: bytes) -> bytes:
@@ -124,14 +134,14 @@ def _trimmed(line: bytes) -> bytes:
     return line[: len(bare) + 1] if backslashes % 2 else bare
 
 
-def _regex(glob: bytes) -> bytes | None:
-    """Translate a glob; None when git would never match it."""
+def _regex(glob: bytes, *, crossing: bool) -> bytes | None:
+    """Translate a glob; None when git would never match it. ``crossing``: ``**`` crosses folders."""
     parts: list[bytes] = []
     at = 0
     while at < len(glob):
         char = glob[at : at + 1]
         if char == b"*":
-            part, at = _stars(glob, at)
+            part, at = _stars(glob, at, crossing=crossing)
         elif char == b"?":
             part, at = b"[^/]", at + 1
         elif char == b"[":
@@ -148,13 +158,13 @@ def _regex(glob: bytes) -> bytes | None:
     return b"".join(parts)
 
 
-def _stars(glob: bytes, at: int) -> tuple[bytes, int]:
+def _stars(glob: bytes, at: int, *, crossing: bool) -> tuple[bytes, int]:
     """Translate a run of stars: two or more between slashes cross folders."""
     end = at
     while glob[end : end + 1] == b"*":
         end += 1
-    alone = (at == 0 or glob[at - 1 : at] == b"/") and b"/" in glob
-    if end - at == 1 or not alone:
+    starts = at == 0 or glob[at - 1 : at] == b"/"
+    if end - at == 1 or not (starts and crossing):
         return b"[^/]*", end
     if end == len(glob):
         return b".*", end
@@ -177,7 +187,8 @@ def _bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:
             named = _named_class(glob, at)
             if named is None:
                 return None
-            item, at, previous = *named, b""
+            item, at = named
+            previous = b"" if item else b"["
             items.append(item or rb"\[")
             continue
         if char == b"-" and previous and glob[at + 1 : at + 2] not in {b"", b"]"}:

@@ -6,12 +6,9 @@ All are ed25519 and live in the vault as OpenSSH PEM. The user's own ``~/.ssh`` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from arb.types import HostKey
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = [
     "KeyPair",
@@ -30,17 +27,14 @@ CLIENT_KEY = "client/id_ed25519"
 class KeyVault(Protocol):
     """The part of the vault that keys need."""
 
-    def put(self, name: str, data: bytes, /) -> None:
-        """Store a secret."""
+    def put_new(self, name: str, content: bytes, /) -> bytes:
+        """Store a secret unless there is one; return the one that is kept."""
 
     def get(self, name: str, /) -> bytes | None:
         """Return a secret, or None."""
 
     def delete(self, name: str, /) -> None:
         """Forget a secret; unknown names are fine."""
-
-    def names(self, prefix: str = "", /) -> Iterable[str]:
-        """Return the names that start with a prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +116,5 @@ def _kept(vault: KeyVault, name: str, comment: str) -> KeyPair:
     stored = vault.get(name)
     if stored is not None:
         return _pair(stored, comment)
-    pair = generate_key(comment)
-    vault.put(name, pair.private.encode())
-    return pair
+    # Another process may have made one meanwhile: the first one kept is everybody's.
+    return _pair(vault.put_new(name, generate_key().private.encode()), comment)

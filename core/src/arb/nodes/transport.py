@@ -7,7 +7,7 @@ starts its side meanwhile.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import io
 import logging
 import socket
@@ -20,7 +20,7 @@ from arb.errors import NodeError, NodeUnreachable
 from arb.nodes.hostkeys import key_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import paramiko
 
@@ -82,6 +82,7 @@ def open_transport(
         _log_in(transport, endpoint, private_key, where)
     except BaseException:
         transport.close()
+        sock.close()  # which the transport does not do before it has started
         raise
     transport.set_keepalive(round(keepalive_s))
     return transport
@@ -142,6 +143,8 @@ def _handshake(transport: paramiko.Transport, where: str, timeout_s: float) -> N
     options.digests = _known(DIGESTS, transport._mac_info)  # type: ignore[attr-defined]  # noqa: SLF001 - the same
     try:
         transport.start_client(timeout=timeout_s)
+        if not transport.initial_kex_done:  # it returns all the same when the time is over
+            raise TimeoutError(f"no answer within {timeout_s:g} s")
     except ssh_errors() as error:
         raise NodeUnreachable(
             f"no SSH connection to {where}: {_reason(error)}",
@@ -191,8 +194,8 @@ def _known(wanted: tuple[str, ...], known: Any) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _transport_class() -> type[paramiko.Transport]:
-    _defer_import("invoke")
-    import paramiko
+    with _invoke_deferred():
+        import paramiko
 
     # paramiko logs a traceback for every server that hangs up; we raise instead.
     logging.getLogger(LOG_CHANNEL).addHandler(logging.NullHandler())
@@ -230,20 +233,27 @@ def _noting_signals(handle: Callable[..., None]) -> Callable[..., None]:
     return handler
 
 
-def _defer_import(name: str) -> None:
-    """Make a module load at its first use.
+class _Invoke:
+    """Stands for the ``invoke`` module, and imports it when it is used."""
 
-    paramiko imports ``invoke`` for ``Match exec`` in configuration files, which we never read: that
-    is 40 % of its import time.
+    __spec__ = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module("invoke"), name)
+
+
+@contextlib.contextmanager
+def _invoke_deferred() -> Iterator[None]:
+    """Let paramiko import a stand-in for ``invoke``.
+
+    It wants it for ``Match exec`` in configuration files, which we never read: that is 40 % of its
+    import time.
     """
-    if name in sys.modules or "paramiko" in sys.modules:
+    if {"invoke", "paramiko"} & set(sys.modules):
+        yield
         return
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        return
-    loader = importlib.util.LazyLoader(spec.loader)
-    spec.loader = loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    with contextlib.suppress(ImportError):
-        loader.exec_module(module)
+    sys.modules["invoke"] = _Invoke()  # type: ignore[assignment]  # quacks enough
+    try:
+        yield
+    finally:
+        del sys.modules["invoke"]
