@@ -300,10 +300,11 @@ class Cluster:
         ]
 
 
-def configure(nodes: list[Node], port: int, **more) -> None:
+def configure(nodes: list[Node], port: int, ips: list[str] | None = None, **more) -> None:
     """Tell every node its cluster, as a launch does."""
+    ips = ips or [f"127.0.0.{n + 1}" for n in range(len(nodes))]
     listed = [
-        {"rank": n, "host": f"rank-{n}", "port": 22, "user": "tester", "ip": f"127.0.0.{n + 1}"}
+        {"rank": n, "host": f"rank-{n}", "port": 22, "user": "tester", "ip": ips[n]}
         for n in range(len(nodes))
     ]
     for rank, node in enumerate(nodes):
@@ -356,3 +357,23 @@ def until_fixture():
 @pytest.fixture(name="finished")
 def finished_fixture():
     return finished
+
+
+@pytest.fixture(name="configure")
+def configure_fixture():
+    return configure
+
+
+@pytest.fixture(name="kill")
+def kill_fixture():
+    return kill
+
+
+@pytest.fixture(name="alive")
+def alive_fixture():
+    return alive
+
+
+@pytest.fixture(name="processes_with")
+def processes_with_fixture():
+    return processes_with

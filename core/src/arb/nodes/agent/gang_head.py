@@ -53,6 +53,7 @@ class Peer:
         self.state, self.reason = "", ""
         self.exit_code: int | None = None
         self.seen_at = time.monotonic()
+        self.told = False
         self.known = False
         self.away = False
 
@@ -114,6 +115,8 @@ class GangHead:
         if not self._rank.state:
             self.start()
             return
+        for peer in self._peers:
+            peer.known = peer.told = True  # by the daemon that died
         self._reach()
         self._rank.adopt()
         if self._job.state.get("go"):
@@ -130,6 +133,7 @@ class GangHead:
     def link_up(self, link: PeerLink) -> None:
         """Tell a peer what is wanted of it, now that its session is open."""
         peer = next(peer for peer in self._peers if peer.link is link)
+        peer.told = True
         if self._want() == "prepare":
             self._prepare(peer)
         else:
@@ -219,8 +223,8 @@ class GangHead:
 
     def _check_lease(self, peer: Peer) -> None:
         limit = self._lease_s if peer.known else min(self._lease_s, CONNECT_S)
-        if self._verdict() and not peer.known and not peer.link.up:
-            peer.away = True  # if it ever heard of the job, its own lease ends it
+        if self._verdict() and not peer.told:
+            peer.away = True  # nothing of the job is there
         if peer.done or peer.silent_s() < limit:
             return
         peer.away = True

@@ -70,8 +70,7 @@ class Loop:
 
     def on_exit(self, pid: int, call: Callable[[int], None]) -> None:
         """Call ``call(wait status)`` when the child ``pid`` has ended."""
-        self._children[pid] = call
-        self._reap(pid)
+        self._children[pid] = call  # its signal waits in the pipe if it has ended already
 
     def stop(self) -> None:
         """Return from ``run``."""
@@ -106,13 +105,17 @@ class Loop:
                 pass
         except BlockingIOError:
             pass
-        for pid in list(self._children):
-            self._reap(pid)
+        self._reap()
 
-    def _reap(self, pid: int) -> None:
-        try:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            ended, status = pid, 0
-        if ended:
-            self._children.pop(pid)(status)
+    def _reap(self) -> None:
+        """Collect all children that ended, also those that nobody asked about."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            call = self._children.pop(pid, None)
+            if call is not None:
+                call(status)

@@ -88,6 +88,8 @@ def status(context: Context) -> dict[str, Any]:
         "rank": config.get("rank"),
         "boot_id": boot_id.current(),
         "gpus": config.get("gpus_per_node", 0),
+        "cpu_s": time.process_time(),
+        "rss_mib": procs.resident_mib(),
     }
 
 

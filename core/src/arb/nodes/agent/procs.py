@@ -67,6 +67,12 @@ def environ(pid: int) -> bytes:
         return b""
 
 
+def resident_mib() -> float:
+    """Return how much memory this process holds, in MiB."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def of_job(mark: str, leaders: Iterable[tuple[int, int]] = ()) -> list[int]:
     """Return every process of a job: its sessions, all that carry the mark, and their children.
 

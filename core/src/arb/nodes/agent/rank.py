@@ -87,7 +87,11 @@ class Rank:
             self._sweep()
         elif self.state and not self.final and self._job.state.get("boot_id") != boot_id.current():
             self._job.save(old_boot=True)
-            self._end(LOST, "reboot", None, "")
+            code = files.read(self._job.path("run.exit")).strip()
+            if code:  # it had ended before
+                self._ended("run", int(code))
+            else:
+                self._end(LOST, "reboot", None, "")
         elif self.state in _PHASES:
             self._resume()
 

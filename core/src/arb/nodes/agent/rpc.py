@@ -38,6 +38,7 @@ class FrontEnd:
         self._restarts = 0
         self._busy_at = time.monotonic()
         self._gone = False
+        self._more = False
 
     def run(self) -> int:
         """Serve until the client closes its side."""
@@ -48,6 +49,7 @@ class FrontEnd:
         self._connect()
         while not self._gone:
             self._wait()
+            self._more = False
             for stream in list(self._streams):
                 self._advance(stream)
         return 0
@@ -65,13 +67,20 @@ class FrontEnd:
     def _poll_s(self) -> float | None:
         if not self._streams:
             return None
+        if self._more:
+            return 0.0
         return _FAST_S if time.monotonic() - self._busy_at < _FAST_FOR_S else _SLOW_S
 
     def _read_client(self) -> None:
         data = os.read(0, 1 << 20)
         if not data:
             self._gone = True
-        for line in self._from_client.feed(data):
+        try:
+            lines = self._from_client.feed(data)
+        except AgentError:
+            self._gone = True
+            return
+        for line in lines:
             self._request(line)
 
     def _request(self, line: bytes) -> None:
@@ -90,6 +99,7 @@ class FrontEnd:
     def _advance(self, stream: LogStream) -> None:
         data = stream.read()
         if data:
+            self._more = True
             self._busy_at = time.monotonic()
             self._write(item(stream.id, {"data": data, "offset": stream.offset}))
         elif data is None:
