@@ -23,6 +23,7 @@ from arb.state.tokens import new_id
 if TYPE_CHECKING:
     from arb.clusters.session import Session
     from arb.optimizer import Ranking
+    from arb.provision.order import Purchase
     from arb.tasks import Task
 
 __all__ = ["Launched", "Plan", "Wish", "plan_launch", "run_launch"]
@@ -129,7 +130,6 @@ def _clear_away(session: Session, record: ClusterRecord) -> None:
 
 
 def _buy(session: Session, plan: Plan) -> ClusterRecord:
-    from arb.clusters.bringup import bring_up
     from arb.clusters.sshaccess import publish
     from arb.provision.giveback import finish
     from arb.provision.order import Order
@@ -145,22 +145,24 @@ def _buy(session: Session, plan: Plan) -> ClusterRecord:
             authorized_key=session.client_key.public,
             ports=plan.task.resources.ports,
         )
-        purchase = buy(session.shop, order)
-        record = _update(
-            session,
-            record,
-            provider=purchase.offer.provider,
-            region=purchase.offer.region,
-            offer_json=purchase.offer.to_json(),
-        )
-        bring_up(session, record, purchase)
-        record = _update(session, record, status=ClusterStatus.UP, ready_at=session.store.now())
-        publish(session)
-        return record
+        buy(session.shop, order, lambda purchase: _bring_up(session, record, purchase))
+        up = _update(session, record, status=ClusterStatus.UP, ready_at=session.store.now())
     except BaseException:
         session.progress.state("")
         finish(session.shop, record.id)
         raise
+    publish(session)
+    return up
+
+
+def _bring_up(session: Session, record: ClusterRecord, purchase: Purchase) -> None:
+    from arb.clusters.bringup import bring_up
+
+    offer = purchase.offer
+    bought = _update(
+        session, record, provider=offer.provider, region=offer.region, offer_json=offer.to_json()
+    )
+    bring_up(session, bought, purchase)
 
 
 def _insert(session: Session, plan: Plan) -> ClusterRecord:

@@ -29,12 +29,16 @@ _FAILED_RETRY_S: Final = 10.0
 
 
 def give_back_attempt(shop: Shop, token: str) -> None:
-    """End what one failed attempt left, as far as that goes now."""
+    """End what one failed attempt left, as far as that goes now.
+
+    An attempt whose answer was lost stays open all the same: more may appear.
+    """
     attempt = get_attempt(shop.journal.store, token)
-    if attempt is None or attempt.state is not AttemptState.GIVING_BACK:
+    if attempt is None or not attempt.is_open:
         return
-    _drive(shop, lambda: _of_attempt(shop, attempt), patience_s=PATIENCE_S)
-    _close_if_empty(shop, attempt)
+    left = _drive(shop, lambda: _of_attempt(shop, attempt), patience_s=PATIENCE_S)
+    if not left and attempt.state is AttemptState.GIVING_BACK:
+        _close_attempt(shop, attempt)
 
 
 def end_cluster(shop: Shop, cluster_id: str) -> list[Machine]:
@@ -134,9 +138,7 @@ def _of_attempt(shop: Shop, attempt: Attempt) -> list[Machine]:
     return [machine for machine in alive if machine.attempt_id == attempt.id]
 
 
-def _close_if_empty(shop: Shop, attempt: Attempt) -> None:
-    if _of_attempt(shop, attempt):
-        return
+def _close_attempt(shop: Shop, attempt: Attempt) -> None:
     cluster = get_by_id(shop.journal.store, attempt.cluster_id)
     if cluster is not None and _clean(shop, cluster, [attempt]):
         shop.journal.closed(attempt)

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from arb.errors import ArbError, CredentialsError, NoOfferError, PluginError, Refusal
+from arb.errors import (
+    ArbError,
+    CredentialsError,
+    NodeError,
+    NoOfferError,
+    PluginError,
+    ProviderUnavailable,
+    RateLimited,
+    Refusal,
+)
 from arb.provision.giveback import give_back_attempt
 from arb.provision.order import Node, Purchase, build_request, setup_tokens
 from arb.provision.placing import InterruptedPurchase, LostAnswer, find_made, place
@@ -13,7 +22,7 @@ from arb.provision.ready import wait_running
 from arb.types import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from arb.plugins.provider import Provider
     from arb.provision.order import Order
@@ -29,11 +38,29 @@ class _Failure:
     error: ArbError
 
 
-def buy(shop: Shop, order: Order) -> Purchase:
-    """Buy ``order.count`` machines of the first offer that has them.
+_NEXT_OFFER: Final = (
+    Refusal,
+    CredentialsError,
+    LostAnswer,
+    NodeError,
+    PluginError,
+    ProviderUnavailable,
+    RateLimited,
+)
+"""Errors that end an attempt, not the walk."""
+
+
+def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purchase:
+    """Buy ``order.count`` machines of the first offer that has them and brings them up.
 
     On any exception, Ctrl-C included, everything that was made is being given back: what is not
     gone yet is on disk as such, and the next command carries on.
+
+    Args:
+        shop: The means.
+        order: What to buy.
+        bring_up: Makes nodes out of running machines; its ``NodeError`` gives them back, and the
+            walk goes on.
 
     Raises:
         NoOfferError: Every offer was refused; the summary counts the reasons.
@@ -43,8 +70,8 @@ def buy(shop: Shop, order: Order) -> Purchase:
     for number, offer in enumerate(_open_offers(shop, order, failures), start=1):
         shop.progress.step(_told(number, offer, order.count))
         try:
-            return _attempt(shop, order, offer)
-        except (Refusal, CredentialsError, LostAnswer, PluginError) as error:
+            return _attempt(shop, order, offer, bring_up)
+        except _NEXT_OFFER as error:
             shop.progress.step(f"   {error.summary}")
             failures.append(_Failure(offer, error))
             shop.block(offer, error)
@@ -61,7 +88,9 @@ def _open_offers(shop: Shop, order: Order, failures: list[_Failure]) -> Iterator
             shop.progress.step(f"   {_place(offer)} skipped: {refusal}")
 
 
-def _attempt(shop: Shop, order: Order, offer: Offer) -> Purchase:
+def _attempt(
+    shop: Shop, order: Order, offer: Offer, bring_up: Callable[[Purchase], None]
+) -> Purchase:
     provider = shop.provider(offer.provider)
     request = shop.journal.open(
         order.cluster_id, offer, lambda token: _request(shop, provider, order, offer, token)
@@ -76,11 +105,13 @@ def _attempt(shop: Shop, order: Order, offer: Offer) -> Purchase:
             _node(provider, request, rank, instance) for rank, instance in enumerate(instances)
         )
         shop.journal.ready(request, nodes)
+        purchase = Purchase(request.token, offer, nodes)
+        bring_up(purchase)
     except BaseException as error:
         made = error.made if isinstance(error, Refusal) else ()
         _undo(shop, request, (*result.instances, *made), error)
         raise
-    return Purchase(request.token, offer, nodes)
+    return purchase
 
 
 def _ordered(shop: Shop, provider: Provider, request: ProvisionRequest) -> ProvisionResult:
