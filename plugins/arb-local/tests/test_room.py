@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,9 +60,7 @@ def test_ten_machines_at_once_have_addresses_of_their_own(room, client, ssh):
 
 
 def test_threads_make_machines_side_by_side(room):
-    threads = [
-        threading.Thread(target=room.make, args=(MachineSpec(f"t{i}"),)) for i in range(6)
-    ]
+    threads = [threading.Thread(target=room.make, args=(MachineSpec(f"t{i}"),)) for i in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -94,7 +93,9 @@ def test_a_file_outside_the_machine_is_refused(room, path):
 
 
 def test_boot_commands_run_in_order_at_the_first_boot_alone(room, make):
-    machine = make(boot_commands=("echo one >> log", "echo two >> log; exit 3", "echo three >> log"))
+    machine = make(
+        boot_commands=("echo one >> log", "echo two >> log; exit 3", "echo three >> log")
+    )
     log = machine.home / "log"
     _wait_for(lambda: log.exists() and log.read_text() == "one\ntwo\nthree\n")
     room.reboot(machine.id)
@@ -135,7 +136,7 @@ def test_a_machine_can_end_itself(room, make, ssh):
 
 
 ESCAPES = {
-    "child": "sleep 7000 & exec >&- 2>&-",
+    "child": "sleep 7000 >/dev/null 2>&1 </dev/null &",
     "nohup": "nohup sleep 7000 >/dev/null 2>&1 </dev/null &",
     "setsid": "setsid nohup sleep 7000 >/dev/null 2>&1 </dev/null &",
     "no-environment": "env -i setsid sleep 7000 >/dev/null 2>&1 </dev/null &",
@@ -160,6 +161,15 @@ def test_everything_that_a_machine_started_ends_with_it(
     assert room.terminate(machine.id)
     assert _sleepers() == []
     assert not machine.folder.exists()
+
+
+def test_an_open_session_ends_with_its_machine(room, make, ssh):
+    machine = make()
+    command = ssh.command(machine, "echo started; sleep 1000")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout.readline() == b"started\n"
+        assert room.terminate(machine.id)
+        assert process.wait(timeout=10) == 255
 
 
 @linux
@@ -339,7 +349,7 @@ def test_the_record_of_a_machine_holds_no_private_key(room, client):
 
 
 def test_a_room_in_a_folder_with_spaces_and_quotes_works(tmp_path, client, ssh):
-    room = Room(tmp_path / "a room's \"folder\"")
+    room = Room(tmp_path / 'a room\'s "folder"')
     machine = room.make(MachineSpec("one", authorized_keys=(client.public,)))
     room.wait(machine.id, MachineState.RUNNING)
     assert ssh.text(machine, "echo $HOME").strip() == str(machine.home)
@@ -356,13 +366,15 @@ def test_a_normal_user_has_machines_too(tmp_path_factory, client):
         "room.wait(m.id, MachineState.RUNNING)\n"
         "print(m.user, room.terminate(m.id), list(room.machines.iterdir()))"
     )
+    as_nobody = [shutil.which("runuser") or pytest.skip("no runuser here"), "-u", "nobody", "--"]
     folder = Path("/tmp") / f"arb-local-nobody-{os.getpid()}"  # pytest's own are root's alone
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
     python = os.path.realpath(sys.executable)
     readable = subprocess.run(
-        ["runuser", "-u", "nobody", "--", python, "-c", "import sys; import arb_local, asyncssh"],
+        [*as_nobody, python, "-c", "import arb_local, asyncssh"],
         env={"PYTHONPATH": ":".join(sys.path)},
+        cwd="/",
         capture_output=True,
         check=False,
     )
@@ -370,7 +382,7 @@ def test_a_normal_user_has_machines_too(tmp_path_factory, client):
         if readable.returncode:
             pytest.skip("another user cannot read this Python installation")
         text = code.format(path=sys.path, room=str(folder / "room"))
-        output = subprocess.check_output(["runuser", "-u", "nobody", "--", python, "-c", text])
+        output = subprocess.check_output([*as_nobody, python, "-c", text], cwd="/")
         assert output.decode().split() == ["nobody", "True", "[]"]
     finally:
         subprocess.run(["rm", "-rf", str(folder)], check=True)

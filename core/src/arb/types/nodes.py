@@ -50,7 +50,7 @@ class NoticeProbe:
         token_header: See above.
         token_request_headers: Sent with the PUT, instead of ``headers``.
         match: A notice is an answer 200 whose body contains this text; empty: any 200.
-        path: A file on the node.
+        path: A file on the node; ``~`` is the home of the user who is logged in.
         interval_s: Time between polls.
     """
 

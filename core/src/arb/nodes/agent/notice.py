@@ -55,7 +55,7 @@ class NoticeWatch:
 
 def read_notice(probe: dict[str, Any]) -> str | None:
     """Return the notice's text, None when there is no notice (or no answer)."""
-    path = probe.get("path")
+    path = os.path.expanduser(probe.get("path") or "")
     if path:
         return _read_file(path) if os.path.exists(path) else None
     headers = dict(probe.get("headers") or {})
