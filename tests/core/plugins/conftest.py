@@ -213,3 +213,9 @@ def gate(monkeypatch):
     monkeypatch.setattr(threading, "arb_test_gate", made, raising=False)
     yield made
     made.open()
+
+
+@pytest.fixture
+def good_provider() -> str:
+    """Return the source of a provider that does what the contract says."""
+    return GOOD_PROVIDER

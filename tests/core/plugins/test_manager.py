@@ -290,14 +290,22 @@ def arb_open_ports(context, cluster, ports):
 
 @hookimpl
 def arb_credential_mounts(context):
+    CALLS.append(("arb_credential_mounts",))
     return {"~/.x": "/x"}
 
 @hookimpl
+def arb_ssh_ports(context, instance):
+    CALLS.append(("arb_ssh_ports", instance))
+    return SshEndpoint("h", 2222)
+
+@hookimpl
 def arb_self_terminate(context, instance):
+    CALLS.append(("arb_self_terminate", instance))
     return SelfTerminate("poweroff")
 
 @hookimpl
 def arb_preemption_notice(context):
+    CALLS.append(("arb_preemption_notice",))
     return NoticeProbe(path="/notice")
 """
 
@@ -316,7 +324,7 @@ def test_every_hook_has_a_method_that_hands_its_arguments_over(world):
     assert provider.credential_mounts() == {"~/.x": "/x"}
     assert provider.self_terminate(REF).command == "poweroff"
     assert provider.preemption_notice().path == "/notice"
-    assert provider.ssh_ports(None).port == 2222
+    assert provider.ssh_ports("machine").port == 2222
     assert provider.list_instances(None).covers("anywhere")
     assert [
         ("arb_query_prices", ("offer",)),
@@ -325,6 +333,10 @@ def test_every_hook_has_a_method_that_hands_its_arguments_over(world):
         ("arb_stop", (REF,)),
         ("arb_start", (REF,)),
         ("arb_open_ports", cluster, ("80",)),
+        ("arb_credential_mounts",),
+        ("arb_self_terminate", REF),
+        ("arb_preemption_notice",),
+        ("arb_ssh_ports", "machine"),
     ] == module.CALLS
     assert provider.can(Capability.STOP)
 
@@ -337,8 +349,10 @@ def test_a_broken_provider_costs_one_line_and_no_other(world):
         assert [p.name for p in world.plugins.providers()] == ["good"]
 
     assert world.warned == [
-        ("dist-bad 1: import of arb_no_such_module failed with "
-        "ModuleNotFoundError: No module named 'arb_no_such_module'")
+        (
+            "dist-bad 1: import of arb_no_such_module failed with "
+            "ModuleNotFoundError: No module named 'arb_no_such_module'"
+        )
     ]
 
 

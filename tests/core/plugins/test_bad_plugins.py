@@ -1,0 +1,231 @@
+"""Bad plugins of every kind, installed as distributions beside a good one, in a process of their own.
+
+Each costs exactly one warning line that names its distribution and the hook, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("site")
+
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+from arb.plugins import Plugins, PluginSettings
+
+warned = []
+settings = PluginSettings(
+    cache_dir=Path(sys.argv[1]) / "cache", data_dir=Path(sys.argv[1]) / "data",
+    env=dict(os.environ), home=Path(sys.argv[1]), owner=lambda: "abcd2345",
+    limiter=lambda name, budgets: None, disabled=frozenset({"local"}), import_budget_s=4,
+)
+plugins = Plugins(settings, warn=warned.append)
+outcomes = []
+for question in (lambda p: p.check().summary, lambda p: len(p.catalog().frame)):
+    outcomes.append({
+        reply.provider: reply.value if reply.error is None else type(reply.error).__name__
+        for reply in plugins.ask_all(question)
+    })
+print(json.dumps({"outcomes": outcomes, "warned": warned}))
+"""
+CHECK = "@hookimpl\ndef arb_check(context):\n    "
+CATALOG = "@hookimpl\ndef arb_catalog(context):\n    "
+QUICK = (
+    "@hookimpl\ndef arb_provider_info():\n"
+    "    return ProviderInfo('B', frozenset(), hook_budgets_s={'arb_check': 0.5})\n"
+)
+
+# What is added to a good provider, and what the one line says after the distribution.
+PROVIDERS = {
+    "raises-at-import": (
+        "raise ValueError('boom')",
+        "import of arb_bad failed with ValueError: boom",
+    ),
+    "missing-module": (
+        "import arb_sdk_that_is_not_there",
+        (
+            "import of arb_bad failed with ModuleNotFoundError: "
+            "No module named 'arb_sdk_that_is_not_there'"
+        ),
+    ),
+    "missing-name": (
+        "from json import nonsense",
+        "import of arb_bad failed with ImportError: cannot import name 'nonsense' from 'json'",
+    ),
+    "syntax-error": ("def f(:", "import of arb_bad failed with SyntaxError: invalid syntax"),
+    "exits-at-import": (
+        "import sys; sys.exit(3)",
+        "import of arb_bad failed with SystemExit: 3",
+    ),
+    "hangs-at-import": (
+        "import time; time.sleep(60)",
+        "import of arb_bad did not end within 4 s",
+    ),
+    "prints-at-import": ("print('hi')", "import of arb_bad printed to standard output"),
+    "raises-in-a-hook": (CHECK + "return 1 / 0", "arb_check raised ZeroDivisionError"),
+    "exits-in-a-hook": (CHECK + "raise SystemExit(3)", "arb_check raised SystemExit: 3"),
+    "interrupts": (CHECK + "raise KeyboardInterrupt", "arb_check raised KeyboardInterrupt"),
+    "recurses": (CHECK + "return arb_check(context)", "arb_check raised RecursionError"),
+    "hangs-in-a-hook": (
+        QUICK + "import time\n" + CHECK + "time.sleep(60)",
+        "arb_check gave no answer within 0.5 s",
+    ),
+    "prints-in-a-hook": (
+        CHECK + "print('{'); return CheckResult(CheckStatus.OK, 'fine')",
+        "arb_check printed to standard output",
+    ),
+    "wrong-type": (CHECK + "return {'ok': True}", "arb_check returned a dict, not CheckResult"),
+    "wrong-dtype": (
+        "originals = [arb_catalog]\n"
+        + CATALOG
+        + "c = originals[0](context); c.frame['price_usd_hour'] = '2.50'; return c",
+        "arb_catalog returned the column price_usd_hour as ",
+    ),
+    "missing-column": (
+        "originals = [arb_catalog]\n"
+        + CATALOG
+        + "c = originals[0](context); return Catalog(c.frame.drop(columns='spot'), 'live', 0)",
+        "arb_catalog returned a frame without the column spot",
+    ),
+    "newer-api": ("ARB_API = 99", "needs hook API 99"),
+    "no-api": ("del ARB_API", "arb_bad must set ARB_API = 1, not nothing"),
+    "keyword-only": (
+        "@hookimpl\ndef arb_check(*, context):\n    pass",
+        "arb_check has the parameter context, which is not plain and positional",
+    ),
+    "defaulted": (
+        "@hookimpl\ndef arb_check(context=None):\n    pass",
+        "arb_check gives the parameter context a default",
+    ),
+    "misspelt-hook": (
+        "@hookimpl\ndef arb_list_instance(context, query):\n    pass",
+        "arb_list_instance is not a hook: did you mean arb_list_instances?",
+    ),
+}
+ALWAYS = {
+    "answers-for-providers": (
+        CHECK + "return None",
+        "arb_check may only be wrapped in arb.plugins: write @hookimpl(wrapper=True)",
+    ),
+    "wrapper-raises": (
+        "@hookimpl(wrapper=True)\ndef arb_check():\n    yield\n    raise KeyError('x')",
+        "arb_check raised KeyError: 'x'",
+    ),
+    "always-raises-at-import": (
+        "raise ValueError('boom')",
+        "import of arb_bad failed with ValueError: boom",
+    ),
+}
+
+
+@pytest.fixture
+def run(site, tmp_path):
+    """Return a function that runs the script and returns what it printed, and how long it took."""
+
+    def run_script():
+        env = dict(os.environ) | {"PYTHONPATH": str(site.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        start = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(tmp_path)],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return json.loads(done.stdout), time.monotonic() - start
+
+    return run_script
+
+
+@pytest.mark.parametrize(("source", "line"), PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_a_bad_provider_costs_one_line_and_never_another(site, run, good_provider, source, line):
+    site.install("arb-good", good_provider)
+    site.install("arb-bad", f"{good_provider}\n{source}\n", version="0.3")
+
+    result, seconds = run()
+
+    assert [outcome["good"] for outcome in result["outcomes"]] == ["fine", 1]
+    assert len(result["warned"]) == 1, result["warned"]
+    assert result["warned"][0].startswith(f"arb-bad 0.3: {line}")
+    assert seconds < 40, "a hung thread held the exit"
+
+
+@pytest.mark.parametrize(("source", "line"), ALWAYS.values(), ids=ALWAYS.keys())
+def test_a_bad_always_loaded_plugin_costs_one_line(site, run, good_provider, source, line):
+    site.install("arb-good", good_provider)
+    header = "from arb.hookspecs import hookimpl\nARB_API = 1\n"
+    site.install("arb-bad", f"{header}{source}\n", version="0.3", group="arb.plugins")
+
+    result, _ = run()
+
+    assert [outcome["good"] for outcome in result["outcomes"]] == ["fine", 1]
+    assert result["warned"] == [f"arb-bad 0.3: {line}"]
+
+
+def test_a_duplicate_name_costs_one_line_that_names_both(site, run, good_provider):
+    site.install("arb-good", good_provider)
+    site.install("first", good_provider, name="twin")
+    site.install("second", good_provider, name="twin")
+
+    result, _ = run()
+
+    assert [outcome["good"] for outcome in result["outcomes"]] == ["fine", 1]
+    assert result["warned"] == [
+        (
+            "first 1.0 and second 1.0 both provide 'twin' in arb.providers: "
+            "neither is used, uninstall one"
+        )
+    ]
+
+
+def test_a_stranger_cannot_take_the_name_of_another_provider(site, run, good_provider):
+    site.install("arb-good", good_provider)
+    site.install("stranger", "raise SystemExit('imported')", name="good")
+
+    result, _ = run()
+
+    assert [outcome["good"] for outcome in result["outcomes"]] == ["fine", 1]
+    assert len(result["warned"]) == 1
+
+
+def test_all_at_once_cost_one_line_each(site, run, good_provider):
+    """Every kind of bad provider in one environment: the good one still answers."""
+    site.install("arb-good", good_provider)
+    for kind, (source, _) in PROVIDERS.items():
+        if kind != "hangs-at-import":  # its own test is slow enough
+            site.install(f"arb-{kind}", f"{good_provider}\n{source}\n")
+
+    result, _ = run()
+
+    assert [outcome["good"] for outcome in result["outcomes"]] == ["fine", 1]
+    named = [line.split(" ")[0] for line in result["warned"]]
+    assert sorted(named) == sorted(f"arb-{kind}" for kind in PROVIDERS if kind != "hangs-at-import")
+
+
+def test_arb_plugins_shows_what_is_wrong(site, tmp_path, good_provider):
+    site.install("arb-good", good_provider)
+    site.install("arb-bad", textwrap.dedent("ARB_API = 99\n"), version="0.3")
+    env = dict(os.environ) | {"PYTHONPATH": str(site.folder), "ARB_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "arb", "plugins", "--json"]
+
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=50, check=True)
+
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert (rows["good"]["state"], rows["good"]["api"]) == ("ok", 1)
+    assert rows["good"]["capabilities"] == ["on-demand"]
+    assert "arb_catalog" in rows["good"]["hooks"]
+    assert rows["bad"]["state"] == "broken"
+    assert rows["bad"]["reason"].startswith("needs hook API 99")
+    assert done.stderr == ""
+    assert not (tmp_path / "home" / "state.db").exists(), "listing plugins opened the state"
