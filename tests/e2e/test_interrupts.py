@@ -99,3 +99,15 @@ def test_two_shells_launching_one_name_get_one_cluster(arb):
     assert len(arb.machine_folders()) == 2
     assert sum("Using cluster same" in output for output in outputs) == 1
     assert len(arb.json("queue", "same")) == 2
+
+
+def test_down_ends_a_launch_that_is_under_way(arb):
+    configure(arb, SLOW_BOOT)
+    launch = arb.start("launch", "-y", "-c", "x", "--infra", "local/moon", "true")
+    wait_for_machine(arb)
+    done = arb("down", "-y", "x")
+    output, _ = launch.communicate(timeout=30)
+    assert "Cluster x is gone" in done.stderr
+    assert launch.returncode == 125
+    assert "ended by another command" in output
+    assert arb.machine_folders() == []

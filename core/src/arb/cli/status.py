@@ -8,8 +8,10 @@ import typer
 
 from arb.cli import render
 from arb.cli.options import Json, complete_cluster
+from arb.cli.progress import PlainProgress
 
 if TYPE_CHECKING:
+    from arb.clusters.session import Session
     from arb.clusters.status import ClusterView
 
 app = typer.Typer()
@@ -26,7 +28,7 @@ def status(
 ) -> None:
     """List clusters and what they cost.
 
-    Reads what is known here; no provider is asked.
+    Reads what is known here; a provider is asked only to carry on with what is ending.
     """
     from arb.clusters.names import find
     from arb.clusters.session import Session
@@ -35,6 +37,7 @@ def status(
     with Session() as session:
         if cluster:
             find(session.store, cluster)
+        _carry_on(session)
         found = views(session.store, name=cluster)
         now = session.store.now()
     if as_json:
@@ -44,6 +47,15 @@ def status(
         _tell_pending(found)
     else:
         render.note("no clusters; start one with: arb launch")
+
+
+def _carry_on(session: Session) -> None:
+    """Finish what processes left that are no more; nothing is loaded when there is nothing."""
+    from arb.provision.resume import has_unfinished, resume
+
+    if has_unfinished(session.store):
+        session.progress = PlainProgress()
+        resume(session.shop)
 
 
 def _row(view: ClusterView, now: float) -> tuple[str, ...]:

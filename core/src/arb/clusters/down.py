@@ -11,7 +11,6 @@ from arb.clusters.sshaccess import write_config
 from arb.errors import ArbError
 from arb.nodes.fanout import fan_out_all
 from arb.provision.giveback import end_cluster, finish
-from arb.state.clusters import get_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,9 +59,7 @@ def down(session: Session, patterns: Sequence[str], *, everything: bool = False)
 
 
 def _end(session: Session, record: ClusterRecord) -> Ended:
-    """Commit the wish first, so that it outlives whoever holds the cluster now."""
+    """Commit the wish first: a launch that is under way sees it, gives back and lets go."""
+    end_cluster(session.shop, record.id)
     with cluster_lock(session, record.name):
-        if get_by_id(session.store, record.id) is None:
-            return Ended(record.name)
-        end_cluster(session.shop, record.id)
         return Ended(record.name, tuple(finish(session.shop, record.id)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arb.clusters import names
 from arb.clusters.catalog import placed, ranked_offers
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
+from arb.clusters.refresh import lost_nodes
 from arb.errors import UsageError
 from arb.state.clusters import (
     ClusterRecord,
@@ -78,7 +79,7 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
     task = placed(session, wish.task)
     cluster = wish.cluster or names.new_name(task.name)
     record = get_cluster(session.store, names.check_name(cluster))
-    if record is not None and record.status is ClusterStatus.UP:
+    if record is not None and _is_usable(session, record):
         _check_fits(task, record)
         return Plan(task, cluster, task.num_nodes, None, 0.0, wish.down)
     ranking = ranked_offers(session, task)
@@ -107,14 +108,27 @@ def run_launch(session: Session, plan: Plan) -> Launched:
 
 def _ensure_up(session: Session, plan: Plan) -> tuple[ClusterRecord, bool]:
     record = get_cluster(session.store, plan.cluster)
-    if record is not None and record.status is ClusterStatus.UP:
+    if record is not None and _is_usable(session, record):
         _check_fits(plan.task, record)
         session.progress.step(f"Using cluster {record.name}, which is up")
         return record, False
     if record is not None:
         _clear_away(session, record)
-    ranking = plan.ranking or ranked_offers(session, plan.task)
-    return _buy(session, replace(plan, ranking=ranking)), True
+    if plan.ranking is None:
+        summary = f"cluster {plan.cluster} ended meanwhile"
+        raise UsageError(summary, code="cluster-ended", hint="launch again to buy a new one")
+    return _buy(session, plan), True
+
+
+def _is_usable(session: Session, record: ClusterRecord) -> bool:
+    """Say whether a cluster is up with all its nodes; tell which are gone."""
+    if record.status is not ClusterStatus.UP:
+        return False
+    lost = lost_nodes(session, record)
+    for machine in lost:
+        why = machine.reason.value or machine.detail
+        session.progress.step(f"{record.name} lost rank {machine.rank} ({why}): to be replaced")
+    return not lost
 
 
 def _clear_away(session: Session, record: ClusterRecord) -> None:
@@ -146,6 +160,7 @@ def _buy(session: Session, plan: Plan) -> ClusterRecord:
             ports=plan.task.resources.ports,
         )
         buy(session.shop, order, lambda purchase: _bring_up(session, record, purchase))
+        session.journal.check_wanted(record.id)
         up = _update(session, record, status=ClusterStatus.UP, ready_at=session.store.now())
     except BaseException:
         session.progress.state("")

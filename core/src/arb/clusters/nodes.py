@@ -70,18 +70,18 @@ class Nodes:
     """All nodes of a cluster, head first.
 
     Raises:
-        NodeUnreachable: The cluster has no machine that is known to run.
+        NodeUnreachable: Machines of the cluster are gone.
     """
 
     def __init__(self, session: Session, cluster: ClusterRecord) -> None:
         self.cluster = cluster
-        machines = [m for m in machines_of_cluster(session.store, cluster.id) if m.ssh_host]
-        if not machines:
-            raise NodeUnreachable(
-                f"cluster {cluster.name} has no running node",
-                code="no-node",
-                hint=f"end it with: arb down {cluster.name}",
+        machines = [m for m in machines_of_cluster(session.store, cluster.id) if _serves(m)]
+        if len(machines) != cluster.num_nodes:
+            summary = (
+                f"cluster {cluster.name} has {len(machines)} of {cluster.num_nodes} nodes left"
             )
+            hint = f"launch it again to replace it, or end it with: arb down {cluster.name}"
+            raise NodeUnreachable(summary, code="nodes-lost", hint=hint)
         self._all = [ClusterNode(session, cluster.name, m) for m in machines]
 
     def __enter__(self) -> Self:
@@ -118,3 +118,8 @@ class Nodes:
     def on_all(self, function: Callable[[ClusterNode], Result]) -> list[Result]:
         """Call a function for every node at once; results in rank order."""
         return fan_out(function, self._all)
+
+
+def _serves(machine: Machine) -> bool:
+    """Say whether a machine is a node of its cluster, and not one that is being given back."""
+    return bool(machine.ssh_host) and machine.terminate_after is None

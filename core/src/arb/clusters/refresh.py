@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arb.errors import ArbError
+from arb.state.attempts import AttemptState, attempts_of_cluster
 from arb.state.machines import machines_of_cluster
 from arb.types import GoneReason, Instance, InstanceState, ListQuery
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from arb.state.clusters import ClusterRecord
     from arb.state.machines import Machine
 
-__all__ = ["refresh"]
+__all__ = ["lost_nodes", "refresh"]
 
 
 def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
@@ -29,6 +31,29 @@ def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
         _ask(session, name, [m for m in machines if m.provider == name])
     everything = machines_of_cluster(session.store, cluster.id, include_gone=True)
     return [machine for machine in everything if machine.state is InstanceState.GONE]
+
+
+def lost_nodes(session: Session, cluster: ClusterRecord) -> list[Machine]:
+    """Return the nodes of a cluster that is up whose provider says that they are gone.
+
+    A provider that does not answer says nothing.
+    """
+    try:
+        gone = refresh(session, cluster)
+    except ArbError as error:
+        session.progress.warn(f"{cluster.provider} could not be asked: {error.summary}")
+        return []
+    return [machine for machine in gone if machine.attempt_id == current_attempt(session, cluster)]
+
+
+def current_attempt(session: Session, cluster: ClusterRecord) -> str:
+    """Return the token of the purchase that serves a cluster; empty when there is none."""
+    ready = [
+        attempt.id
+        for attempt in attempts_of_cluster(session.store, cluster.id)
+        if attempt.state is AttemptState.READY
+    ]
+    return ready[-1] if ready else ""
 
 
 def _ask(session: Session, name: str, machines: list[Machine]) -> None:

@@ -48,5 +48,5 @@ def _hosts(session: Session) -> list[SshHost]:
         for record in list_clusters(session.store)
         if record.status is ClusterStatus.UP
         for machine in machines_of_cluster(session.store, record.id)
-        if machine.ssh_host and machine.host_key
+        if machine.ssh_host and machine.host_key and machine.terminate_after is None
     ]

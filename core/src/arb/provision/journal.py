@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from arb.errors import ArbError
 from arb.state.attempts import (
     Attempt,
     AttemptState,
@@ -13,6 +14,7 @@ from arb.state.attempts import (
     next_seq,
     update_attempt,
 )
+from arb.state.clusters import ClusterStatus, get_by_id
 from arb.state.machines import (
     Machine,
     machines_of_cluster,
@@ -26,12 +28,15 @@ from arb.types import InstanceState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from arb.errors import ArbError
     from arb.provision.order import Node
     from arb.state.store import Store, Transaction
     from arb.types import Instance, Offer, ProvisionRequest
 
-__all__ = ["Journal"]
+__all__ = ["ClusterEnding", "Journal"]
+
+
+class ClusterEnding(ArbError):
+    """The cluster that is being bought for is not wanted any more."""
 
 
 class Journal:
@@ -55,6 +60,7 @@ class Journal:
             build: Makes the request from the attempt's token. It makes keys, so it runs before the
                 transaction.
         """
+        self.check_wanted(cluster_id)
         with self.store.write() as tx:
             seq = next_seq(tx, cluster_id)
         token = attempt_token(self.store.owner(), cluster_id, seq)
@@ -62,6 +68,17 @@ class Journal:
         with self.store.write() as tx:
             insert_attempt(tx, _attempt(cluster_id, seq, offer, request, tx.now))
         return request
+
+    def check_wanted(self, cluster_id: str) -> None:
+        """Refuse to go on with a cluster that another command is ending.
+
+        Raises:
+            ClusterEnding: ``arb down`` was faster.
+        """
+        record = get_by_id(self.store, cluster_id)
+        if record is not None and record.status is not ClusterStatus.INIT:
+            summary = f"cluster {record.name} was ended by another command while it was launched"
+            raise ClusterEnding(summary, code="cluster-ending")
 
     def placed(
         self, request: ProvisionRequest, made: Iterable[Instance], handle: str, account: str

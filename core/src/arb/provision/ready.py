@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arb.plugins.provider import Provider
-    from arb.progress import Progress
-    from arb.types import Clock, Instance, ProvisionRequest
+    from arb.provision.shop import Shop
+    from arb.types import Instance, ProvisionRequest
 
 __all__ = ["in_rank_order", "look", "wait_running"]
 
@@ -23,18 +23,21 @@ _ENDING = frozenset({InstanceState.GONE, InstanceState.TERMINATING, InstanceStat
 
 
 def wait_running(
-    provider: Provider, request: ProvisionRequest, handle: str, *, clock: Clock, progress: Progress
+    shop: Shop, provider: Provider, cluster_id: str, request: ProvisionRequest, handle: str
 ) -> list[Instance]:
     """Wait until every machine runs and has an address.
 
     Raises:
+        ClusterEnding: Another command ends the cluster.
         Refusal: The order failed late, a machine ended while it came up, or the provider's
             readiness time-out is over. ``made`` holds what exists.
     """
+    clock, progress = shop.clock, shop.progress
     limit = clock.monotonic() + provider.info.readiness_timeout_s
     wait = _FIRST_WAIT_S
     seen: list[Instance] = []
     while True:
+        shop.journal.check_wanted(cluster_id)
         try:
             seen = look(provider, request, handle)
         except (ProviderUnavailable, RateLimited) as error:

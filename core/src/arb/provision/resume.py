@@ -14,6 +14,7 @@ from arb.state.leases import LeaseHeld, Leases
 if TYPE_CHECKING:
     from arb.provision.shop import Shop
     from arb.state.clusters import ClusterRecord
+    from arb.state.store import Store
 
 __all__ = ["cluster_lease", "has_unfinished", "resume"]
 
@@ -25,9 +26,8 @@ def cluster_lease(name: str) -> str:
     return f"cluster/{name}"
 
 
-def has_unfinished(shop: Shop) -> bool:
+def has_unfinished(store: Store) -> bool:
     """Say whether there may be something to carry on with. Reads state only."""
-    store = shop.journal.store
     if any(record.status in _UNFINISHED for record in list_clusters(store)):
         return True
     return any(a.state is not AttemptState.READY for a in open_attempts(store))

@@ -98,9 +98,7 @@ def _attempt(
     result = _ordered(shop, provider, request)
     try:
         shop.journal.placed(request, result.instances, result.handle, result.account)
-        instances = wait_running(
-            provider, request, result.handle, clock=shop.clock, progress=shop.progress
-        )
+        instances = wait_running(shop, provider, order.cluster_id, request, result.handle)
         nodes = tuple(
             _node(provider, request, rank, instance) for rank, instance in enumerate(instances)
         )
