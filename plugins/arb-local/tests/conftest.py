@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from arb_local.room import Machine, MachineSpec, MachineState, Room
 from arb_local.room.hostkeys import generate
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from arb_local.room import (
     EndReason,
     Fault,
@@ -111,7 +112,7 @@ def test_a_reboot_runs_the_boot_scripts_and_keeps_the_home(room, make, ssh):
     room.reboot(machine.id)
     after = room.wait(machine.id, MachineState.RUNNING)
     assert ssh.text(after, "cat file").strip() == "kept"
-    _wait_for(lambda: (machine.home / "boots").exists())
+    _wait_for((machine.home / "boots").exists)
     assert ssh.text(after, "cat $ARB_BOOT_ID_FILE").strip() == after.boot_id != before
     assert (after.address, after.host_key) == (machine.address, machine.host_key)
     assert "sleep" not in ssh.text(after, "ps -eo args | grep '[s]leep 1000' || true")
@@ -150,12 +151,10 @@ ESCAPES = {
 @linux
 @pytest.mark.parametrize("command", ESCAPES.values(), ids=ESCAPES)
 @pytest.mark.parametrize("init_is_killed", [False, True], ids=["", "init-killed"])
-def test_everything_that_a_machine_started_ends_with_it(
-    room, make, ssh, command, init_is_killed, tmp_path
-):
+def test_everything_that_a_machine_started_ends_with_it(room, make, ssh, command, init_is_killed):
     machine = make()
     ssh.run(machine, command.replace("7000", f"7{os.getpid()}"))
-    _wait_for(lambda: _sleepers())
+    _wait_for(_sleepers)
     if init_is_killed:
         os.kill(_init(machine), signal.SIGKILL)
     assert room.terminate(machine.id)
@@ -216,7 +215,7 @@ def test_a_preemption_with_notice_warns_and_then_takes_the_machine(room, make):
 
 def test_a_limited_life_warns_and_ends(room, make):
     machine = make(life_s=1.2, notice_s=0.8)
-    _wait_for(lambda: (machine.home / ".arb-local" / "preemption-notice").exists())
+    _wait_for((machine.home / ".arb-local" / "preemption-notice").exists)
     _wait_for(lambda: not room.list())
     assert room.recently_gone()[0].reason is EndReason.PREEMPTED
 
@@ -260,7 +259,7 @@ def test_a_machine_that_dies_at_boot_is_a_failed_start(room, make):
 
 def test_a_stuck_machine_stays_pending_and_can_be_ended(room, make):
     machine = make(wait=False, fault=Fault.STUCK)
-    _wait_for(lambda: (machine.folder / "run" / "init.json").exists())
+    _wait_for((machine.folder / "run" / "init.json").exists)
     assert room.get(machine.id).state is MachineState.PENDING
     assert room.terminate(machine.id)
 

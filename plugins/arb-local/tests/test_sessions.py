@@ -121,7 +121,7 @@ def test_a_signal_reaches_the_command(make, client):
 def test_a_background_command_survives_its_session(make, ssh):
     machine = make()
     ssh.text(machine, "(sleep 0.3; echo late > file) >/dev/null 2>&1 </dev/null &")
-    _wait_for(lambda: (machine.home / "file").exists())
+    _wait_for((machine.home / "file").exists)
 
 
 def test_hundred_sessions_over_one_connection(make, client):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from arb_local.room import tools
 from arb_local.ssh_command import parse
 
@@ -97,7 +98,22 @@ def test_a_lost_connection_is_status_255(make, room, client, tmp_path):
 
 def test_options_are_read_as_openssh_reads_them():
     order = parse(
-        "-T -i ~/k -o BatchMode=yes -oStrictHostKeyChecking=no -l me host -p 2222 echo -n x".split()
+        [
+            "-T",
+            "-i",
+            "~/k",
+            "-o",
+            "BatchMode=yes",
+            "-oStrictHostKeyChecking=no",
+            "-l",
+            "me",
+            "host",
+            "-p",
+            "2222",
+            "echo",
+            "-n",
+            "x",
+        ]
     )
     assert (order.host, order.user, order.port) == ("host", "me", 2222)
     assert order.command == "echo -n x"
@@ -107,9 +123,13 @@ def test_options_are_read_as_openssh_reads_them():
     assert parse(["-l", "a", "c@h"]).user == "c"
 
 
-@pytest.mark.parametrize("line", ["", "-Z host", "-p"], ids=["no-host", "unknown", "no-value"])
-def test_a_wrong_command_line_is_refused(line):
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [("", "no host"), ("-Z host", "option -Z not recognized"), ("-p", "requires argument")],
+    ids=["no-host", "unknown", "no-value"],
+)
+def test_a_wrong_command_line_is_refused(line, why):
+    with pytest.raises(ValueError, match=why):
         parse(line.split())
 
 

@@ -119,7 +119,7 @@ class PowerSwitch:
     def _off(self, folder: Folder, record: dict[str, Any], detail: str) -> None:
         os.close(_take_power(folder, record))
         folder.reset_run()
-        folder.update(power="off", detail=detail)
+        folder.update(power="off", cutting=False, detail=detail)
         self._write(folder, "stopped", detail=detail)
 
     def on(self, folder: Folder) -> None:
@@ -132,7 +132,7 @@ class PowerSwitch:
             _refuse_ending(record)
             if record["power"] == "off":
                 lock = _take_power(folder, record)
-                folder.update(power="on", detail="")
+                folder.update(power="on", cutting=False, detail="")
                 self._boot(folder, lock, "started")
 
     def restart(self, folder: Folder) -> None:
@@ -148,6 +148,7 @@ class PowerSwitch:
                 raise RoomError(f"machine {folder.id} is stopped: start it instead")
             lock = _take_power(folder, record)
             folder.reset_run()
+            folder.update(cutting=False)
             self._boot(folder, lock, "rebooted")
 
     def restart_from_inside(self, folder: Folder, own_pid: int) -> bool:
@@ -224,7 +225,7 @@ class PowerSwitch:
         deadline = time.monotonic() + _SWITCH_S
         if record["phase"] or _is_overdue(record):
             self._end(folder, record, (EndReason.PREEMPTED, ""), deadline)
-        elif folder.served.exists():
+        elif record["cutting"] or folder.served.exists():
             with contextlib.suppress(RoomError):  # it stays unsettled, and is tried again
                 self._off(folder, record, "lost power: its processes were killed from outside")
         else:
@@ -233,7 +234,7 @@ class PowerSwitch:
 
 
 def _is_unsettled(folder: Folder, record: dict[str, Any]) -> bool:
-    if record["phase"] or _is_overdue(record):
+    if record["phase"] or record["cutting"] or _is_overdue(record):
         return True
     return record["power"] == "on" and not folder.has_power()
 
@@ -277,6 +278,8 @@ def _refuse_ending(record: dict[str, Any]) -> None:
 
 
 def _take_power(folder: Folder, record: dict[str, Any]) -> int:
+    # A kill from here on may leave a machine that is frozen half-way: then it is switched off.
+    folder.update(cutting=True)
     lock = _cut_power(folder, record, time.monotonic() + _SWITCH_S)
     if lock is None:
         left = ", ".join(str(p.pid) for p in members(folder.owner(record)))

@@ -142,7 +142,7 @@ def new_record(
     """Return the record of a machine that is about to be made, without secrets."""
     record = {key: value for key, value in asdict(spec).items() if key not in _SECRET}
     record |= {"id": machine_id, "address": address[0], "port": address[1]}
-    record |= {"host_key": public_line(host_key), "power": "on", "phase": ""}
+    record |= {"host_key": public_line(host_key), "power": "on", "cutting": False, "phase": ""}
     if spec.device_count:
         devices = ",".join(spec.devices)
         record["environment"] = {**spec.environment, spec.device_variable: devices}
