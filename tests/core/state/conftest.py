@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from support.postgres import PostgresServer, find_binaries
 
 from arb.state.store import open_store
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from arb.state.store import Store
+
+# A checkout may be read-only, and a loaded machine slow.
+settings.register_profile("arb-state", database=None, deadline=None)
+settings.load_profile("arb-state")
 
 
 @pytest.fixture(scope="session")

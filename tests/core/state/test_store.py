@@ -184,6 +184,36 @@ open_store(sys.argv[1])
         assert len(store.owner()) == 8
 
 
+CLAIM = f"""
+import sys
+from arb.state.store import open_store
+store = open_store(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+mine = 0
+while True:
+    with store.write(exclusive=False) as tx:
+        due = "SELECT name FROM meta WHERE value = 'due' ORDER BY name LIMIT 1" + tx.skip_locked
+        rows = tx.read(due)
+        for row in rows:
+            assert tx.execute({DROP!r}, ("done", row["name"])) == 1
+    mine += len(rows)
+    if not rows and not store.read("SELECT name FROM meta WHERE value = 'due'"):
+        break
+print(mine)
+"""
+
+
+def test_processes_that_claim_rows_get_each_row_once(url: str) -> None:
+    with open_store(url) as store, store.write() as tx:
+        for n in range(60):
+            tx.execute(PUT, (f"row-{n:02}", "due"))
+
+    counts = [int(output) for output in race(CLAIM, [[url]] * 3)]
+
+    assert sum(counts) == 60
+
+
 def test_a_second_writer_waits_for_the_first(url: str) -> None:
     process = start(WRITE_AND_WAIT, url)
     done: list[str] = []

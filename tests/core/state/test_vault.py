@@ -89,14 +89,14 @@ def test_an_empty_vault_has_no_names(vault: Vault) -> None:
     "name", ["", "/a", "a/", "../a", "a/../b", "a//b", ".hidden", "a\0", "a b"]
 )
 def test_a_name_cannot_lead_out_of_the_vault(vault: Vault, name: str) -> None:
-    for use in (
-        vault.get,
-        vault.delete,
-        lambda n: vault.put(n, b""),
-        lambda n: vault.put_new(n, b""),
-    ):
-        with pytest.raises(ValueError, match="not a name"):
-            use(name)
+    with pytest.raises(ValueError, match="not a name"):
+        vault.get(name)
+    with pytest.raises(ValueError, match="not a name"):
+        vault.delete(name)
+    with pytest.raises(ValueError, match="not a name"):
+        vault.put(name, b"")
+    with pytest.raises(ValueError, match="not a name"):
+        vault.put_new(name, b"")
 
 
 MAKE = """

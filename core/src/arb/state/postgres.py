@@ -49,6 +49,7 @@ class PostgresBackend:
 
     serial = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     blob = "BYTEA"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
     shared = True
 
     def __init__(self, url: str) -> None:

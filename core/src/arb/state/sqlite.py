@@ -70,6 +70,7 @@ class SqliteBackend:
 
     serial = "INTEGER PRIMARY KEY AUTOINCREMENT"
     blob = "BLOB"
+    skip_locked = ""
     shared = False
 
     def __init__(self, path: str) -> None:

@@ -43,6 +43,8 @@ class Backend(Protocol):
     """Column type of an id that counts up."""
     blob: str
     """Column type of bytes."""
+    skip_locked: str
+    """What ends a ``SELECT`` that claims rows: passes over those that others are claiming."""
     shared: bool
     """Whether several machines may use it at once."""
     label: str
@@ -111,6 +113,15 @@ class Transaction:
         if not self._open:
             raise RuntimeError("this transaction has ended")
         return self._backend.run(sql, params)
+
+    @property
+    def skip_locked(self) -> str:
+        """Text to end a ``SELECT`` with that claims rows for this transaction.
+
+        On PostgreSQL, where writers overlap, it passes over rows that another one is claiming;
+        on SQLite it is empty, since there is one writer.
+        """
+        return self._backend.skip_locked
 
     def end(self) -> None:
         """Refuse further statements."""
