@@ -43,7 +43,7 @@ class Loop:
         read_fd, write_fd = os.pipe()
         os.set_blocking(read_fd, False)
         os.set_blocking(write_fd, False)
-        self._signal_fd = read_fd
+        self._signal_fds = (read_fd, write_fd)
         self.add(read_fd, READ, self._signalled)
         signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -85,6 +85,12 @@ class Loop:
                     handler(events)
             self._run_timers()
 
+    def close(self) -> None:
+        """Give its descriptors back."""
+        self._poll.close()
+        for fd in self._signal_fds:
+            os.close(fd)
+
     def _wait_s(self) -> float:
         while self._timers and self._timers[0].call is None:
             heapq.heappop(self._timers)
@@ -101,7 +107,7 @@ class Loop:
 
     def _signalled(self, _events: int) -> None:
         try:
-            while os.read(self._signal_fd, 512):
+            while os.read(self._signal_fds[0], 512):
                 pass
         except BlockingIOError:
             pass

@@ -1,0 +1,275 @@
+"""The agent's parts that need no node."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+
+from arb.nodes.agent import env, idle, notice, procs, rendezvous, wrapper
+from arb.nodes.agent.logs import _tail_offset
+from arb.nodes.agent.loop import Loop
+from arb.nodes.agent.protocol import AgentError, Lines, decode, encode
+from arb.nodes.agent.queueing import cpu_slots, startable
+
+
+def _job(number, state="PENDING", gpus=0.0, nodes=1, gpu_map=None):
+    return SimpleNamespace(
+        id=number,
+        status=state,
+        final=state == "SUCCEEDED",
+        spec={"gpus": gpus, "num_nodes": nodes},
+        state={"gpu_map": gpu_map or {}},
+    )
+
+
+def _started(jobs, gpus=8):
+    return [(job.id, gpu_map) for job, gpu_map in startable(jobs, gpus)]
+
+
+def test_gpu_jobs_start_in_order_and_none_overtakes():
+    jobs = [_job(1, gpus=6), _job(2, gpus=4), _job(3, gpus=1)]
+    assert _started(jobs) == [(1, {"0": [0, 1, 2, 3, 4, 5]})]
+
+
+def test_jobs_without_gpus_pass_those_that_wait_for_some():
+    jobs = [_job(1, "RUNNING", gpus=8, gpu_map={"0": list(range(8))}), _job(2, gpus=1), _job(3)]
+    assert _started(jobs) == [(3, {})]
+
+
+def test_shares_fill_one_gpu_before_the_next():
+    jobs = [_job(n, gpus=0.5) for n in range(1, 4)]
+    assert _started(jobs, gpus=2) == [(1, {"0": [0]}), (2, {"0": [0]}), (3, {"0": [1]})]
+
+
+def test_a_gang_needs_its_gpus_on_every_node():
+    busy = _job(1, "RUNNING", gpus=1, nodes=2, gpu_map={"0": [0], "1": [3]})
+    assert _started([busy, _job(2, gpus=3, nodes=2)], gpus=4) == [
+        (2, {"0": [1, 2, 3], "1": [0, 1, 2]})
+    ]
+    assert _started([busy, _job(2, gpus=4, nodes=2)], gpus=4) == []
+
+
+def test_jobs_that_ended_give_their_gpus_back():
+    done = _job(1, "SUCCEEDED", gpus=8, gpu_map={"0": list(range(8))})
+    assert len(_started([done, _job(2, gpus=8)])) == 1
+
+
+def test_as_many_jobs_without_gpus_run_as_the_processors_allow():
+    slots = cpu_slots()
+    jobs = [_job(1, "RUNNING"), *(_job(n) for n in range(2, slots + 5))]
+    assert len(_started(jobs)) == slots - 1
+
+
+def test_lines_are_cut_wherever_the_pieces_end():
+    lines = Lines()
+    assert lines.feed(b"a") == []
+    assert lines.feed(b"b\n\ncd\ne") == [b"ab", b"cd"]
+    assert lines.feed(b"\n") == [b"e"]
+
+
+def test_bytes_that_are_no_text_survive_the_protocol():
+    data = bytes(range(256))
+    text = decode(encode({"data": data.decode("utf-8", "surrogateescape")}))["data"]
+    assert text.encode("utf-8", "surrogateescape") == data
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b"[1]", b"\xff"])
+def test_what_is_no_request_is_refused(line):
+    with pytest.raises(AgentError):
+        decode(line)
+
+
+@pytest.mark.parametrize("end", [b"\n", b""], ids=["ended", "open"])
+@pytest.mark.parametrize("count", [1, 2, 7, 40_000])
+def test_the_tail_of_a_log_is_found_across_blocks(tmp_path, count, end):
+    lines = [f"line {n}".encode() for n in range(30_000)]
+    whole = b"\n".join(lines) + end
+    file = tmp_path / "log"
+    file.write_bytes(whole)
+    fd = os.open(file, os.O_RDONLY)
+    try:
+        assert whole[_tail_offset(fd, count) :] == b"\n".join(lines[-count:]) + end
+    finally:
+        os.close(fd)
+
+
+def test_exports_are_quoted():
+    assert wrapper.exports({"A": "it's $x", "B": ""}) == "export A='it'\"'\"'s $x'\nexport B=''\n"
+
+
+def test_what_belongs_to_an_ssh_session_does_not_reach_jobs(monkeypatch):
+    for name in ("SSH_CONNECTION", "SSH_AUTH_SOCK", "ARB_AGENT_LEASE_S", "TERM", "ARB_BOOT_DIR"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/local/cuda/lib64")
+    kept = env.base()
+    assert kept["LD_LIBRARY_PATH"] == "/usr/local/cuda/lib64"
+    assert kept["PATH"] == os.environ["PATH"]
+    assert not {"SSH_CONNECTION", "SSH_AUTH_SOCK", "ARB_AGENT_LEASE_S", "TERM"} & set(kept)
+
+
+def test_a_number_that_another_process_has_by_now_is_not_ours():
+    me = procs.stat(os.getpid())
+    assert procs.is_alive(me.pid, me.start)
+    assert not procs.is_alive(me.pid, me.start - 1)
+    assert procs.of_job("no-such-mark", [(me.session, -1)]) == []
+
+
+@pytest.fixture
+def server():
+    """A metadata server that wants a token and answers what ``answers`` says."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        answers: ClassVar = {"/notice": (404, "")}
+        seen: ClassVar = []
+
+        def do_PUT(self):
+            self._say(200, "the-token\n")
+
+        def do_GET(self):
+            self.seen.append((self.path, self.headers.get("X-Token")))
+            self._say(*self.answers[self.path])
+
+        def _say(self, code, text):
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *args):
+            pass
+
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+    thread.start()
+    yield SimpleNamespace(
+        url=f"http://127.0.0.1:{running.server_port}", answers=Handler.answers, seen=Handler.seen
+    )
+    running.shutdown()
+    running.server_close()
+    thread.join()
+
+
+def test_a_notice_is_an_answer_that_matches(server):
+    probe = {"url": server.url + "/notice", "match": "TRUE"}
+    assert notice.read_notice(probe) is None
+    server.answers["/notice"] = (200, "FALSE")
+    assert notice.read_notice(probe) is None
+    server.answers["/notice"] = (200, "TRUE")
+    assert notice.read_notice(probe) == "TRUE"
+
+
+def test_a_token_is_fetched_first_where_the_provider_wants_one(server):
+    server.answers["/notice"] = (200, "soon")
+    probe = {
+        "url": server.url + "/notice",
+        "token_url": server.url + "/token",
+        "token_header": "X-Token",
+    }
+    assert notice.read_notice(probe) == "soon"
+    assert server.seen[-1] == ("/notice", "the-token")
+
+
+def test_no_metadata_server_is_no_notice():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/x"
+        assert notice.read_notice({"url": url}) is None
+
+
+def test_a_file_can_be_the_notice(tmp_path):
+    path = tmp_path / "notice"
+    assert notice.read_notice({"path": str(path)}) is None
+    path.write_text("in 30 s")
+    assert notice.read_notice({"path": str(path)}) == "in 30 s"
+
+
+def test_a_port_that_is_taken_is_passed_over(free_port):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port))
+        taken.listen()
+        assert rendezvous.choose_port("127.0.0.1", free_port, {free_port + 1}) == free_port + 2
+
+
+@pytest.fixture
+def loop():
+    before = signal.getsignal(signal.SIGCHLD)
+    made = Loop()
+    yield made
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, before)
+    made.close()
+
+
+def _knock(loop, port):
+    said = []
+
+    def done(problem):
+        said.append(problem)
+        loop.stop()
+
+    rendezvous.Knock(loop, "127.0.0.1", port, done)
+    loop.run()
+    return said
+
+
+def test_a_knock_is_answered_and_leaves_the_port_free(loop, free_port):
+    opened = rendezvous.listen("127.0.0.1", free_port)
+    listener = rendezvous.Listener(loop, opened)
+    assert _knock(loop, free_port) == [""]
+    listener.close()
+    with socket.socket() as job:
+        job.bind(("127.0.0.1", free_port))  # no option that allows a lingering one
+
+
+def test_a_knock_where_nobody_is_says_why(loop, free_port):
+    assert _knock(loop, free_port) == ["Connection refused"]
+
+
+def test_a_stranger_at_the_port_is_noticed(loop, free_port):
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", free_port))
+        stranger.listen()
+
+        def speak():
+            guest, _ = stranger.accept()
+            guest.sendall(b"SSH-2.0\r\n")
+            guest.close()
+
+        thread = threading.Thread(target=speak)
+        thread.start()
+        assert _knock(loop, free_port) == ["something else listens there"]
+        thread.join()
+
+
+def test_timers_run_in_order_and_cancelled_ones_never(loop):
+    ran = []
+    loop.later(0.02, lambda: (ran.append("second"), loop.stop()))
+    loop.later(0.01, lambda: ran.append("first"))
+    loop.later(0, lambda: ran.append("never")).cancel()
+    loop.run()
+    assert ran == ["first", "second"]
+
+
+def test_somebody_at_a_terminal_is_noticed(monkeypatch, tmp_path, until):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not idle.has_login()
+    code = "import pty; pty.spawn(['sleep', '60'])"
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    # The interpreter plays the SSH server, sleep the shell.
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], env=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        until(idle.has_login)
+    finally:
+        server.kill()
+        server.wait()
+    until(lambda: not idle.has_login())
