@@ -53,9 +53,12 @@ def test_a_wall_clock_that_is_set_leaves_monotonic_time_alone() -> None:
 
 def test_threads_add_their_time_up() -> None:
     clock = FakeClock()
-    threads = [
-        threading.Thread(target=lambda: [clock.sleep(1) for _ in range(100)]) for _ in range(4)
-    ]
+
+    def work() -> None:
+        for _ in range(100):
+            clock.sleep(1)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
