@@ -70,9 +70,14 @@ class ArbError(Exception):
         summary: What happened, one line, no secret, names provider, instance and attempt.
         code: Stable identifier in kebab case, for scripts and the documentation.
         hint: What to do about it, one line; empty when nothing can be done.
+
+    Attributes:
+        never_sent: Set by the core on an error of a hook call: True when the provider was not even
+            asked, for instance because a policy refused. Then nothing was made, for certain.
     """
 
     exit_code = 1
+    never_sent: bool = False
 
     def __init__(self, summary: str, *, code: str = "error", hint: str = "") -> None:
         super().__init__(summary)

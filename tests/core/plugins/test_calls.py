@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 from arb.errors import ArbError, PluginError, ProviderUnavailable
 from arb.plugins import _stdout
 from arb.plugins.calls import call, in_parallel
+from arb.types import Offer, ProvisionRequest
 
 HANGING_CHECK = """
 import threading
@@ -97,8 +99,9 @@ def test_a_provider_that_hung_is_not_entered_again(world, gate, short_budgets):
         provider.check()
     gate.open()
 
-    with pytest.raises(ProviderUnavailable, match="arb_check hung before"):
-        provider.provision(None)
+    with pytest.raises(ProviderUnavailable, match="arb_check hung before") as caught:
+        provider.terminate(None)
+    assert caught.value.never_sent
 
     assert good.CALLS == ["check"]
 
@@ -126,6 +129,54 @@ def arb_provider_info():
 
     with pytest.raises(ProviderUnavailable, match=r"within 0\.25 s"):
         world.plugins.provider("good").check()
+
+
+def test_a_purchase_may_take_longer_for_each_further_machine(world):
+    world.add(
+        "good",
+        extra="""
+@hookimpl
+def arb_provider_info():
+    return ProviderInfo("G", frozenset(), machine_interval_s=12)
+
+@hookimpl
+def arb_provision(context, request):
+    return ProvisionResult((), str(round(context.remaining_s())))
+""",
+    )
+    offer = Offer("good", "a", "r", "t", 1.0)
+    provider = world.plugins.provider("good")
+
+    handles = [
+        provider.provision(ProvisionRequest("c", "t", offer, count, ())).handle for count in (1, 3)
+    ]
+
+    assert handles == ["120", "144"]
+
+
+@pytest.mark.parametrize("question", ["plugins.provider('x').check()", "plugins.ask_all(ask)"])
+def test_an_interrupt_ends_the_process_while_plugins_hang(site, tmp_path, good_provider, question):
+    hangs = "\n@hookimpl\ndef arb_check(context):\n    import time\n    time.sleep(60)\n"
+    site.install("arb-x", good_provider + hangs)
+    code = (
+        "import os, signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from arb.plugins import Plugins, PluginSettings\n"
+        "here = Path(sys.argv[1])\n"
+        "settings = PluginSettings(cache_dir=here / 'c', data_dir=here / 'd', env={}, home=here,\n"
+        "    owner=lambda: 'o', limiter=lambda *_: None, disabled=frozenset({'local'}))\n"
+        "plugins = Plugins(settings, warn=print)\n"
+        "ask = lambda p: p.check()\n"
+        "plugins.provider('x')\n"
+        "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        f"try:\n    {question}\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    env = dict(os.environ) | {"PYTHONPATH": str(site.folder)}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+
+    output = subprocess.check_output(command, env=env, text=True, timeout=15)
+
+    assert output == "interrupted\n"
 
 
 def test_the_context_names_the_deadline(world):

@@ -5,7 +5,13 @@ import re
 import pytest
 
 from arb.hookspecs import PROVIDER_HOOKS, STORE_HOOKS
-from arb.plugins.frames import CATALOG_COLUMNS, PRICE_COLUMNS, check_adjusted, check_frame
+from arb.plugins.frames import (
+    CATALOG_COLUMNS,
+    OPTIONAL_COLUMNS,
+    PRICE_COLUMNS,
+    check_adjusted,
+    check_frame,
+)
 from arb.plugins.results import WrongResult, checked
 from arb.types import (
     Catalog,
@@ -89,6 +95,14 @@ BAD = [
     ("arb_provision", (MACHINE,), "returned a tuple, not ProvisionResult"),
     ("arb_provision", ProvisionResult(("i-1",)), "returned a str, not Instance"),
     ("arb_provision", ProvisionResult((MACHINE,), {"op": 1}), "returned a dict as handle"),
+    ("arb_provision", ProvisionResult((), account=None), "returned None as account"),
+    ("arb_list_instances", Listing((), frozenset(), account=7), "a int as account"),
+    ("arb_catalog", catalog(available="yes"), "the column available as"),
+    ("arb_catalog", catalog(payload=1), "the column payload as int64, not text"),
+    ("arb_poll", [Instance("x", "i", None, InstanceState.GONE)], "whose region is None"),
+    ("arb_ssh_ports", SshEndpoint(""), "without a host"),
+    ("arb_ssh_ports", SshEndpoint("h", "22"), "with the port '22'"),
+    ("arb_ssh_ports", SshEndpoint("h", 70000), "with the port 70000"),
     ("arb_poll", MACHINE, "returned a Instance, not a sequence of Instance"),
     ("arb_poll", "i-1", "returned a str, not a sequence"),
     ("arb_poll", [Instance("x", "i", "r", "running")], "whose state is a str"),
@@ -194,6 +208,7 @@ def test_columns_are_those_of_the_specification():
     from arb.hookspecs import market
 
     kinds = {"str": "text", "category": "text", "bool": "boolean"}
+    optional = market.arb_catalog.__doc__.split("Optional ones")[1].split("Unknown columns")[0]
     rows = re.findall(
         r"^ +(\w+) +(str|category|float\d\d|bool)\b", market.arb_catalog.__doc__, re.MULTILINE
     )
@@ -201,6 +216,9 @@ def test_columns_are_those_of_the_specification():
 
     assert {name: kinds.get(kind, "number") for name, kind in rows} == CATALOG_COLUMNS
     assert prices == list(PRICE_COLUMNS)
+    named = set(re.findall(r"``(\w+)``", optional))
+    assert set(OPTIONAL_COLUMNS) <= named
+    assert named - set(OPTIONAL_COLUMNS) <= {"USER_DATA", "simulated", "arb_provision"}
 
 
 BEFORE = pd.DataFrame([ROW | {"provider": "p", "offer_id": x} for x in "abc"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from arb.errors import CapacityError, PluginError, ProviderUnavailable, QuotaError, UsageError
-from arb.types import InstanceRef, ListQuery, Termination
+from arb.types import InstanceRef, ListQuery, Offer, ProvisionRequest, Termination
 
 REF = InstanceRef("good", "i-1", "r", "t-0")
 QUERY = ListQuery()
+OFFER = Offer("good", "a", "r", "t", 1.0)
+REQUEST = ProvisionRequest("c", "t", OFFER, 1, ())
 
 
 def wrapper(hook, *lines, parameters="context"):
@@ -52,10 +54,10 @@ def test_a_wrapper_sees_every_provider_and_providers_do_not_see_each_other(world
         wrapper("arb_provision", "SEEN.append(context.provider)", "return (yield)"),
     )
 
-    world.plugins.provider("good").provision(None)
+    world.plugins.provider("good").provision(REQUEST)
 
     assert (first.CALLS, second.CALLS, audit.SEEN) == (["provision"], [], ["good"])
-    world.plugins.provider("other").provision(None)
+    world.plugins.provider("other").provision(REQUEST)
     assert (second.CALLS, audit.SEEN) == (["provision"], ["good", "other"])
 
 
@@ -97,9 +99,20 @@ def test_a_policy_refusal_stops_a_purchase_before_it_is_made(world):
     )
 
     with pytest.raises(UsageError, match="not on fridays") as caught:
-        world.plugins.provider("good").provision(None)
+        world.plugins.provider("good").provision(REQUEST)
 
     assert (caught.value.code, good.CALLS, world.warned) == ("friday", [], [])
+    assert caught.value.never_sent
+
+
+def test_only_an_error_before_the_provider_was_asked_says_never_sent(world):
+    world.add("good", extra=refusing_provider("CapacityError('none', scope=Scope.ZONE)"))
+    world.add_wrapper("audit", wrapper("arb_provision", "return (yield)"))
+
+    with pytest.raises(CapacityError) as caught:
+        world.plugins.provider("good").provision(REQUEST)
+
+    assert not caught.value.never_sent
 
 
 def test_the_providers_own_error_passes_unchanged_through_wrappers(world):
@@ -107,7 +120,7 @@ def test_the_providers_own_error_passes_unchanged_through_wrappers(world):
     world.add_wrapper("audit", wrapper("arb_provision", "return (yield)"))
 
     with pytest.raises(CapacityError, match="none") as caught:
-        world.plugins.provider("good").provision(None)
+        world.plugins.provider("good").provision(REQUEST)
 
     (machine,) = caught.value.made
     assert (machine.id, machine.provider, world.warned) == ("i-9", "good", [])
@@ -135,7 +148,7 @@ def test_a_wrapper_that_fails_after_a_purchase_loses_nothing(world, lines, gate,
     good = world.add("good")
     world.add_wrapper("audit", wrapper("arb_provision", *lines))
 
-    result = world.plugins.provider("good").provision(None)
+    result = world.plugins.provider("good").provision(REQUEST)
 
     assert [i.id for i in result.instances] == ["i-1"]
     assert (result.handle, good.CALLS) == ("handle", ["provision"])
@@ -161,7 +174,7 @@ def test_no_wrapper_hides_what_exists_of_a_broken_gang(world, lines):
     world.add_wrapper("audit", wrapper("arb_provision", *lines))
 
     with pytest.raises(CapacityError) as caught:
-        world.plugins.provider("good").provision(None)
+        world.plugins.provider("good").provision(REQUEST)
 
     assert [machine.id for machine in caught.value.made] == ["i-9"]
     assert [line.split(":")[0] for line in world.warned] == ["dist-audit 1.0"]
@@ -182,10 +195,11 @@ def test_nothing_is_bought_past_a_wrapper_that_could_not_decide(world, lines, ga
     provider = world.plugins.provider("good")
 
     with pytest.raises(PluginError, match=r"^dist-policy 1\.0: arb_provision "):
-        provider.provision(None)
+        provider.provision(REQUEST)
     gate.open()
-    with pytest.raises(PluginError, match=r"^dist-policy 1\.0: arb_provision "):
-        provider.provision(None)
+    with pytest.raises(PluginError, match=r"^dist-policy 1\.0: arb_provision ") as caught:
+        provider.provision(REQUEST)
+    assert caught.value.never_sent
 
     assert good.CALLS == []
 
@@ -341,11 +355,11 @@ def test_no_quota_error_is_lost_when_the_provider_raises_it(world):
     world.add("good", extra=refusing_provider("QuotaError('q', scope=Scope.QUOTA_FAMILY)"))
 
     with pytest.raises(QuotaError, match="q"):
-        world.plugins.provider("good").provision(None)
+        world.plugins.provider("good").provision(REQUEST)
 
 
 def test_a_refusal_whose_made_are_no_instances_is_a_broken_contract(world):
     world.add("good", extra=refusing_provider("CapacityError('c', scope=Scope.ZONE, made=['i'])"))
 
     with pytest.raises(PluginError, match="whose made are no Instances"):
-        world.plugins.provider("good").provision(None)
+        world.plugins.provider("good").provision(REQUEST)

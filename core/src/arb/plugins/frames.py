@@ -7,9 +7,19 @@ catalog. A column of a kin type (text for a category, int64 for float32) is the 
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["CATALOG_COLUMNS", "PRICE_COLUMNS", "WrongResult", "check_adjusted", "check_frame"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "CATALOG_COLUMNS",
+    "OPTIONAL_COLUMNS",
+    "PRICE_COLUMNS",
+    "WrongResult",
+    "check_adjusted",
+    "check_frame",
+]
 
 CATALOG_COLUMNS: Final = {
     "offer_id": "text",
@@ -25,6 +35,20 @@ CATALOG_COLUMNS: Final = {
     "price_usd_hour": "number",
 }
 """Required columns of ``arb_catalog``."""
+OPTIONAL_COLUMNS: Final = {
+    "arch": "text",
+    "interconnect": "text",
+    "fabric": "text",
+    "quota_family": "text",
+    "disk_gib": "number",
+    "minimum_s": "number",
+    "available": "boolean",
+    "capacity": "number",
+    "user_data": "boolean",
+    "note": "text",
+    "payload": "text",
+}
+"""Columns that ``arb_catalog`` may have besides."""
 PRICE_COLUMNS: Final = {
     "offer_id": "text",
     "spot": "boolean",
@@ -38,22 +62,29 @@ class WrongResult(Exception):
     """A hook returned what its specification does not allow. The text goes after its name."""
 
 
-def check_frame(frame: object, columns: dict[str, str]) -> None:
-    """Check the class of a frame, its required columns and their kinds.
+def check_frame(
+    frame: object, columns: Mapping[str, str], optional: Mapping[str, str] | None = None
+) -> None:
+    """Check the class of a frame and the kinds of its columns.
+
+    Args:
+        frame: What a hook returned.
+        columns: Kinds of the columns that must be there.
+        optional: Kinds of those that may be.
 
     Raises:
-        WrongResult: One of them is wrong; the text names the column.
+        WrongResult: Something is wrong; the text names the column.
     """
     pandas = sys.modules.get("pandas")  # a frame cannot exist before pandas was imported
     if pandas is None or not isinstance(frame, pandas.DataFrame):
         raise WrongResult(f"returned a {type(frame).__name__}, not a pandas DataFrame")
     if not frame.columns.is_unique:
         raise WrongResult("returned a frame with a column twice")
-    for name, kind in columns.items():
+    for name in columns:
         if name not in frame.columns:
             raise WrongResult(f"returned a frame without the column {name}")
-        found = _kind(frame[name])
-        if len(frame) and found not in {kind, "empty"}:
+    for name, kind in {**columns, **(optional or {})}.items():
+        if len(frame) and name in frame.columns and _kind(frame[name]) not in {kind, "empty"}:
             text = f"returned the column {name} as {frame[name].dtype}, not {kind}"
             raise WrongResult(text)
 

@@ -135,10 +135,10 @@ class _Attempt:
         """
         if self.subject.hung_in:
             text = f"is not called: {self.subject.hung_in} hung before"
-            raise self._unavailable(text)
+            raise _never_sent(self._unavailable(text))
         if self.hook in _SPENDING and self.skipped:
             plugin = self._invoker.around(self.hook)[min(self.skipped)]
-            raise _error(plugin, f"{self.hook} is refused: its wrapper hung before")
+            raise _never_sent(_error(plugin, f"{self.hook} is refused: its wrapper hung before"))
 
     def run(self, arguments: Mapping[str, object]) -> Any:
         """Make the call and return what counts of it."""
@@ -161,7 +161,7 @@ class _Attempt:
             raise self._unavailable(text)
         if not self._around:  # the machine is overloaded, or the answer came this moment
             if stage is Stage.OUTSIDE:
-                raise self._unavailable(text)
+                raise _never_sent(self._unavailable(text))
             return self._own_answer()
         guilty = self._guilty(self._suspects.behind_frame(outcome.frame))
         for name in guilty:
@@ -176,7 +176,7 @@ class _Attempt:
             if self.hook in _ACTING and stage is not Stage.OUTSIDE:
                 guilty = self._guilty(self._suspects.behind_error(error))
                 return self._despite(guilty, f"raised {self._invoker.describe(error)}", stage)
-            raise error
+            raise _never_sent(error) if stage is Stage.OUTSIDE else error
         guilty = self._guilty(self._suspects.behind_error(error))
         return self._despite(guilty, f"raised {self._invoker.describe(error)}", stage, error)
 
@@ -209,7 +209,7 @@ class _Attempt:
         """
         plugins = [self._plugin(name) for name in sorted(guilty)]
         if stage is Stage.OUTSIDE and self.hook in _SPENDING:
-            raise _error(plugins[0], f"{self.hook} {text}") from cause
+            raise _never_sent(_error(plugins[0], f"{self.hook} {text}")) from cause
         if len(plugins) == 1:
             self._invoker.warn(plugins[0], self.hook, text)
         else:
@@ -269,6 +269,12 @@ def _loss(hook: str, own: Any, changed: Any) -> str:
     if hook == "arb_terminate" and changed.gone and not own.gone:
         return "called a machine gone that is not"
     return ""
+
+
+def _never_sent(error: ArbError) -> ArbError:
+    """Mark an error of a call in which the provider was not entered, and never will be."""
+    error.never_sent = True
+    return error
 
 
 def _error(plugin: PluginHooks, text: str, code: str = "plugin-error") -> PluginError:

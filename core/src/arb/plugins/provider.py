@@ -142,7 +142,7 @@ class Provider:
         more = machines - 1 if hook == "arb_provision" else 0
         return budget_s + more * self.info.machine_interval_s
 
-    def ask(self, hook: str, **arguments: object) -> Answer:
+    def ask(self, hook: str, /, **arguments: object) -> Answer:
         """Call any hook and return its result with its origin.
 
         Args:
@@ -184,7 +184,11 @@ class Provider:
         return frame
 
     def provision(self, request: ProvisionRequest) -> ProvisionResult:
-        """Buy machines. Spends money."""
+        """Buy machines. Spends money.
+
+        An error with ``never_sent`` says that the provider was not asked. Any other but a
+        ``Refusal`` says nothing about what exists.
+        """
         result: ProvisionResult = self.ask("arb_provision", request=request).value
         return result
 

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from arb.plugins.frames import CATALOG_COLUMNS, PRICE_COLUMNS, WrongResult, check_frame
+from arb.plugins.frames import (
+    CATALOG_COLUMNS,
+    OPTIONAL_COLUMNS,
+    PRICE_COLUMNS,
+    WrongResult,
+    check_frame,
+)
 from arb.types import (
     Catalog,
     CheckResult,
@@ -27,6 +33,7 @@ __all__ = ["WrongResult", "checked", "own_instances"]
 
 T = TypeVar("T")
 _SOURCES: Final = ("live", "bundled")
+_INSTANCE_TEXTS: Final = ("region", "token", "zone", "address", "private_address", "payload")
 
 
 def checked(hook: str, value: object, provider: str) -> Any:
@@ -65,6 +72,11 @@ def _own(item: object, provider: str) -> Instance:
         raise WrongResult(f"returned an Instance whose state is {_kind(instance.state)}")
     if not (_is_text(instance.id) and instance.id):
         raise WrongResult("returned an Instance without an id")
+    for field in _INSTANCE_TEXTS:
+        if not _is_text(getattr(instance, field)):
+            raise WrongResult(
+                f"returned an Instance whose {field} is {_kind(getattr(instance, field))}"
+            )
     return instance if instance.provider == provider else replace(instance, provider=provider)
 
 
@@ -118,7 +130,7 @@ def _catalog(value: object, provider: str) -> Catalog:
         raise WrongResult(f"returned the source {catalog.source!r}, not live or bundled")
     if not _is_number(catalog.as_of):
         raise WrongResult(f"returned {_kind(catalog.as_of)} as as_of, not seconds")
-    check_frame(catalog.frame, CATALOG_COLUMNS)
+    check_frame(catalog.frame, CATALOG_COLUMNS, OPTIONAL_COLUMNS)
     return catalog
 
 
@@ -129,8 +141,9 @@ def _prices(value: object, provider: str) -> Any:  # noqa: ARG001 - as above
 
 def _provisioned(value: object, provider: str) -> ProvisionResult:
     result = _is(ProvisionResult)(value, provider)
-    if not isinstance(result.handle, str):
-        raise WrongResult(f"returned {_kind(result.handle)} as handle, not text")
+    for field in ("handle", "account"):
+        if not _is_text(getattr(result, field)):
+            raise WrongResult(f"returned {_kind(getattr(result, field))} as {field}, not text")
     return replace(result, instances=own_instances(result.instances, provider))
 
 
@@ -140,6 +153,8 @@ def _listing(value: object, provider: str) -> Listing:
     if isinstance(complete, str) or not isinstance(complete, Iterable):
         raise WrongResult(f"returned {_kind(complete)} as complete, not a set of regions")
     _mapping(listing.errors, "errors")
+    if not _is_text(listing.account):
+        raise WrongResult(f"returned {_kind(listing.account)} as account, not text")
     instances = own_instances(listing.instances, provider)
     return replace(listing, instances=instances, complete=frozenset(complete))
 
@@ -149,6 +164,15 @@ def _termination(value: object, provider: str) -> Termination:
     if not (_is_flag(result.gone) and _is_number(result.retry_after_s)):
         raise WrongResult("returned a Termination whose gone or retry_after_s has a wrong type")
     return result
+
+
+def _endpoint(value: object, provider: str) -> SshEndpoint:
+    endpoint = _is(SshEndpoint)(value, provider)
+    if not (_is_text(endpoint.host) and endpoint.host and _is_text(endpoint.user)):
+        raise WrongResult("returned an SshEndpoint without a host or a user")
+    if not (_is_number(endpoint.port) and 0 < endpoint.port < 65536):  # noqa: PLR2004 - TCP
+        raise WrongResult(f"returned an SshEndpoint with the port {endpoint.port!r}")
+    return endpoint
 
 
 def _mounts(value: object, provider: str) -> dict[str, str]:  # noqa: ARG001 - as above
@@ -192,7 +216,7 @@ _CHECKS: Final[dict[str, Callable[[object, str], Any]]] = {
     "arb_cleanup": _nothing,
     "arb_stop": own_instances,
     "arb_start": own_instances,
-    "arb_ssh_ports": _is(SshEndpoint),
+    "arb_ssh_ports": _endpoint,
     "arb_open_ports": _nothing,
     "arb_credential_mounts": _mounts,
     "arb_self_terminate": _is_or_none(SelfTerminate),
