@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import socket
 import threading
+from typing import TYPE_CHECKING
 
-import asyncssh
+import asyncssh  # noqa: TID253 - a test server
 
-from arb.nodes.keys import KeyPair
 from arb.types import SshEndpoint
+
+if TYPE_CHECKING:
+    from arb.nodes.keys import KeyPair
 
 
 class SilentServer:
@@ -38,8 +41,8 @@ class Wire:
         return SshEndpoint("127.0.0.1", self.listener.getsockname()[1], user)
 
     def cut(self) -> None:
-        while self.pairs:
-            end = self.pairs.pop()
+        ends, self.pairs = self.pairs, []
+        for end in ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()

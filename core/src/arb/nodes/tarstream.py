@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from arb.nodes.tree import Entry
 
-__all__ = ["TarWriter", "sent_mtime"]
+__all__ = ["TarWriter", "is_racy"]
 
 CHUNK_BYTES: Final = 256 * 1024
 BLOCK_BYTES: Final = 512
@@ -25,17 +25,17 @@ TYPES: Final = {
 }
 
 
-def sent_mtime(entry: Entry, now: float) -> int:
-    """Return the time that a file gets on the node, whole seconds.
+def is_racy(entry: Entry, now: float) -> bool:
+    """Say whether a file may be written again within the second that its time names.
 
-    One of this very second gets one less: it may be written again before the second is over and
-    with the same size, and the next upload must not take the two for one.
+    With the same size too, it would look unchanged to the next upload. So it is sent with a time
+    one second less, and sent again next time.
 
     Args:
         entry: What is sent.
         now: When its size was read, seconds since the epoch.
     """
-    return int(entry.mtime) - (int(entry.mtime) >= int(now - CLOCK_GRAIN_S))
+    return stat.S_ISREG(entry.mode) and int(entry.mtime) >= int(now - CLOCK_GRAIN_S)
 
 
 class TarWriter:
@@ -65,7 +65,7 @@ class TarWriter:
             if stat.S_ISREG(entry.mode):
                 self._file(entry, now, mode)
             else:
-                self._put(_header(entry, entry.size, int(entry.mtime), None))
+                self._put(_header(entry, int(entry.mtime), None))
         self._put(bytes(2 * BLOCK_BYTES))
         self._flush()
 
@@ -76,7 +76,7 @@ class TarWriter:
             self.unreadable.append(entry.name)
             return
         with file:
-            self._put(_header(entry, entry.size, sent_mtime(entry, now), mode))
+            self._put(_header(entry, int(entry.mtime) - is_racy(entry, now), mode))
             missing = self._content(file, entry)
         if missing:
             self.changed.append(entry.name)
@@ -114,11 +114,11 @@ class TarWriter:
         self._send(data)
 
 
-def _header(entry: Entry, size: int, mtime: int, mode: int | None) -> bytes:
+def _header(entry: Entry, mtime: int, mode: int | None) -> bytes:
     info = tarfile.TarInfo(entry.name)
     info.type = TYPES[stat.S_IFMT(entry.mode)]
     info.mode = stat.S_IMODE(entry.mode) if mode is None else mode
-    info.size = size if stat.S_ISREG(entry.mode) else 0
+    info.size = entry.size
     info.mtime = mtime
     info.linkname = entry.target
     # The user's, here and there; nobody's names mean anything on the node.

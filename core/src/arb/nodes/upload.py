@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from arb.errors import NodeError, NodeUnreachable, UsageError
 from arb.nodes.ignore import IgnoreRules, ignore_rules
 from arb.nodes.remote import remote_word, sh
-from arb.nodes.tarstream import TarWriter, sent_mtime
+from arb.nodes.tarstream import TarWriter, is_racy
 from arb.nodes.tree import Entry, Tree, read_file_entry, walk
 
 if TYPE_CHECKING:
@@ -189,9 +189,9 @@ def _collect(source: Path, target: str, *, ignore: bool) -> tuple[str, Tree]:
 def _line(entry: Entry, now: float, mode: int | None) -> bytes:
     kind = "f" if stat.S_ISREG(entry.mode) else "o"
     bits = entry.mode if mode is None or kind == "o" else stat.S_IFREG | mode
-    if entry.is_link:
-        bits = 0  # never the same: their targets are not compared, and they are small
-    head = f"{kind} {bits:x} {entry.size} {sent_mtime(entry, now)} "
+    if entry.is_link or is_racy(entry, now):
+        bits = 0  # never the same: a link's target is not compared
+    head = f"{kind} {bits:x} {entry.size} {int(entry.mtime)} "
     return head.encode() + os.fsencode(entry.name) + b"\0"
 
 
@@ -204,7 +204,7 @@ def _wanted(channel: SshChannel, entries: Sequence[Entry], listing: bytes) -> li
         return list(entries)
     channel.send(listing)
     answer = lines.next()
-    if len(answer) != len(entries):
+    if len(answer) != len(entries) or answer.strip(b"01"):
         raise BrokenPipeError("the comparison was cut off")
     return [entry for entry, digit in zip(entries, answer, strict=True) if digit == ord("1")]
 
