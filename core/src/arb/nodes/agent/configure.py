@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SSH_PORT = 22
 KEY_FILE = os.path.join(files.GANG, "id")
+ARMED_FILES = ("/var/lib/arb/armed", "~/.arb/armed")
+"""What user data, or a provider without it, leaves: see ``arb.nodes.user_data``."""
 KNOWN_HOSTS = os.path.join(files.GANG, "known_hosts")
 
 FIELDS = (
@@ -54,7 +56,14 @@ def store(request: dict[str, Any]) -> dict[str, Any]:
     if request.get("gang_public_key"):
         authorize(request["gang_public_key"], request["cluster_id"])
     files.write_json(files.CONFIG, config, sync=True)
+    disarm()
     return config
+
+
+def disarm() -> None:
+    """Stop the bring-up timer: somebody wants this machine. Its file may be in either place."""
+    for path in ARMED_FILES:
+        files.remove(os.path.expanduser(path))
 
 
 def _known_host(node: dict[str, Any]) -> str:
