@@ -144,7 +144,7 @@ def command_parts(path: str, command: Any) -> list[str]:
     """Return usage, help and options of a command, and of its sub-commands."""
     subcommands = getattr(command, "commands", {})
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    words = [path, "[OPTIONS]", *(argument.make_metavar(None) for argument in arguments)]
+    words = [path, "[OPTIONS]", *(word_of(argument) for argument in arguments)]
     usage = " ".join([*words, "COMMAND"] if subcommands else words)
     parts = [f"```text\n{usage}\n```", inspect.cleandoc(command.help or "").replace("``", "`")]
     rows = [option_row(p) for p in command.params if is_documented(p)]
@@ -153,6 +153,13 @@ def command_parts(path: str, command: Any) -> list[str]:
     for name, subcommand in subcommands.items():
         parts += [f"### {path} {name}", *command_parts(f"{path} {name}", subcommand)]
     return [part for part in parts if part]
+
+
+def word_of(argument: Any) -> str:
+    """Return how usage lines write an argument."""
+    word = argument.metavar or argument.name.upper()
+    more = "..." if argument.nargs == -1 else ""
+    return f"{word}{more}" if argument.required else f"[{word}]{more}"
 
 
 def is_documented(parameter: Any) -> bool:
@@ -167,11 +174,12 @@ def is_documented(parameter: Any) -> bool:
 def option_row(parameter: Any) -> str:
     """Return one row of a command's table."""
     if parameter.param_type_name == "argument":
-        names = parameter.human_readable_name
+        names = parameter.metavar or parameter.name.upper()
     else:
         names = ", ".join([*parameter.opts, *parameter.secondary_opts])
     text = " ".join((getattr(parameter, "help", "") or "").split())
-    return f"| `{names}` | {text.replace('|', chr(92) + '|')} |"
+    cells = [cell.replace("|", r"\|") for cell in (f"`{names}`", text)]
+    return f"| {cells[0]} | {cells[1]} |"
 
 
 if __name__ == "__main__":

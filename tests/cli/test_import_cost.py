@@ -13,9 +13,10 @@ from arb.cli.commands import COMMANDS
 if TYPE_CHECKING:
     from pathlib import Path
 
+# pydantic is not among them: typer itself imports it.
 HEAVY = {
     "asyncssh", "boto3", "cryptography", "google", "numpy", "pandas", "paramiko", "psycopg",
-    "pydantic", "requests", "sqlalchemy", "yaml",
+    "requests", "sqlalchemy", "yaml",
 }  # fmt: skip
 PLUGINS = {"arb_local"}
 LIGHT_COMMANDS = [
