@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arb.api import Json, UsageError, closest, render
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,7 +20,6 @@ app = typer.Typer(no_args_is_help=True)
 Node = Annotated[
     str, typer.Argument(metavar="NODE", help="CLUSTER, CLUSTER-RANK, an instance id or a token.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.callback()
@@ -123,8 +124,6 @@ def _find(room: Room, name: str) -> Machine:
     Raises:
         UsageError: There is none, or the cluster has several.
     """
-    from arb.errors import closest
-
     machines = room.list()
     found = [m for m in machines if name in _names(m)]
     if len(found) == 1:
@@ -155,15 +154,11 @@ def _limit(text: str) -> int | None:
     return int(text)
 
 
-def _usage(summary: str, hint: str) -> Exception:
-    from arb.errors import UsageError
-
+def _usage(summary: str, hint: str) -> UsageError:
     return UsageError(summary, code="local-usage", hint=hint)
 
 
 def _tell(text: str, machine: Machine, facts: dict[str, object], *, as_json: bool) -> None:
-    from arb.api import render
-
     if as_json:
         render.json_document({"id": machine.id, "token": machine.token, **facts})
     else:
@@ -171,8 +166,6 @@ def _tell(text: str, machine: Machine, facts: dict[str, object], *, as_json: boo
 
 
 def _show_capacity(rules: Sequence[CapacityRule], *, as_json: bool) -> None:
-    from arb.api import render
-
     if as_json:
         render.json_document([{"place": str(r.place), "limit": r.limit} for r in rules])
     elif rules:
@@ -183,8 +176,6 @@ def _show_capacity(rules: Sequence[CapacityRule], *, as_json: bool) -> None:
 
 
 def _show_machines(machines: Sequence[Machine], *, as_json: bool) -> None:
-    from arb.api import render
-
     if as_json:
         render.json_document([_document(m) for m in machines])
     elif machines:
@@ -209,8 +200,6 @@ def _document(machine: Machine) -> dict[str, object]:
 
 
 def _show_history(histories: Sequence[MachineHistory], *, as_json: bool) -> None:
-    from arb.api import render
-
     if as_json:
         render.json_document([_history_document(h) for h in histories])
     elif histories:

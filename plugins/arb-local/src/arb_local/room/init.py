@@ -99,8 +99,9 @@ class Init:
         self.environment = node_environment(self.folder.path, record, tools)
         if record["fault"] == Fault.NO_SSH:
             announce(self.folder)
-        # Whoever decided the end before init.json was there saw no init: look once more.
-        return not record["phase"] and not (self.folder.read() or {"phase": "gone"})["phase"]
+        # Whoever changed the record before init.json was there had no init to tell: look once more.
+        self.record = self.folder.read() or {**record, "phase": "gone"}
+        return not self.record["phase"]
 
     def _watch_signals(self) -> None:
         self.wake, writer = os.pipe()
