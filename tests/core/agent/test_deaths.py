@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import threading
 
 import pytest
 
@@ -136,6 +137,31 @@ def test_a_cancel_goes_on_after_the_daemon_died(node, until, finished):
     node.kill_agent()
     assert finished(node.connect(), job).state is JobState.CANCELLED
     assert node.marked(job) == []
+
+
+@pytest.mark.parametrize("delay_ms", [0, 1, 2, 3, 5, 8, 13, 21])
+def test_a_submit_that_meets_a_dying_daemon_makes_one_job(node, delay_ms, kill, finished):
+    client = node.connect()
+    daemon = client.call("status")["pid"]
+    killer = threading.Timer(delay_ms / 1000, os.kill, (daemon, signal.SIGKILL))
+    killer.start()
+    jobs = {client.submit(token=f"t{n}", run=f"echo {n} >> ~/ran; sleep 0.01") for n in range(9)}
+    killer.join()
+    assert jobs == set(range(1, 10))
+    for job in jobs:
+        assert finished(client, job).state is JobState.SUCCEEDED
+    assert sorted((node.home / "ran").read_text().split()) == [str(n) for n in range(9)]
+
+
+def test_one_damaged_job_does_not_stop_the_agent(node, finished):
+    client, job = node.run(WAIT)
+    node.says(job, "up")
+    node.kill_agent()
+    node.job_file(job, "state.json").write_text('{"state": "RUNNING", "rank_state": "RUNNING"}')
+    lost = node.connect().job(job)
+    assert (lost.state, lost.reason) == (JobState.LOST, "its state was damaged")
+    _client, other = node.run("echo fine")
+    node.says(other, "fine")
 
 
 def test_a_phase_that_was_about_to_start_is_started_once(node, until, finished):

@@ -134,6 +134,34 @@ def test_a_peer_that_is_never_reached_is_named(make_cluster):
     assert cluster.head.log(1) == ""
 
 
+@pytest.mark.parametrize("when", ["before-go", "at-go"])
+def test_messages_that_are_lost_around_the_start_are_said_again(make_cluster, until, when, kill):
+    cluster = make_cluster()
+    gate = "echo setup; while [ $SKYPILOT_SETUP_NODE_RANK = 1 -a ! -e ~/go ]; do sleep 0.01; done"
+    job = cluster.submit("echo run", setup=gate)
+    cluster.say(job, "setup")
+    if when == "at-go":
+        (cluster.nodes[1].home / "go").touch()
+    kill(*cluster.front_ends(1))
+    (cluster.nodes[1].home / "go").touch()
+    assert cluster.finished(job).state is JobState.SUCCEEDED
+    for node in cluster.nodes:
+        assert node.log(job) == "setup\nrun\n"
+
+
+def test_nodes_of_different_pythons_form_a_gang(make_node, python, tmp_path, make_cluster):
+    cluster = make_cluster()
+    tool = tmp_path / "tools" / "rank-1" / "python3"
+    with cluster.nodes[1].connect() as client:
+        client.hello()
+    cluster.nodes[1].end()
+    tool.unlink()
+    tool.symlink_to(python)
+    for file in cluster.nodes[1].arb.glob("agent/*/ready"):
+        file.unlink()
+    assert cluster.finished(cluster.submit("echo both")).state is JobState.SUCCEEDED
+
+
 def test_a_short_cut_is_survived(make_cluster, until):
     cluster = make_cluster()
     job = cluster.submit("echo up; while [ ! -e ~/go ]; do sleep 0.05; done; echo end")

@@ -220,6 +220,36 @@ def test_calls_are_answered_while_a_log_is_followed(node):
     assert log.state is JobState.CANCELLED
 
 
+def test_a_log_can_be_waited_for_before_the_job_is_known(make_cluster):
+    cluster = make_cluster()
+    job = 1
+    client = cluster.nodes[1].connect()
+    log = client.logs(job, follow=True, wait=True)
+    chunks = iter(log)
+    with pytest.raises(NodeError):
+        client.job(job)
+    assert cluster.submit("echo rank $ARB_NODE_RANK") == job
+    assert list(chunks) == [b"rank 1\n"]
+    assert log.state is JobState.SUCCEEDED
+
+
+def test_the_log_of_another_rank_is_elsewhere(node, finished):
+    client, job = node.run("true")
+    finished(client, job)
+    assert len(list(client.stream("logs", job=job, rank=0))) == 1
+    with pytest.raises(NodeError) as error:
+        list(client.stream("logs", job=job, rank=1))
+    assert error.value.code == "wrong-node"
+
+
+def test_a_job_may_choose_its_grace(node, finished):
+    node.env["ARB_AGENT_GRACE_S"] = "60"
+    client, job = node.run("trap '' TERM; echo up; while :; do sleep 1; done", grace_s=0)
+    node.says(job, "up")
+    client.cancel([job])
+    assert finished(client, job, 5).state is JobState.CANCELLED
+
+
 def test_a_log_of_50_megabytes_streams_fast(node):
     client, job = node.run("yes 0123456789abcdef0123456789abcdef | head -c 50000000")
     began = time.monotonic()

@@ -292,7 +292,13 @@ class AgentClient:
         return [int(number) for number in answer["jobs"]]
 
     def logs(
-        self, job: int, *, offset: int = 0, follow: bool = False, tail: int | None = None
+        self,
+        job: int,
+        *,
+        offset: int = 0,
+        follow: bool = False,
+        tail: int | None = None,
+        wait: bool = False,
     ) -> AgentLog:
         """Read a job's log on this node.
 
@@ -301,8 +307,10 @@ class AgentClient:
             offset: First byte.
             follow: Wait for more until the job has ended.
             tail: Begin so many lines before the end instead of at ``offset``.
+            wait: With ``follow``: wait for the job too, on a peer that may not know it yet. When
+                the gang fails before, that is for ever: stop reading when the head's log ends.
         """
-        messages = self.stream("logs", job=job, offset=offset, follow=follow, tail=tail)
+        messages = self.stream("logs", job=job, offset=offset, follow=follow, tail=tail, wait=wait)
         return AgentLog(messages, offset)
 
     def _greet(self, deadline: float) -> Hello:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SSH_PORT = 22
+RENDEZVOUS_PORT = 29500
 KEY_FILE = os.path.join(files.GANG, "id")
 ARMED_FILES = ("/var/lib/arb/armed", "~/.arb/armed")
 """What user data, or a provider without it, leaves: see ``arb.nodes.user_data``."""
@@ -27,6 +28,8 @@ FIELDS = (
     "notice_probe",
     "info",
     "rendezvous_port",
+    "lease_s",
+    "grace_s",
 )
 _NODE_FIELDS = ("rank", "host", "port", "user", "ip", "host_key")
 
@@ -47,7 +50,7 @@ def store(request: dict[str, Any]) -> dict[str, Any]:
         if config[name] is None:
             raise AgentError("bad-request", f"configure needs the field {name!r}")
     config["gpus_per_node"] = config["gpus_per_node"] or 0
-    config["rendezvous_port"] = config["rendezvous_port"] or 29500
+    config["rendezvous_port"] = config["rendezvous_port"] or RENDEZVOUS_PORT
     nodes = [{k: n.get(k) for k in _NODE_FIELDS} for n in request.get("nodes") or ()]
     config["nodes"] = nodes
     if request.get("gang_private_key"):

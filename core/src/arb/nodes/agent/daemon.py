@@ -60,9 +60,18 @@ class Daemon:
         """Carry on with every job that had begun, then serve."""
         for job in self.jobs:
             if job.status != PENDING and not job.final:
-                self.control(job).resume()
+                self._resume(job)
         self.notice.configure(self.config.get("notice_probe"))
         self.schedule()
+
+    def _resume(self, job: Job) -> None:
+        try:
+            self.control(job).resume()
+        except (KeyError, TypeError, ValueError):
+            # One file that a power cut damaged must not keep the agent from starting.
+            log(traceback.format_exc())
+            self.controllers.pop(job.id, None)
+            job.finish("LOST", "its state was damaged")
 
     def is_busy(self) -> bool:
         """Return whether a job waits or runs."""
@@ -125,6 +134,11 @@ class Daemon:
         """Call ``tell`` with each job that changes, until the returned function is called."""
         self._watchers.append(tell)
         return lambda: self._watchers.remove(tell)
+
+    def restart_links(self) -> None:
+        """Open the sessions to the peers anew: they may be elsewhere now."""
+        for link in self._links.values():
+            link.restart()
 
     def noticed(self, notice: dict[str, Any]) -> None:
         """Write a preemption notice down and run the hooks of the running jobs."""

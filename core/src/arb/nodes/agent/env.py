@@ -6,7 +6,7 @@ import json
 import math
 import os
 
-from . import files
+from . import files, procs
 from .protocol import AgentError
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ def base() -> dict[str, str]:
     kept["HOME"] = files.home()
     kept.pop("ARB_BOOT_DIR", None)
     kept.pop("ARB_BOOT_ID_FILE", None)
-    for name in ("TERM", "OLDPWD", "PWD", "SHLVL", "_", "DISPLAY"):
+    for name in (procs.MARK, "TERM", "OLDPWD", "PWD", "SHLVL", "_", "DISPLAY"):
         kept.pop(name, None)
     return kept
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .loop import Timer
     from .peer_link import Callback, PeerLink
 
+LEASE_S = 60.0
 HEARTBEATS = 6
 """In one lease."""
 
@@ -40,9 +41,9 @@ CONNECT_S = 30.0
 """A peer that was never reached within this time (or the lease) never will be."""
 
 
-def lease_s() -> float:
+def lease_s(config: dict[str, Any]) -> float:
     """Return how long either side goes on without hearing from the other, in seconds."""
-    return float(os.environ.get("ARB_AGENT_LEASE_S", "60"))
+    return float(os.environ.get("ARB_AGENT_LEASE_S") or config.get("lease_s") or LEASE_S)
 
 
 class Peer:
@@ -95,7 +96,7 @@ class GangHead:
         self._daemon, self._job = daemon, job
         self._loop, self._config = daemon.loop, daemon.config
         self._rank = Rank(daemon.loop, daemon.config, job, self._step)
-        self._lease_s = lease_s()
+        self._lease_s = lease_s(daemon.config)
         self._peers = [Peer(n, daemon.link_to(n)) for n in range(1, job.spec["num_nodes"])]
         self._checking: rendezvous.Listener | None = None
         self._timer: Timer | None = None

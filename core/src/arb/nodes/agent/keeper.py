@@ -17,6 +17,7 @@ _LOOP = (
 def _environment() -> dict[str, str]:
     """Return what the daemon may keep of the session that starts it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SSH_", "SUDO_"))}
+    kept.pop(procs.MARK, None)  # a job that calls the agent does not own it
     kept["HOME"] = files.home()
     kept.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
     return kept

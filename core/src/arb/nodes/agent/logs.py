@@ -23,7 +23,8 @@ class LogStream:
     """One reader of one job's log.
 
     Args:
-        request: ``job``, ``offset`` (bytes), ``tail`` (lines, instead), ``follow``.
+        request: ``job``, ``offset`` (bytes), ``tail`` (lines, instead), ``follow``, ``wait`` (also
+            for the job itself: a peer hears of it a moment later than the head).
 
     Raises:
         AgentError: There is no such job, or a field is wrong.
@@ -33,10 +34,10 @@ class LogStream:
         number = request.get("job")
         self._folder = os.path.join(files.JOBS, str(number) if isinstance(number, int) else "-")
         self._state: dict[str, Any] = files.read_json(self._file("state.json")) or {}
-        if not self._state:
+        if not self._state and not request.get("wait"):
             raise AgentError("no-such-job", f"there is no job {number}", "see: arb queue")
         rank = request.get("rank")
-        if rank is not None and rank != self._state.get("rank", 0):
+        if self._state and rank is not None and rank != self._state.get("rank", 0):
             own = self._state.get("rank", 0)
             raise AgentError("wrong-node", f"this node holds the log of rank {own} only")
         self.id = request.get("id")
@@ -86,13 +87,14 @@ class LogStream:
         """Return the job's state, read again only when it was written again."""
         try:
             found = os.stat(self._file("state.json"))
-        except FileNotFoundError:  # the node began another life
-            return "LOST"
+        except FileNotFoundError:
+            # Not there yet, or the node began another life.
+            return str(self._state and "LOST")
         stamp = (found.st_ino, found.st_mtime_ns)
         if stamp != self._stamp:
             self._state = files.read_json(self._file("state.json")) or self._state
             self._stamp = stamp
-        return str(self._state["state"])
+        return str(self._state.get("state", ""))
 
 
 def _tail_offset(fd: int, lines: int) -> int:

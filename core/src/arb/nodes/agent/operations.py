@@ -105,11 +105,14 @@ def do_configure(context: Context) -> dict[str, Any]:
                 "cancel them first",
             )
         daemon.jobs.clear()
+    nodes = daemon.config.get("nodes")
     config = configure.store(request)
     # In place: running jobs hold the same dictionary.
     daemon.config.clear()
     daemon.config.update(config)
     daemon.notice.configure(config.get("notice_probe"))
+    if nodes != config["nodes"]:
+        daemon.restart_links()
     daemon.schedule()
     return {"rank": config["rank"]}
 

@@ -6,6 +6,7 @@ import os
 import time
 
 from . import boot_id, env, files, procs, wrapper
+from .configure import RENDEZVOUS_PORT
 from .jobs import FAILED, FAILED_SETUP, FINAL, LOST, PREPARED, RUNNING, SETTING_UP, SUCCEEDED
 
 TYPE_CHECKING = False
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from .jobs import Job
     from .loop import Loop
+
+GRACE_S = 10.0
+"""Between SIGTERM and SIGKILL, when neither job nor configuration say otherwise."""
 
 ADOPTED_POLL_S = 0.25
 """Between looks at a wrapper that is not a child of this daemon."""
@@ -54,9 +58,9 @@ class Rank:
     def start(self) -> None:
         """Begin: run setup, or be prepared at once."""
         state, spec = self._job.state, self._job.spec
-        values = env.of_rank(
-            self._config, spec, self._job.id, int(state.get("rank", 0)), int(state.get("port", 0))
-        )
+        port = int(state.get("port") or self._config.get("rendezvous_port") or RENDEZVOUS_PORT)
+        rank = int(state.get("rank", 0))
+        values = env.of_rank(self._config, spec, self._job.id, rank, port)
         gpu_ids = state.get("gpu_ids") or []
         if gpu_ids and len(gpu_ids) < int(self._config.get("gpus_per_node", 0)):
             values["CUDA_VISIBLE_DEVICES"] = ",".join(str(number) for number in gpu_ids)
@@ -193,8 +197,14 @@ class Rank:
         return procs.is_alive(*numbers) if numbers else bool(self._find(phase))
 
     def _grace_s(self) -> float:
-        given = self._job.spec.get("grace_s")
-        return float(os.environ.get("ARB_AGENT_GRACE_S", "10") if given is None else given)
+        for given in (
+            self._job.spec.get("grace_s"),
+            os.environ.get("ARB_AGENT_GRACE_S"),
+            self._config.get("grace_s"),
+        ):
+            if given is not None:
+                return float(given)
+        return GRACE_S
 
     def _set(self, state: str, *, quiet: bool = False, **more: Any) -> None:
         if state in (SETTING_UP, RUNNING) and not self._job.state.get("started_at"):
