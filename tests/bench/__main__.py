@@ -1,32 +1,42 @@
-"""``python -m tests.bench [PART...]``: print the table; fail when a row is over its limit."""
+"""``python -m tests.bench [--only NAME ...] [--runs N] [--json]``.
+
+The exit code is 0 when every row that was measured is inside its limit, 1 when one is not, 2 for
+a wrong command line.
+"""
 
 from __future__ import annotations
 
-import os
+import argparse
+import json
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))  # tests/support, as pytest does
-
-from tests.bench import clusters, startup
-from tests.bench.world import World
-
-PARTS = {"startup": startup.rows, "clusters": clusters.rows}
+from . import table
+from .harness import LEAST_RUNS, Verdict, measure
+from .rows import ROWS
+from .workbench import Workbench
 
 
-def main(wanted: list[str]) -> int:
-    """Measure the parts asked for, or all; return an exit code."""
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; medians", flush=True)
-    print(f"{'what':<46}{'measured':>12}{'at most':>10}  yardstick")
-    kept = True
-    with World() as world:
-        for name in wanted or PARTS:
-            for row in PARTS[name](world):
-                mark = "" if row.is_kept else "  OVER"
-                value, limit = f"{row.value:.2f} {row.unit}", f"{row.limit:g} {row.unit}"
-                print(f"{row.what:<46}{value:>12}{limit:>10}  {row.detail}{mark}", flush=True)
-                kept = kept and row.is_kept
-    return 0 if kept else 1
+def main(arguments: list[str]) -> int:
+    """Measure, print, and return the exit code."""
+    names = [row.name for row in ROWS]
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "--only", action="append", choices=names, metavar="NAME", help=", ".join(names)
+    )
+    parser.add_argument("--runs", type=int, default=7, help=f"samples a row, {LEAST_RUNS} or more")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    chosen = parser.parse_args(arguments)
+    if chosen.runs < 1:
+        parser.error("--runs must be 1 or more")
+    results = []
+    with Workbench(chosen.runs) as workbench:
+        for row in ROWS:
+            if chosen.only and row.name not in chosen.only:
+                continue
+            print(f"measuring {row.name} ...", file=sys.stderr, flush=True)
+            results.append(measure(row, workbench))
+    print(json.dumps(table.document(results), indent=2) if chosen.json else table.text(results))
+    return int(any(result.verdict in {Verdict.OUTSIDE, Verdict.FAILED} for result in results))
 
 
 if __name__ == "__main__":

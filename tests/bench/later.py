@@ -1,0 +1,42 @@
+"""Rows of the design whose subject does not exist yet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .harness import Kind, Limit, Row
+
+__all__ = ["ROWS"]
+
+ROWS: Final = (
+    Row("gpus", "`arb gpus`, warm", Limit(Kind.RATIO, 1.6), "a typer command that runs"),
+    Row(
+        "gpus-million",
+        "`arb gpus H100:8`, 1,000,000 offers",
+        Limit(Kind.EXTRA, 0.02),
+        "the same with 1,000 offers",
+    ),
+    Row(
+        "plan",
+        "`arb plan` H100:8 over 100,000 offers, cold process",
+        Limit(Kind.RATIO, 1.7),
+        "a typer command that imports pandas",
+    ),
+    Row(
+        "refresh",
+        "`arb refresh`, four providers, one hung",
+        Limit(Kind.EXTRA, 1.0),
+        "the hung one's deadline",
+    ),
+    Row(
+        "controller",
+        "controller, 10,000 rows polled every 5 s: of one core (memory: 150 MB)",
+        Limit(Kind.TOTAL, 10, "%"),
+    ),
+    Row(
+        "balancer",
+        "load balancer, 100 replicas, weights pushed each second: time a request",
+        Limit(Kind.RATIO, 1 / 0.97),
+        "HAProxy alone",
+    ),
+)
