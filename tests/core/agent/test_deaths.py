@@ -154,7 +154,7 @@ def test_a_submit_that_meets_a_dying_daemon_makes_one_job(node, delay_ms, kill, 
 
 
 def test_one_damaged_job_does_not_stop_the_agent(node, finished):
-    client, job = node.run(WAIT)
+    _client, job = node.run(WAIT)
     node.says(job, "up")
     node.kill_agent()
     node.job_file(job, "state.json").write_text('{"state": "RUNNING", "rank_state": "RUNNING"}')

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import pytest
 
-from arb.nodes.agent import env, idle, notice, procs, rendezvous, wrapper
+from arb.nodes.agent import boot, env, idle, notice, procs, rendezvous, wrapper
 from arb.nodes.agent.logs import _tail_offset
 from arb.nodes.agent.loop import Loop
 from arb.nodes.agent.protocol import AgentError, Lines, decode, encode
@@ -273,3 +273,53 @@ def test_somebody_at_a_terminal_is_noticed(monkeypatch, tmp_path, until):
         server.kill()
         server.wait()
     until(lambda: not idle.has_login())
+
+
+@pytest.fixture
+def launcher(monkeypatch, tmp_path):
+    """A home with an agent's launcher, and no way to start it at boot."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("ARB_BOOT_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(boot, "SYSTEMD", str(tmp_path / "no-systemd"))
+    (tmp_path / "bin").mkdir()
+    return tmp_path
+
+
+def _tool(folder, name, script):
+    path = folder / "bin" / name
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(0o755)
+
+
+def test_without_systemd_and_crontab_it_is_said(launcher, capsys):
+    assert boot.main() == 1
+    assert "does not start at boot" in capsys.readouterr().out
+
+
+def test_crontab_gets_one_line_and_keeps_the_others(launcher, capsys):
+    table = launcher / "table"
+    table.write_text("5 4 * * * backup")
+    script = f"case $1 in -l) /bin/cat {table};; -) /bin/cat > {table}.new; /bin/mv {table}.new {table};; esac"
+    _tool(launcher, "crontab", script)
+    assert boot.main() == boot.main() == 0
+    line = f"@reboot {launcher}/.arb/bin/arb-agent boot"
+    assert table.read_text() == f"5 4 * * * backup\n{line}\n"
+
+
+def test_systemd_gets_a_unit_that_leaves_jobs_alone(launcher, monkeypatch, capsys):
+    (launcher / "no-systemd").mkdir()
+    unit = launcher / "unit"
+    # Root runs the tools itself, others through sudo.
+    _tool(launcher, "sudo", '[ "$1" = -n ] && shift && exec "$@"')
+    _tool(launcher, "tee", f"echo $1 > {launcher}/name; /bin/cat > {unit}")
+    _tool(launcher, "systemctl", f'echo "$@" >> {launcher}/calls')
+    assert boot.main() == 0
+    text = unit.read_text()
+    assert "KillMode=process" in text
+    assert f"ExecStart={launcher}/.arb/bin/arb-agent serve" in text
+    name = (launcher / "name").read_text().strip()
+    assert name.startswith("/etc/systemd/system/arb-agent-")
+    calls = (launcher / "calls").read_text().splitlines()
+    assert calls == ["daemon-reload", f"enable {name.rpartition('/')[2]}"]

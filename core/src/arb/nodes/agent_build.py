@@ -14,7 +14,15 @@ from arb.nodes.agent import VERSION
 __all__ = ["AgentPayload", "agent_payload"]
 
 _PACKAGE = "arb.nodes.agent"
-_MAIN = "from arb_agent.main import main\n\nmain()\n"
+_MAIN = """\
+import sys
+
+sys.path.insert(0, __file__.rpartition("/")[0])
+
+from arb_agent.main import main
+
+main()
+"""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SHEBANG = b"#!/usr/bin/env python3\n"
 

@@ -19,7 +19,7 @@ arb_main() {
   export HOME
   folder="$HOME/.arb/agent/$1"
   if [ -e "$folder/ready" ] && read -r python < "$folder/python" && [ -x "$python" ]; then
-    exec "$python" -I -S "$folder" rpc
+    exec "$python" -I -S "$folder/__main__.py" rpc
   fi
   if ! arb_find_python; then
     echo "arb: no Python 3.8 or newer on this node (looked for python3, python3.8 to python3.14" \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 
 from . import env, files
@@ -176,7 +175,7 @@ class JobStore:
             **state,
         }
         job = Job(number, spec, first)
-        shutil.rmtree(job.folder, ignore_errors=True)
+        _remove(job.folder)
         os.mkdir(job.folder, 0o700)
         if secrets:
             files.write_json(job.path("secrets.json"), secrets, sync=True)
@@ -188,7 +187,7 @@ class JobStore:
     def clear(self) -> None:
         """Forget all jobs, for a node that begins a new life in another cluster."""
         for job in self:
-            shutil.rmtree(job.folder, ignore_errors=True)
+            _remove(job.folder)
         self._jobs, self._tokens = {}, {}
 
     def _keep(self, job: Job) -> None:
@@ -204,3 +203,10 @@ class JobStore:
         if not state:
             state = {"state": LOST, "reason": "its state was damaged", "mark": "damaged." + name}
         self._keep(Job(int(name), spec, state))
+
+
+def _remove(folder: str) -> None:
+    # Here, because the front end imports this module too.
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

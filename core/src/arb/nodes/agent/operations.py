@@ -181,7 +181,7 @@ def front_end(context: Context) -> dict[str, Any] | None:
     newer = install.number(version) >= mine[0] and other != mine[1]
     if newer and os.path.exists(os.path.join(folder, "ready")):
         python = files.read(os.path.join(folder, "python")).strip()
-        context.daemon.replacement = [python, *install.FLAGS, folder, "serve"]
+        context.daemon.replacement = install.start(python, folder, "serve")
         context.daemon.schedule()
     return None
 
