@@ -24,7 +24,8 @@ START_TIMEOUT_S = 20.0
 RESTARTS = 5
 """A daemon that dies this often under one front end is not started again."""
 
-_FAST_S, _SLOW_S, _FAST_FOR_S = 0.01, 0.1, 3.0
+_FAST_S, _SLOW_S = 0.005, 0.1
+"""Between looks at a followed log: short after output, slowly longer while there is none."""
 
 
 class FrontEnd:
@@ -69,7 +70,8 @@ class FrontEnd:
             return None
         if self._more:
             return 0.0
-        return _FAST_S if time.monotonic() - self._busy_at < _FAST_FOR_S else _SLOW_S
+        quiet_s = time.monotonic() - self._busy_at
+        return min(_SLOW_S, _FAST_S + _FAST_S * 4 * quiet_s)
 
     def _read_client(self) -> None:
         data = os.read(0, 1 << 20)
