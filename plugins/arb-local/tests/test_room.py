@@ -61,6 +61,31 @@ def test_ten_machines_at_once_have_addresses_of_their_own(room, client, ssh):
     assert answers == [str(m.home) for m in machines]
 
 
+def test_without_own_addresses_machines_have_ports_of_their_own(room, client, ssh, monkeypatch):
+    # 192.0.2.0/24 is for documentation: as on macOS, the address cannot be bound.
+    monkeypatch.setattr("arb_local.room.addresses._random_address", lambda: "192.0.2.1")
+    keys = (client.public,)
+    machines = room.make_all([MachineSpec(f"m{i}", authorized_keys=keys) for i in range(2)])
+    assert {m.address for m in machines} == {"127.0.0.1"}
+    assert len({m.port for m in machines}) == 2
+    for machine in machines:
+        room.wait(machine.id, MachineState.RUNNING)
+        assert ssh.text(machine, "echo $HOME").strip() == str(machine.home)
+
+
+def test_a_server_that_cannot_be_imported_is_a_failed_start_with_its_reason(
+    room, client, tmp_path, monkeypatch
+):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "asyncssh.py").write_text("raise ImportError('no such cipher')\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "broken"))
+    room.make(MachineSpec("one"))
+    _wait_for(lambda: not room.list())
+    (gone,) = room.recently_gone()
+    assert gone.reason is EndReason.FAILED_START
+    assert "no such cipher" in gone.detail
+
+
 def test_threads_make_machines_side_by_side(room):
     threads = [threading.Thread(target=room.make, args=(MachineSpec(f"t{i}"),)) for i in range(6)]
     for thread in threads:
@@ -184,6 +209,18 @@ def test_a_machine_whose_init_was_killed_is_stopped_and_starts_again(room, make,
     assert ssh.text(after, "cat file").strip() == "kept"
 
 
+@linux
+def test_a_machine_whose_folder_was_removed_ends_by_itself(room, make, ssh):
+    machine = make()
+    ssh.run(machine, ESCAPES["no-environment"].replace("7000", f"7{os.getpid()}"))
+    init = _init(machine)
+    shutil.rmtree(machine.folder)
+    os.kill(init, signal.SIGHUP)  # it would look by itself within 15 s
+    _wait_for(lambda: _sleepers() == [] and not _is_alive(init))
+    room.history()  # notes the loss
+
+
+@linux
 def test_a_stopped_machine_keeps_its_home_and_has_no_process(room, make, ssh):
     machine = make()
     ssh.text(machine, "echo kept > file")
@@ -395,6 +432,13 @@ def _make_same(path):
 
 def _init(machine):
     return json.loads((machine.folder / "run" / "init.json").read_text())["pid"]
+
+
+def _is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _sleepers():

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -126,6 +127,7 @@ def test_a_background_command_survives_its_session(make, ssh):
 
 def test_hundred_sessions_over_one_connection(make, client):
     with _paramiko(client, make()) as connection:
+        connection.get_transport().sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answers = {
             connection.exec_command(f"echo {i}")[1].read().decode().strip() for i in range(100)
         }

@@ -41,7 +41,6 @@ def provider_info() -> ProviderInfo:
         listing_lag_s=0,
         catalog_ttl_s=60,
         options=OPTIONS,
-        docs_url="https://arb.readthedocs.io/providers/local",
     )
 
 

@@ -21,7 +21,7 @@ from arb_local.room.launcher import announce
 from arb_local.room.ledger import Ledger
 from arb_local.room.model import EndReason, Fault, RoomError
 from arb_local.room.power import PowerSwitch
-from arb_local.room.processes import process, set_mark
+from arb_local.room.processes import Owner, own_start, set_mark, sweep
 from arb_local.room.records import Folder
 from arb_local.room.spawn import become_launcher
 from arb_local.room.tools import tool_folders
@@ -35,6 +35,8 @@ __all__ = ["Init"]
 _RESTARTS: Final = 5
 _RESTART_WINDOW_S: Final = 10.0
 _END_S: Final = 60.0
+_LOOK_S: Final = 15.0
+"""How often an idle init looks whether its folder is still there."""
 
 
 class Init:
@@ -92,9 +94,7 @@ class Init:
             return False
         self.record = record
         set_mark(record["mark"])
-        own = process(os.getpid())
-        start = own.start if own else 0
-        write_json(self.folder.run / "init.json", {"pid": os.getpid(), "start": start})
+        write_json(self.folder.run / "init.json", {"pid": os.getpid(), "start": own_start()})
         tools = tool_folders(self.room)
         self.environment = node_environment(self.folder.path, record, tools)
         if record["fault"] == Fault.NO_SSH:
@@ -195,7 +195,7 @@ class Init:
     def _wait(self, until: float) -> set[int]:
         """Sleep until a signal or a time; return the signals."""
         if not self.arrived:
-            timeout = None if until == float("inf") else min(max(0.0, until - time.time()), 3600)
+            timeout = min(max(0.0, until - time.time()), _LOOK_S)
             with contextlib.suppress(InterruptedError):
                 select.select([self.wake], [], [], timeout)
         with contextlib.suppress(BlockingIOError):
@@ -212,6 +212,8 @@ class Init:
             self._restart()
         if signal.SIGHUP in arrived:
             self.record = self.folder.read() or self.record
+        if not self.folder.path.exists():
+            return self._vanish()
         return self._handle_deadlines(time.time())
 
     def _handle_deadlines(self, now: float) -> bool:
@@ -242,6 +244,12 @@ class Init:
         if self.listener:
             self.listener.close()
         return self.power.end(self.folder, reason, detail, _END_S, own_pid=os.getpid())
+
+    def _vanish(self) -> bool:
+        """End every process of a machine whose folder somebody removed: nobody else could."""
+        owner = Owner(str(self.folder.path), self.record["mark"], (os.getpid(), own_start()))
+        spare = frozenset({os.getpid()})
+        return sweep(owner, deadline=time.monotonic() + _END_S, spare=spare)
 
     def _restart(self) -> None:
         """Boot again in this process's place; does nothing when the machine is ending."""

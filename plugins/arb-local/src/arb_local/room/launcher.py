@@ -32,9 +32,14 @@ def main(order: Mapping[str, Any]) -> None:
     """
     os.umask(0o077)
     boots = [Boot(Path(order["room"]), machine, lock) for machine, lock in order["machines"]]
-    for boot in boots:
-        boot.prepare()
-    _import_server()
+    try:
+        for boot in boots:
+            boot.prepare()
+        _import_server()
+    except BaseException:
+        for boot in boots:
+            boot.explain(traceback.format_exc())
+        raise
     gc.freeze()  # the inits share these pages
     for boot in boots:
         if os.fork() == 0:
@@ -73,6 +78,11 @@ class Boot:
         os.close(self.lock)
         if self.listener:
             self.listener.close()
+
+    def explain(self, text: str) -> None:
+        """Write into the machine's log why it does not come up."""
+        with contextlib.suppress(OSError), (self.folder.run / "node.log").open("a") as log:
+            log.write(text)
 
     def run(self) -> None:
         """Become the machine's init; never returns."""

@@ -280,6 +280,7 @@ def _refuse_ending(record: dict[str, Any]) -> None:
 def _take_power(folder: Folder, record: dict[str, Any]) -> int:
     # A kill from here on may leave a machine that is frozen half-way: then it is switched off.
     folder.update(cutting=True)
+    folder.served.touch()  # whoever switched it off and on wants it back, not its end
     lock = _cut_power(folder, record, time.monotonic() + _SWITCH_S)
     if lock is None:
         left = ", ".join(str(p.pid) for p in members(folder.owner(record)))

@@ -25,7 +25,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MARKER", "Owner", "Process", "members", "new_mark", "process", "set_mark", "sweep"]
+__all__ = [
+    "MARKER",
+    "Owner",
+    "Process",
+    "members",
+    "new_mark",
+    "own_start",
+    "process",
+    "set_mark",
+    "sweep",
+]
 
 MARKER: Final = "ARB_LOCAL_NODE"
 """The variable that every process of a machine has; its value is the machine's folder."""
@@ -89,6 +99,12 @@ def process(pid: int) -> Process | None:
         return None
     fields = text[text.rindex(b")") + 2 :].split()
     return Process(pid, int(fields[1]), int(fields[19]), fields[0] in {b"Z", b"X"})
+
+
+def own_start() -> int:
+    """Return the start time that identifies this process together with its id."""
+    own = process(os.getpid())
+    return own.start if own else 0
 
 
 def members(owner: Owner, spare: frozenset[int] = frozenset()) -> list[Process]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Folder", "machine_of_facts", "new_record", "place_of"]
 
 _SECRET = {"host_key", "files", "authorized_keys"}
+_LATER = {"cutting": False, "devices": []}
+"""Fields that records of older versions do not have."""
 _POWER_HEAD = "#!/bin/sh\n# Ends or restarts this node, not the computer.\n"
 
 
@@ -56,7 +58,7 @@ class Folder:
     def read(self) -> dict[str, Any] | None:
         """Return the record, None when the machine is gone."""
         record: dict[str, Any] | None = read_json(self.path / "machine.json")
-        return record
+        return record and {**_LATER, **record}
 
     def update(self, **changes: Any) -> dict[str, Any]:
         """Change the record. The caller holds the change lock."""

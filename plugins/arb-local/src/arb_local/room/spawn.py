@@ -68,7 +68,8 @@ def python_command() -> list[str]:
 def search_path() -> list[str]:
     """Return this process's module search path in a form that holds in another folder."""
     own = str(Path(__file__).parents[2])
-    entries = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - keeps links
+    # "" is the current folder: a task's own logging.py there must not get into the launcher.
+    entries = [os.path.abspath(entry) for entry in sys.path if entry]  # noqa: PTH100 - keeps links
     return entries if own in entries else [own, *entries]
 
 
