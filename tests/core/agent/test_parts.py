@@ -9,16 +9,18 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
-from arb.nodes.agent import boot, env, idle, notice, procs, rendezvous, wrapper
+from arb.nodes.agent import boot, env, fetch, idle, notice, operations, procs, rendezvous, wrapper
 from arb.nodes.agent.logs import _tail_offset
 from arb.nodes.agent.loop import Loop
 from arb.nodes.agent.protocol import AgentError, Lines, decode, encode
 from arb.nodes.agent.queueing import cpu_slots, startable
+from arb.nodes.agent_client import JobState
 
 
 def _job(number, state="PENDING", gpus=0.0, nodes=1, gpu_map=None):
@@ -124,6 +126,29 @@ def test_a_number_that_another_process_has_by_now_is_not_ours():
 
 
 @pytest.fixture
+def loop():
+    before = signal.getsignal(signal.SIGCHLD)
+    made = Loop()
+    yield made
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, before)
+    made.close()
+
+
+def _notice(loop, probe):
+    seen = []
+
+    def saw(text):
+        seen.append(text)
+        loop.stop()
+
+    notice.look(loop, probe, saw)
+    if not seen:
+        loop.run()
+    return seen[0]
+
+
+@pytest.fixture
 def server():
     """A metadata server that wants a token and answers what ``answers`` says."""
 
@@ -157,38 +182,55 @@ def server():
     thread.join()
 
 
-def test_a_notice_is_an_answer_that_matches(server):
+def test_a_notice_is_an_answer_that_matches(server, loop):
     probe = {"url": server.url + "/notice", "match": "TRUE"}
-    assert notice.read_notice(probe) is None
+    assert _notice(loop, probe) is None
     server.answers["/notice"] = (200, "FALSE")
-    assert notice.read_notice(probe) is None
+    assert _notice(loop, probe) is None
     server.answers["/notice"] = (200, "TRUE")
-    assert notice.read_notice(probe) == "TRUE"
+    assert _notice(loop, probe) == "TRUE"
 
 
-def test_a_token_is_fetched_first_where_the_provider_wants_one(server):
+def test_a_token_is_fetched_first_where_the_provider_wants_one(server, loop):
     server.answers["/notice"] = (200, "soon")
     probe = {
         "url": server.url + "/notice",
         "token_url": server.url + "/token",
         "token_header": "X-Token",
     }
-    assert notice.read_notice(probe) == "soon"
+    assert _notice(loop, probe) == "soon"
     assert server.seen[-1] == ("/notice", "the-token")
 
 
-def test_no_metadata_server_is_no_notice():
+def test_no_metadata_server_is_no_notice(loop):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/x"
-        assert notice.read_notice({"url": url}) is None
+        assert _notice(loop, {"url": url}) is None
 
 
-def test_a_file_can_be_the_notice(tmp_path):
+@pytest.mark.parametrize("url", ["http://127.0.0.1:x/", "http://no.such.host.invalid/", ""])
+def test_addresses_that_are_none_are_no_notice(loop, url):
+    assert _notice(loop, {"url": url}) is None
+
+
+def test_a_server_that_never_answers_does_not_hold_up_the_daemon(loop, monkeypatch):
+    monkeypatch.setattr(fetch, "TIMEOUT_S", 0.1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        ran = []
+        loop.later(0.02, lambda: ran.append("meanwhile"))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        assert _notice(loop, {"url": url}) is None
+        assert ran == ["meanwhile"]
+
+
+def test_a_file_can_be_the_notice(tmp_path, loop):
     path = tmp_path / "notice"
-    assert notice.read_notice({"path": str(path)}) is None
+    assert _notice(loop, {"path": str(path)}) is None
     path.write_text("in 30 s")
-    assert notice.read_notice({"path": str(path)}) == "in 30 s"
+    assert _notice(loop, {"path": str(path)}) == "in 30 s"
 
 
 def test_a_port_that_is_taken_is_passed_over(free_port):
@@ -196,16 +238,6 @@ def test_a_port_that_is_taken_is_passed_over(free_port):
         taken.bind(("127.0.0.1", free_port))
         taken.listen()
         assert rendezvous.choose_port("127.0.0.1", free_port, {free_port + 1}) == free_port + 2
-
-
-@pytest.fixture
-def loop():
-    before = signal.getsignal(signal.SIGCHLD)
-    made = Loop()
-    yield made
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, before)
-    made.close()
 
 
 def _knock(loop, port):
@@ -323,3 +355,10 @@ def test_systemd_gets_a_unit_that_leaves_jobs_alone(launcher, monkeypatch, capsy
     assert name.startswith("/etc/systemd/system/arb-agent-")
     calls = (launcher / "calls").read_text().splitlines()
     assert calls == ["daemon-reload", f"enable {name.rpartition('/')[2]}"]
+
+
+def test_the_protocol_page_knows_every_operation_and_state():
+    page = (Path(__file__).parents[3] / "docs" / "agent-protocol.md").read_text()
+    inner = {"front_end"}
+    assert [op for op in operations.TABLE if f"| `{op}` |" not in page] == sorted(inner)
+    assert [state for state in JobState if f"`{state}`" not in page] == []

@@ -84,6 +84,7 @@ class Loop:
                 if handler is not None:
                     handler(events)
             self._run_timers()
+        self._running = True  # may be run again; a stop before the first run counts
 
     def close(self) -> None:
         """Give its descriptors back."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
+
+from .fetch import OK, Fetch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,16 +13,11 @@ if TYPE_CHECKING:
 
     from .loop import Loop, Timer
 
-TIMEOUT_S = 1.0
-_OK = 200
 _LIMIT_BYTES = 64 * 1024
 
 
 class NoticeWatch:
     """Polls what ``arb_preemption_notice`` of the provider named.
-
-    The address is inside the node (a metadata server); a small request of our own keeps the HTTP
-    library out of the daemon's memory.
 
     Args:
         loop: Where it waits.
@@ -44,57 +40,52 @@ class NoticeWatch:
             self._timer = self._loop.later(0, self._look)
 
     def _look(self) -> None:
-        found = read_notice(self._probe)
-        if found is None:
+        probe = self._probe
+        self._timer = self._loop.later(float(probe.get("interval_s") or 5), self._look)
+
+        def seen(text: str | None) -> None:
+            if probe is self._probe:
+                self._seen(text)
+
+        look(self._loop, probe, seen)
+
+    def _seen(self, text: str | None) -> None:
+        if text is None:
             self.notice = None  # a provider may take it back
         elif self.notice is None:
-            self.notice = {"at": time.time(), "text": found[:1000]}
+            self.notice = {"at": time.time(), "text": text[:1000]}
             self._noticed(self.notice)
-        self._timer = self._loop.later(float(self._probe.get("interval_s") or 5), self._look)
 
 
-def read_notice(probe: dict[str, Any]) -> str | None:
-    """Return the notice's text, None when there is no notice (or no answer)."""
-    path = os.path.expanduser(probe.get("path") or "")
-    if path:
-        return _read_file(path) if os.path.exists(path) else None
+def look(loop: Loop, probe: dict[str, Any], seen: Callable[[str | None], None]) -> None:
+    """Look once and call ``seen`` with the notice, or None when there is none (or no answer)."""
+    if probe.get("path"):
+        seen(_read_file(probe["path"]))
+        return
+
+    def answered(code: int, body: str) -> None:
+        seen(body if code == OK and probe.get("match", "") in body else None)
+
+    def with_token(code: int, token: str) -> None:
+        if code == OK:
+            headers = {**(probe.get("headers") or {}), probe["token_header"]: token.strip()}
+            Fetch(loop, "GET", probe["url"], headers, answered)
+        else:
+            seen(None)
+
     headers = dict(probe.get("headers") or {})
     if probe.get("token_url"):
-        asking = dict(probe.get("token_request_headers") or {})
-        code, token = request("PUT", probe["token_url"], asking)
-        if code != _OK:
-            return None
-        headers[probe["token_header"]] = token.strip()
-    code, body = request("GET", probe["url"], headers)
-    return body if code == _OK and probe.get("match", "") in body else None
+        lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+        Fetch(loop, "PUT", probe["token_url"], {**lifetime, **headers}, with_token)
+    else:
+        Fetch(loop, "GET", probe["url"], headers, answered)
 
 
-def _read_file(path: str) -> str:
+def _read_file(path: str) -> str | None:
+    if not os.path.exists(path):
+        return None
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(_LIMIT_BYTES)
     except OSError:
         return ""
-
-
-def request(method: str, url: str, headers: dict[str, str]) -> tuple[int, str]:
-    """Return status and body of a plain HTTP request; status 0 when there was no answer."""
-    address, _, path = url.partition("://")[2].partition("/")
-    host, _, port = address.partition(":")
-    lines = [f"{method} /{path} HTTP/1.0", "Host: " + host, "Content-Length: 0"]
-    lines += ["{}: {}".format(*pair) for pair in headers.items()]
-    data = b""
-    try:
-        with socket.create_connection((host, int(port or 80)), timeout=TIMEOUT_S) as connection:
-            connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-            while len(data) < _LIMIT_BYTES:
-                more = connection.recv(_LIMIT_BYTES)
-                if not more:
-                    break
-                data += more
-    except (OSError, ValueError):
-        return 0, ""
-    head, _, body = data.partition(b"\r\n\r\n")
-    words = head.split(None, 2)
-    code = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-    return code, body.decode("utf-8", "replace")
