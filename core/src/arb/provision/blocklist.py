@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from arb.errors import ArbError
-    from arb.state.store import Store
-    from arb.types import Offer
+    from arb.state.blocks import Block, Blocks
+    from arb.state.store import Store, Transaction
+    from arb.types import Clock, Offer
 
-__all__ = ["covering", "remember"]
+__all__ = ["Blocklist"]
 
 _BLOCK_S: Final[Mapping[type[ArbError], float]] = {
     CapacityError: 300,
@@ -26,20 +27,45 @@ _OTHER_S: Final = 60.0
 """A lost answer or a broken plugin: long enough for one walk."""
 
 
-def remember(store: Store, offer: Offer, error: ArbError) -> None:
-    """Block what an error of an attempt covers, until it expires."""
-    refusal = error if isinstance(error, Refusal) else _as_refusal(error)
-    seconds = refusal.block_s
-    if seconds is None:
-        seconds = next((s for kind, s in _BLOCK_S.items() if isinstance(error, kind)), _OTHER_S)
-    with store.write(exclusive=False) as tx:
-        add_block(tx, offer, refusal, seconds=seconds)
+_FRESH_S: Final = 1.0
+"""So old may be what is known of other processes' refusals: reading them all takes time."""
 
 
-def covering(store: Store, offer: Offer) -> str | None:
-    """Return the reason of the block in force that covers an offer, or None."""
-    block = active_blocks(store, store.now()).covering(offer)
-    return block.reason if block else None
+class Blocklist:
+    """What walks of this process may not try.
+
+    Args:
+        store: Where refusals are remembered.
+        clock: Time.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._blocks: Blocks | None = None
+        self._read_at = 0.0
+        self._own: dict[tuple[str, str, bool], Block] = {}
+
+    def covering(self, offer: Offer) -> str | None:
+        """Return the reason of the block in force that covers an offer, or None."""
+        now = self._clock.monotonic()
+        if self._blocks is None or now - self._read_at >= _FRESH_S:
+            self._blocks, self._read_at = active_blocks(self._store, self._store.now()), now
+            self._own = {}
+        block = self._own.get(offer.key) or self._blocks.covering(offer)
+        return block.reason if block else None
+
+    def remember(self, tx: Transaction, offer: Offer, error: ArbError) -> None:
+        """Block what an error of an attempt covers, until it expires."""
+        refusal = error if isinstance(error, Refusal) else _as_refusal(error)
+        seconds = refusal.block_s
+        if seconds is None:
+            seconds = next((s for kind, s in _BLOCK_S.items() if isinstance(error, kind)), _OTHER_S)
+        block = add_block(tx, offer, refusal, seconds=seconds)
+        if refusal.scope is Scope.OFFER:
+            self._own[offer.key] = block
+        else:
+            self._blocks = None
 
 
 def _as_refusal(error: ArbError) -> Refusal:

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 __all__ = ["ClusterEnding", "Journal"]
 
 
+def _nothing(_: Transaction) -> None:
+    """Write nothing along."""
+
+
 class ClusterEnding(ArbError):
     """The cluster that is being bought for is not wanted any more."""
 
@@ -101,6 +105,7 @@ class Journal:
         made: Iterable[Instance],
         *,
         certain: bool,
+        along: Callable[[Transaction], None] = _nothing,
     ) -> None:
         """Record why an attempt failed, and the machines that it left to give back.
 
@@ -109,8 +114,11 @@ class Journal:
             error: Why.
             made: What exists of it.
             certain: False keeps the intent open, because more may appear.
+            along: Writes what else is to be remembered in the same transaction: a commit waits
+                for the disk.
         """
         with self.store.write() as tx:
+            along(tx)
             self._record(tx, request.token, made)
             attempt = get_attempt(tx, request.token)
             if attempt is None:

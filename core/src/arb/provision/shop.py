@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from arb.provision.blocklist import Blocklist
+
 if TYPE_CHECKING:
-    from arb.errors import ArbError
     from arb.plugins import Plugins
     from arb.plugins.provider import Provider
     from arb.progress import Progress
     from arb.provision.journal import Journal
     from arb.state.vault import Vault
-    from arb.types import Clock, HostKey, Offer
+    from arb.types import Clock, ProvisionRequest
 
 __all__ = ["Shop"]
 
@@ -26,6 +27,11 @@ class Shop:
     vault: Vault
     clock: Clock
     progress: Progress
+    blocklist: Blocklist = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Begin to remember refusals."""
+        object.__setattr__(self, "blocklist", Blocklist(self.journal.store, self.clock))
 
     def provider(self, name: str) -> Provider:
         """Return an installed provider.
@@ -35,20 +41,11 @@ class Shop:
         """
         return self.plugins.provider(name)
 
-    def host_key(self, token: str) -> HostKey:
-        """Make the host key of one machine, or return the one that was made."""
-        from arb.nodes.keys import host_key
+    def keep_host_keys(self, request: ProvisionRequest) -> None:
+        """Keep the host keys of machines that are being made.
 
-        return host_key(self.vault, token)
-
-    def block(self, offer: Offer, error: ArbError) -> None:
-        """Remember a refusal: what it covers is skipped until it expires."""
-        from arb.provision.blocklist import remember
-
-        remember(self.journal.store, offer, error)
-
-    def blocked(self, offer: Offer) -> str | None:
-        """Return the reason when an earlier refusal covers this offer."""
-        from arb.provision.blocklist import covering
-
-        return covering(self.journal.store, offer)
+        Not before: most requests are refused, and nobody needs the keys of those again.
+        """
+        for setup in request.setups:
+            if setup.host_key is not None:
+                self.vault.put(f"host/{setup.token}", setup.host_key.private.encode())

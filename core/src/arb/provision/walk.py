@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from arb.plugins.provider import Provider
     from arb.provision.order import Order
     from arb.provision.shop import Shop
-    from arb.types import Instance, Offer, ProvisionRequest, ProvisionResult
+    from arb.state.store import Transaction
+    from arb.types import HostKey, Instance, Offer, ProvisionRequest, ProvisionResult
 
 __all__ = ["buy"]
 
@@ -74,14 +75,13 @@ def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purch
         except _NEXT_OFFER as error:
             shop.progress.step(f"   {error.summary}")
             failures.append(_Failure(offer, error))
-            shop.block(offer, error)
     raise _exhausted(order, failures)
 
 
 def _open_offers(shop: Shop, order: Order, failures: list[_Failure]) -> Iterator[Offer]:
     """Yield the offers that no refusal covers, looking again before each."""
     for offer in order.offers:
-        refusal = shop.blocked(offer)
+        refusal = shop.blocklist.covering(offer)
         if refusal is None:
             yield offer
         elif not any(failure.offer is offer for failure in failures):
@@ -91,13 +91,14 @@ def _open_offers(shop: Shop, order: Order, failures: list[_Failure]) -> Iterator
 def _attempt(
     shop: Shop, order: Order, offer: Offer, bring_up: Callable[[Purchase], None]
 ) -> Purchase:
-    provider = shop.provider(offer.provider)
+    provider = _provider(shop, offer)
     request = shop.journal.open(
-        order.cluster_id, offer, lambda token: _request(shop, provider, order, offer, token)
+        order.cluster_id, offer, lambda token: _request(provider, order, offer, token)
     )
     result = _ordered(shop, provider, request)
     try:
         shop.journal.placed(request, result.instances, result.handle, result.account)
+        shop.keep_host_keys(request)
         instances = wait_running(shop, provider, order.cluster_id, request, result.handle)
         nodes = tuple(
             _node(provider, request, rank, instance) for rank, instance in enumerate(instances)
@@ -110,6 +111,15 @@ def _attempt(
         _undo(shop, request, (*result.instances, *made), error)
         raise
     return purchase
+
+
+def _provider(shop: Shop, offer: Offer) -> Provider:
+    try:
+        return shop.provider(offer.provider)
+    except PluginError as error:
+        with shop.journal.store.write(exclusive=False) as tx:
+            shop.blocklist.remember(tx, offer, error)
+        raise
 
 
 def _ordered(shop: Shop, provider: Provider, request: ProvisionRequest) -> ProvisionResult:
@@ -147,7 +157,12 @@ def _undo(
     certain: bool = True,
 ) -> None:
     """Record the failure, then give back what exists. The intent outlives both."""
-    shop.journal.failed(request, _as_error(error), made, certain=certain)
+
+    def block(tx: Transaction) -> None:
+        if isinstance(error, _NEXT_OFFER):
+            shop.blocklist.remember(tx, request.offer, error)
+
+    shop.journal.failed(request, _as_error(error), made, certain=certain, along=block)
     give_back_attempt(shop, request.token)
 
 
@@ -159,9 +174,7 @@ def _as_error(error: BaseException) -> ArbError:
     return ArbError(f"{type(error).__name__}: {error}", code="internal")
 
 
-def _request(
-    shop: Shop, provider: Provider, order: Order, offer: Offer, token: str
-) -> ProvisionRequest:
+def _request(provider: Provider, order: Order, offer: Offer, token: str) -> ProvisionRequest:
     """Make the keys and the request of one attempt."""
     from arb.nodes.user_data import node_setup
 
@@ -173,12 +186,20 @@ def _request(
             name,
             rank,
             order.authorized_key,
-            shop.host_key(name) if user_data else None,
+            _new_host_key() if user_data else None,
             order.bringup_timeout_s,
         )
         for name, rank in setup_tokens(provider.info, token, order.count)
     )
     return build_request(order, offer, token, setups)
+
+
+def _new_host_key() -> HostKey:
+    from arb.nodes.keys import generate_key
+    from arb.types import HostKey
+
+    pair = generate_key()
+    return HostKey(pair.public, pair.private)
 
 
 def _node(provider: Provider, request: ProvisionRequest, rank: int, instance: Instance) -> Node:
