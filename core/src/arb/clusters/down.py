@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arb.clusters import names
+from arb.clusters.announce import announce
 from arb.clusters.lock import cluster_lock
 from arb.clusters.sshaccess import write_config
 from arb.errors import ArbError
@@ -55,6 +56,7 @@ def down(session: Session, patterns: Sequence[str], *, everything: bool = False)
             raise outcome.error
     if records:
         write_config(session)
+        announce(session)
     return ended
 
 

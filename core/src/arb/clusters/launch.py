@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arb.clusters import names
+from arb.clusters.announce import announce, ask_policies
 from arb.clusters.catalog import placed, ranked_offers
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
@@ -77,6 +78,7 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
         NoOfferError: As ``ranked_offers``.
     """
     task = placed(session, wish.task)
+    ask_policies(session, task)
     cluster = wish.cluster or names.new_name(task.name)
     record = get_cluster(session.store, names.check_name(cluster))
     if record is not None and _is_usable(session, record):
@@ -98,11 +100,14 @@ def run_launch(session: Session, plan: Plan) -> Launched:
     """
     from arb.provision.resume import resume
 
-    with cluster_lock(session, plan.cluster):
-        resume(session.shop, busy=plan.cluster)
-        record, bought = _ensure_up(session, plan)
-        with Nodes(session, record) as nodes:
-            job_id = _hand_over(session, plan, nodes)
+    try:
+        with cluster_lock(session, plan.cluster):
+            resume(session.shop, busy=plan.cluster)
+            record, bought = _ensure_up(session, plan)
+            with Nodes(session, record) as nodes:
+                job_id = _hand_over(session, plan, nodes)
+    finally:
+        announce(session)
     return Launched(get_by_id(session.store, record.id) or record, job_id, bought)
 
 
