@@ -106,7 +106,7 @@ def git(root: Path, *arguments: str, data: bytes = b"") -> bytes:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is the yardstick")
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @example(paths=[["a", "a"]], ignores=[([], ["*", "!*/", "!a"])])
 @example(paths=[["a", "b"]], ignores=[([], ["a/**", "!a/b"]), (["a"], ["*"])])
 @given(

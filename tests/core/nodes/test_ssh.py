@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from servers import AsyncsshServer, RecordingServer, SilentServer, Wire
@@ -98,6 +99,18 @@ def test_sockets_have_no_delay_and_give_up_on_a_vanished_peer(node):
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="Linux only")
+def test_first_session_does_not_wait_for_a_delayed_acknowledgement(sshd):
+    def opening() -> float:
+        with sshd.node() as node:
+            node.connect()
+            started = time.monotonic()
+            node.open_channel("true").close()
+            return time.monotonic() - started
+
+    assert min(opening() for _ in range(8)) < 0.035, "it is 0.045 s with it, 0.002 s without"
 
 
 def test_neither_compression_nor_weak_algorithms_are_used(node):

@@ -148,7 +148,7 @@ class SshNode:
             NodeUnreachable, HostKeyError, NodeError: As ``connect``; ``session-refused``: too many
                 sessions, or none allowed.
         """
-        session = self._open_session()
+        session = self.open_session()
         # paramiko waits for the answer without any time limit.
         watchdog = threading.Timer(self._connect_timeout_s, self._drop, [session.get_transport()])
         watchdog.daemon = True
@@ -161,7 +161,12 @@ class SshNode:
             watchdog.cancel()
         return SshChannel(session, self.name)
 
-    def _open_session(self) -> paramiko.Channel:
+    def open_session(self) -> paramiko.Channel:
+        """Open a session on the kept connection; nothing runs in it yet.
+
+        Raises:
+            NodeUnreachable, HostKeyError, NodeError: As ``open_channel``.
+        """
         was_connected = self.is_connected
         transport = self._connected()
         try:
