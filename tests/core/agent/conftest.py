@@ -83,6 +83,14 @@ def processes_with(text: str) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    """Return a process's arguments, empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def kill(*pids: int) -> None:
     """SIGKILL processes that may be gone."""
     for pid in pids:
@@ -124,7 +132,7 @@ class Node:
         return next(
             pid
             for pid in processes_with(f"HOME={self.home}\0")
-            if b"arb-agent-keeper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"arb-agent-keeper" in command_line(pid)
         )
 
     def kill_agent(self) -> None:
@@ -296,7 +304,7 @@ class Cluster:
         return [
             pid
             for pid in processes_with(f"HOME={self.nodes[rank].home}\0")
-            if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(b"\0rpc\0")
+            if command_line(pid).endswith(b"\0rpc\0")
         ]
 
 

@@ -151,14 +151,21 @@ def test_damaged_payloads_are_not_installed(node):
     assert not list(node.arb.glob("agent/*.pyz"))
 
 
-def test_the_front_end_starts_quickly(node):
-    node.connect().call("status")
-    times = []
-    for _ in range(5):
+def _best_s(what, times=7):
+    """Return the shortest time that ``what`` took: other work on the machine only adds."""
+    best = float("inf")
+    for _ in range(times):
         began = time.monotonic()
-        node.connect().hello()
-        times.append(time.monotonic() - began)
-    assert min(times) < 0.08
+        what()
+        best = min(best, time.monotonic() - began)
+    return best
+
+
+def test_the_front_end_starts_as_fast_as_an_interpreter_with_json(node):
+    node.connect().call("status")
+    bare = ["/bin/sh", "-c", "exec python3 -I -S -c 'import json, socket'"]
+    yardstick = _best_s(lambda: subprocess.check_call(bare, env=node.env))
+    assert _best_s(lambda: node.connect().hello()) < 2.5 * yardstick + 0.01
 
 
 def test_the_front_end_imports_little():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -103,17 +104,24 @@ def test_the_keeper_starts_another_daemon_without_any_client(node, kill, until):
     assert node.daemon() != daemon
 
 
-def test_a_daemon_that_was_told_to_end_stays_away_until_needed(node, until, alive):
+@pytest.mark.parametrize("how", ["request", "signal", "two-signals"])
+def test_a_daemon_that_was_told_to_end_stays_away_until_needed(node, how, until, alive):
     client, job = node.run(WAIT)
     node.says(job, "up")
     daemon, keeper = node.daemon(), node.keeper()
-    client.call("shutdown")
-    client.close()
-    node.clients[0].close()
-    os.kill(daemon, signal.SIGTERM)
-    until(lambda: not alive(keeper))
+    if how == "request":
+        client.call("shutdown")
+    else:
+        client._channel.process.kill()
+        os.kill(daemon, signal.SIGTERM)
+        if how == "two-signals":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(daemon, signal.SIGTERM)
+    until(lambda: not alive(keeper) and not alive(daemon))
     assert node.marked(job)
-    assert node.connect().job(job).state is JobState.RUNNING
+    again = node.connect() if how != "request" else client
+    assert again.job(job).state is JobState.RUNNING
+    assert again.call("status")["pid"] != daemon
 
 
 def test_queued_jobs_survive_the_daemon(make_cluster, finished):

@@ -231,6 +231,8 @@ def main() -> int:
         log(f"agent {VERSION} {install.digest()} boot {boot_id.current()}")
         daemon.start()
         daemon.loop.run()
+        # A second signal would end the interpreter otherwise, and the keeper would start another.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except Exception:  # noqa: BLE001 - written down, and the keeper starts another daemon
         log(traceback.format_exc())
         return 1

@@ -40,6 +40,7 @@ class FrontEnd:
         self._busy_at = time.monotonic()
         self._gone = False
         self._more = False
+        self._resting = False
 
     def run(self) -> int:
         """Serve until the client closes its side."""
@@ -93,6 +94,7 @@ class FrontEnd:
                 self._streams.append(LogStream(request))
                 self._busy_at = time.monotonic()
                 return
+            self._resting = request.get("op") == "shutdown"
             self._open[request.get("id")] = line + b"\n"
             self._tell_daemon(line + b"\n")
         except AgentError as error:
@@ -144,6 +146,8 @@ class FrontEnd:
         if self._daemon is not None:
             self._daemon.close()
             self._daemon = None
+        if self._resting and not self._open and not self._streams:
+            return  # it was told to end; the next request starts another
         self._restarts += 1
         self._connect()
 
