@@ -52,6 +52,7 @@ class TerminalProgress:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._text = ""
+        self._shown = False
         self._frame = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._animate, name="progress", daemon=True)
@@ -101,10 +102,12 @@ class TerminalProgress:
         else:
             self._write("")
 
-    @staticmethod
-    def _write(text: str) -> None:
-        sys.stderr.write(_CLEAR_LINE + text)
-        sys.stderr.flush()
+    def _write(self, text: str) -> None:
+        """Replace the live line; with nothing to show and nothing shown, leave the terminal be."""
+        if text or self._shown:
+            sys.stderr.write(_CLEAR_LINE + text)
+            sys.stderr.flush()
+        self._shown = bool(text)
 
 
 def _width() -> int:

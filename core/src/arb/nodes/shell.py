@@ -93,7 +93,7 @@ def _raw_terminal(session: paramiko.Channel) -> Iterator[None]:
     before = termios.tcgetattr(handle)
     resized = signal.signal(signal.SIGWINCH, lambda *_: _resize(session))
     try:
-        tty.setraw(handle)
+        tty.setraw(handle, termios.TCSADRAIN)  # what was typed already is for the shell
         yield
     finally:
         termios.tcsetattr(handle, termios.TCSADRAIN, before)
