@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import multiprocessing
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
@@ -23,10 +23,16 @@ def test_a_missing_ledger_is_empty(tmp_path):
 
 
 def test_processes_append_whole_lines(tmp_path):
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        pool.map(_append, [(str(tmp_path / "ledger"), n) for n in range(4)])
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        "from pathlib import Path; from arb_local.room.ledger import *\n"
+        f"ledger = Ledger(Path({str(tmp_path / 'ledger')!r}))\n"
+        "for n in range(50): ledger.append([LedgerEvent(n, 'made', 'm', {'text': 'x' * 300})])"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
     events = list(Ledger(tmp_path / "ledger").events())
-    assert sorted(e.at for e in events) == sorted(float(n) for n in range(4) for _ in range(50))
+    assert sorted(e.at for e in events) == sorted(n for n in range(50) for _ in range(3))
 
 
 def test_the_first_end_of_a_machine_counts(tmp_path):
@@ -54,10 +60,3 @@ def test_without_a_rule_the_default_counts_at_the_exact_place():
     place = Place("a", "r", "z", spot=False)
     rule = limit_for(place, {"other": 1, "a@elsewhere": 2, "a#spot": 3}, 7)
     assert (rule.place, rule.limit) == (place, 7)
-
-
-def _append(task):
-    path, number = task
-    ledger = Ledger(Path(path))
-    for _ in range(50):
-        ledger.append([LedgerEvent(float(number), "made", "m", {"text": "x" * 300})])
