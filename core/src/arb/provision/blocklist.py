@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from arb.errors import CapacityError, CredentialsError, QuotaError, Refusal, RequestError, Scope
+from arb.errors import (
+    CapacityError,
+    CredentialsError,
+    ProviderUnavailable,
+    QuotaError,
+    Refusal,
+    RequestError,
+    Scope,
+)
 from arb.state.blocks import active_blocks, add_block
 
 if TYPE_CHECKING:
@@ -69,5 +77,7 @@ class Blocklist:
 
 
 def _as_refusal(error: ArbError) -> Refusal:
-    scope = Scope.PROVIDER if isinstance(error, CredentialsError) else Scope.OFFER
+    not_entered = isinstance(error, ProviderUnavailable) and error.never_sent  # it hung before
+    whole = isinstance(error, CredentialsError) or not_entered
+    scope = Scope.PROVIDER if whole else Scope.OFFER
     return Refusal(error.summary, scope=scope, code=error.code, hint=error.hint)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from arb.errors import ArbError, RateLimited
 from arb.nodes.fanout import fan_out_all
+from arb.provision.journal import all_known
+from arb.provision.lost import LOST, look_for_lost
+from arb.provision.shop import explained
 from arb.state.attempts import AttemptState, attempts_of_cluster, get_attempt, open_attempts
 from arb.state.clusters import ClusterStatus, get_by_id, update_cluster
 from arb.state.machines import machines_of_cluster
@@ -19,26 +22,48 @@ if TYPE_CHECKING:
     from arb.state.clusters import ClusterRecord
     from arb.state.machines import Machine
 
-__all__ = ["end_cluster", "finish", "give_back_attempt", "instance_ref", "terminate_due"]
+__all__ = [
+    "end_cluster",
+    "finish",
+    "give_back_attempt",
+    "give_back_rest",
+    "instance_ref",
+    "terminate_due",
+]
 
 PATIENCE_S: Final = 120.0
 """For how long a command waits for terminations that are under way."""
 LONG_WAIT_S: Final = 30.0
 """A provider that asks to come back later than this is not waited for."""
 _FAILED_RETRY_S: Final = 10.0
+_LEAST_WAIT_S: Final = 0.5
+"""A provider that wants no wait at all is not asked without end."""
 
 
-def give_back_attempt(shop: Shop, token: str) -> None:
+def give_back_attempt(shop: Shop, token: str, *, patience_s: float = PATIENCE_S) -> None:
     """End what one failed attempt left, as far as that goes now.
 
     An attempt whose answer was lost stays open all the same: more may appear.
+
+    Args:
+        shop: The means.
+        token: Of the attempt.
+        patience_s: How long to wait for terminations that are under way.
     """
     attempt = get_attempt(shop.journal.store, token)
     if attempt is None or not attempt.is_open:
         return
-    left = _drive(shop, lambda: _of_attempt(shop, attempt), patience_s=PATIENCE_S)
+    left = _drive(shop, lambda: _of_attempt(shop, attempt), patience_s=patience_s)
     if not left and attempt.state is AttemptState.GIVING_BACK:
         _close_attempt(shop, attempt)
+
+
+def give_back_rest(shop: Shop, cluster_id: str) -> None:
+    """End what failed attempts left of a cluster that is up, without waiting for anything."""
+    look_for_lost(shop, cluster_id)
+    for attempt in open_attempts(shop.journal.store, cluster_id=cluster_id):
+        if attempt.state is not AttemptState.READY:
+            give_back_attempt(shop, attempt.id, patience_s=0)
 
 
 def end_cluster(shop: Shop, cluster_id: str) -> list[Machine]:
@@ -61,8 +86,6 @@ def finish(shop: Shop, cluster_id: str, *, patience_s: float = PATIENCE_S) -> li
     Returns:
         The machines that are not gone yet: the wish stays on disk for the next command.
     """
-    from arb.provision.lost import look_for_lost
-
     look_for_lost(shop, cluster_id)
     end_cluster(shop, cluster_id)
     left = _drive(
@@ -104,11 +127,12 @@ def _drive(shop: Shop, living: Callable[[], list[Machine]], *, patience_s: float
         left = living()
         if not left:
             return []
-        wait = min((m.terminate_after or 0) for m in left) - shop.journal.store.now()
+        due = min((m.terminate_after or 0) for m in left) - shop.journal.store.now()
+        wait = max(_LEAST_WAIT_S, due)
         if wait > LONG_WAIT_S or shop.clock.monotonic() + wait > limit:
             return left
         shop.progress.state(f"waiting for {len(left)} machines to end ({_reason(left[0])})")
-        shop.clock.sleep(max(0.02, wait))
+        shop.clock.sleep(wait)
 
 
 def _reason(machine: Machine) -> str:
@@ -123,7 +147,7 @@ def _terminate(shop: Shop, machine: Machine) -> None:
             machine, gone=False, retry_after_s=error.retry_after_s, detail=error.summary
         )
     except ArbError as error:
-        shop.progress.warn(f"{machine.key} could not be ended: {error.summary}")
+        shop.progress.warn(f"{machine.key} could not be ended: {explained(error)}")
         shop.journal.terminated(
             machine, gone=False, retry_after_s=_FAILED_RETRY_S, detail=error.summary
         )
@@ -146,13 +170,14 @@ def _close_attempt(shop: Shop, attempt: Attempt) -> None:
 
 
 def _close(shop: Shop, cluster_id: str) -> None:
-    """Clean up, then let the name go. An attempt with a lost answer stays open: see ``lost``."""
+    """Clean up, then let the name go. An attempt that may have made more stays open: ``lost``."""
     store = shop.journal.store
     cluster = get_by_id(store, cluster_id)
     if cluster is None or not _clean(shop, cluster, attempts_of_cluster(store, cluster_id)):
         return
     for attempt in open_attempts(store, cluster_id=cluster_id):
-        if attempt.state not in {AttemptState.UNKNOWN, AttemptState.INTENT}:
+        placed_whole = attempt.state is AttemptState.PLACED and all_known(store, attempt)
+        if placed_whole or attempt.state not in LOST:
             shop.journal.closed(attempt)
     for attempt in attempts_of_cluster(store, cluster_id):
         _forget_keys(shop, attempt)
@@ -171,7 +196,9 @@ def _clean(shop: Shop, cluster: ClusterRecord, attempts: Sequence[Attempt]) -> b
             if provider.has("arb_cleanup"):
                 provider.cleanup(_cluster_ref(shop, cluster, own))
         except ArbError as error:
-            shop.progress.warn(f"{name}: clean-up of {cluster.name} goes on later: {error.summary}")
+            shop.progress.warn(
+                f"{name}: clean-up of {cluster.name} goes on later: {explained(error)}"
+            )
             done = False
     return done
 

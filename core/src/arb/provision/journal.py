@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from arb.provision.order import Node
-    from arb.state.store import Store, Transaction
+    from arb.state.store import Reader, Store, Transaction
     from arb.types import Instance, Offer, ProvisionRequest
 
-__all__ = ["ClusterEnding", "Journal"]
+__all__ = ["ClusterEnding", "Journal", "all_known", "own"]
 
 
 def _nothing(_: Transaction) -> None:
@@ -94,6 +94,16 @@ class Journal:
             )
             self._record(tx, request.token, made)
 
+    def noticed(self, request: ProvisionRequest, seen: Iterable[Instance]) -> None:
+        """Record machines of an order that show up after it was placed."""
+        with self.store.write() as tx:
+            self._record(tx, request.token, seen)
+
+    def knows_all(self, request: ProvisionRequest) -> bool:
+        """Say whether every machine of an order is recorded, so that none can appear."""
+        attempt = get_attempt(self.store, request.token)
+        return attempt is not None and all_known(self.store, attempt)
+
     def unknown(self, request: ProvisionRequest, error: ArbError) -> None:
         """Record that the answer was lost."""
         self._set(request.token, AttemptState.UNKNOWN, error)
@@ -143,6 +153,7 @@ class Journal:
                     instance.id,
                     state=InstanceState.RUNNING,
                     detail=instance.detail,
+                    rank=node.rank,
                     address=instance.address,
                     private_address=instance.private_address or instance.address,
                     ssh_host=endpoint.host,
@@ -152,9 +163,16 @@ class Journal:
                 )
             update_attempt(tx, request.token, state=AttemptState.READY)
 
-    def appeared(self, attempt: Attempt, made: Iterable[Instance]) -> None:
-        """Record machines that were found under an old intent; they are to go."""
+    def appeared(self, attempt: Attempt, made: Iterable[Instance], account: str) -> None:
+        """Record machines that were found under an old intent; they are to go.
+
+        Args:
+            attempt: The intent.
+            made: What was found.
+            account: Whose machines they are.
+        """
         with self.store.write() as tx:
+            own(tx, attempt.id, account)
             self._record(tx, attempt.id, made)
             for machine in machines_of_attempt(tx, attempt):
                 if _alive(machine):
@@ -208,6 +226,19 @@ class Journal:
         if attempt is not None:
             for instance in made:
                 record_machine(tx, _machine(attempt, instance))
+
+
+def own(tx: Transaction, token: str, account: str) -> None:
+    """Note whose purchase an attempt is, once that is known."""
+    attempt = get_attempt(tx, token)
+    if account and attempt is not None and not attempt.account:
+        update_attempt(tx, token, account=account)
+
+
+def all_known(reader: Reader, attempt: Attempt) -> bool:
+    """Say whether every machine that an attempt can have made is recorded."""
+    machines = machines_of_cluster(reader, attempt.cluster_id, include_gone=True)
+    return sum(machine.attempt_id == attempt.id for machine in machines) >= attempt.count
 
 
 def machines_of_attempt(tx: Transaction, attempt: Attempt) -> list[Machine]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from arb.errors import ArbError
 from arb.nodes.fanout import fan_out_all
+from arb.provision.shop import explained
 from arb.state.attempts import AttemptState, open_attempts
 from arb.state.requests import load_request
 from arb.types import InstanceState, ListQuery
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from arb.provision.shop import Shop
     from arb.state.attempts import Attempt
 
-__all__ = ["OPEN_S", "look_for_lost"]
+__all__ = ["LOST", "OPEN_S", "look_for_lost"]
 
 OPEN_S: Final = 3600.0
 """For how long after it was opened a lost intent is looked for."""
 
-_LOST: Final = frozenset({AttemptState.INTENT, AttemptState.UNKNOWN, AttemptState.PLACED})
+LOST: Final = frozenset({AttemptState.INTENT, AttemptState.UNKNOWN, AttemptState.PLACED})
+"""States in which machines may exist that nobody has seen."""
 
 
 def look_for_lost(shop: Shop, cluster_id: str = "") -> None:
@@ -35,11 +37,12 @@ def look_for_lost(shop: Shop, cluster_id: str = "") -> None:
     attempts = [
         attempt
         for attempt in open_attempts(shop.journal.store, cluster_id=cluster_id)
-        if attempt.state in _LOST
+        if attempt.state in LOST
     ]
     for outcome in fan_out_all(lambda attempt: _look(shop, attempt), attempts):
         if isinstance(outcome.error, ArbError):
-            shop.progress.warn(f"an open purchase could not be looked up: {outcome.error.summary}")
+            told = explained(outcome.error)
+            shop.progress.warn(f"an open purchase could not be looked up: {told}")
         elif outcome.error is not None:
             raise outcome.error
 
@@ -54,7 +57,7 @@ def _look(shop: Shop, attempt: Attempt) -> None:
     listing = provider.list_instances(query)
     alive = [i for i in listing.instances if i.state is not InstanceState.GONE]
     if alive:
-        shop.journal.appeared(attempt, alive)
+        shop.journal.appeared(attempt, alive, listing.account)
     elif listing.covers(request.offer.region, attempt.account or listing.account):
         age = shop.journal.store.now() - attempt.opened_at
         if age > (OPEN_S if provider.info.listing_lag_s else 0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError, CredentialsError, RateLimited, Refusal, Scope
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from arb.progress import Progress
     from arb.types import Clock, Instance, ProvisionRequest
 
-__all__ = ["InterruptedPurchase", "LostAnswer", "find_made", "place"]
+__all__ = ["Found", "InterruptedPurchase", "LostAnswer", "find_made", "place"]
 
 _RATE_LIMIT_PATIENCE_S = 300
 _LOOKS_S = (0, 5, 15, 30)
@@ -26,11 +27,32 @@ class LostAnswer(ArbError):
 
 
 class InterruptedPurchase(KeyboardInterrupt):
-    """Ctrl-C came while an order was under way, which then succeeded: ``made`` must go back."""
+    """Ctrl-C came while an order was under way. What the order then came to must go back.
 
-    def __init__(self, made: tuple[Instance, ...]) -> None:
+    Attributes:
+        result: What was bought; None when ``error`` came instead.
+        error: As ``place`` would have raised it.
+    """
+
+    def __init__(self, result: ProvisionResult | None, error: ArbError | None) -> None:
         super().__init__()
-        self.made = made
+        self.result = result
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is listed of an order whose answer was lost.
+
+    Attributes:
+        instances: Machines that are not gone, in rank order.
+        trusted: Whether a machine that is missing here did not exist when it was listed.
+        account: Whose machines they are.
+    """
+
+    instances: tuple[Instance, ...] = ()
+    trusted: bool = False
+    account: str = ""
 
 
 def place(
@@ -40,6 +62,7 @@ def place(
 
     Raises:
         Refusal, CredentialsError: The provider said no.
+        ArbError: With ``never_sent``: the provider was not asked, for instance by a policy's will.
         LostAnswer: Anything else.
         InterruptedPurchase: Ctrl-C. It comes only after the call under way has ended, so that what
             it made is known.
@@ -56,34 +79,38 @@ def place(
 
 
 def find_made(
-    provider: Provider, request: ProvisionRequest, *, clock: Clock
-) -> tuple[list[Instance], bool]:
-    """List a lost order's machines at 0, 5, 15, 30 s, up to the provider's listing lag.
+    provider: Provider, request: ProvisionRequest, *, clock: Clock, account: str = ""
+) -> Found:
+    """List an order's machines at 0, 5, 15, 30 s, up to the provider's listing lag.
 
-    Returns:
-        Machines that are not gone, and whether the last listing can be trusted.
+    It ends early when all are found, or when the provider hung: it is not entered again.
+
+    Args:
+        provider: Where.
+        request: The order.
+        clock: Time.
+        account: Whose order it is, when that is known; another account's listing proves nothing.
     """
     begun = clock.monotonic()
     lag = provider.info.listing_lag_s
-    trusted = False
-    found: list[Instance] = []
+    found = Found()
     for at in (*(s for s in _LOOKS_S if s < lag), lag):
         clock.sleep(max(0.0, begun + at - clock.monotonic()))
-        found, trusted = list_made(provider, request)
-        if len(found) >= request.count:
+        found = _list_made(provider, request, account)
+        if len(found.instances) >= request.count or provider.hung_in:
             break
-    return found, trusted
+    return found
 
 
-def list_made(provider: Provider, request: ProvisionRequest) -> tuple[list[Instance], bool]:
-    """List a request's machines once; False when the listing failed or was cut short."""
+def _list_made(provider: Provider, request: ProvisionRequest, account: str) -> Found:
     query = ListQuery(tokens=request_tokens(request), regions=frozenset({request.offer.region}))
     try:
         listing = provider.list_instances(query)
     except ArbError:
-        return [], False
+        return Found()
     alive = [i for i in listing.instances if i.state is not InstanceState.GONE]
-    return in_rank_order(alive), listing.covers(request.offer.region, listing.account)
+    trusted = listing.covers(request.offer.region, account or listing.account)
+    return Found(tuple(in_rank_order(alive)), trusted, listing.account)
 
 
 def _call(provider: Provider, request: ProvisionRequest, progress: Progress) -> ProvisionResult:
@@ -100,25 +127,38 @@ def _call(provider: Provider, request: ProvisionRequest, progress: Progress) -> 
 
     threading.Thread(target=work, name=f"provision-{request.token}", daemon=True).start()
     interrupted = _await(done, progress)
-    result = outcome[0]
-    if interrupted and isinstance(result, ProvisionResult):
-        raise InterruptedPurchase(result.instances)
-    if isinstance(result, ProvisionResult):
-        return result
-    if isinstance(result, Refusal | CredentialsError | RateLimited):
-        raise result
-    raise LostAnswer(str(result), code="lost-answer") from result
+    answer = outcome[0]
+    if isinstance(answer, ProvisionResult):
+        if interrupted:
+            raise InterruptedPurchase(answer, None)
+        return answer
+    error = _as_answer(answer)
+    if interrupted:
+        raise InterruptedPurchase(None, error) from error
+    raise error
 
 
 def _await(done: threading.Event, progress: Progress) -> bool:
     """Wait for the call, which has a deadline; say whether Ctrl-C was pressed meanwhile."""
-    try:
-        done.wait()
-    except KeyboardInterrupt:
-        progress.warn("interrupted: waiting for the order's answer, to give back what it made")
-        done.wait()
-        return True
-    return False
+    interrupted = False
+    while not done.is_set():
+        try:
+            done.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+            progress.warn("interrupted: waiting for the order's answer, to give back what it made")
+    return interrupted
+
+
+def _as_answer(error: BaseException) -> ArbError:
+    """Return what the error says of the order: a clear no stays what it is."""
+    if isinstance(error, Refusal | CredentialsError | RateLimited):
+        return error
+    if isinstance(error, ArbError) and error.never_sent:
+        return error
+    lost = LostAnswer(str(error), code="lost-answer")
+    lost.__cause__ = error
+    return lost
 
 
 def _as_refusal(error: RateLimited) -> Refusal:

@@ -13,37 +13,52 @@ if TYPE_CHECKING:
 
     from arb.plugins.provider import Provider
     from arb.provision.shop import Shop
-    from arb.types import Instance, ProvisionRequest
+    from arb.types import Instance, ProvisionRequest, ProvisionResult
 
-__all__ = ["in_rank_order", "look", "wait_running"]
+__all__ = ["NotUp", "in_rank_order", "look", "wait_running"]
 
 _FIRST_WAIT_S = 0.05
 _LAST_WAIT_S = 5.0
 _ENDING = frozenset({InstanceState.GONE, InstanceState.TERMINATING, InstanceState.STOPPED})
 
 
+class NotUp(CapacityError):
+    """Our own verdict: machines did not come up. ``made`` is what was seen, perhaps not all."""
+
+
 def wait_running(
-    shop: Shop, provider: Provider, cluster_id: str, request: ProvisionRequest, handle: str
+    shop: Shop,
+    provider: Provider,
+    cluster_id: str,
+    request: ProvisionRequest,
+    result: ProvisionResult,
 ) -> list[Instance]:
-    """Wait until every machine runs and has an address.
+    """Wait until every machine runs and has an address. Machines are recorded as they show up.
 
     Raises:
         ClusterEnding: Another command ends the cluster.
-        Refusal: The order failed late, a machine ended while it came up, or the provider's
-            readiness time-out is over. ``made`` holds what exists.
+        Refusal: The order failed late; ``made`` holds what exists.
+        NotUp: A machine ended while it came up, or the provider's readiness time-out is over.
+        ProviderUnavailable: The provider hung, and is not entered again.
     """
     clock, progress = shop.clock, shop.progress
     limit = clock.monotonic() + provider.info.readiness_timeout_s
     wait = _FIRST_WAIT_S
     seen: list[Instance] = []
+    known = {instance.id for instance in result.instances}
     while True:
         shop.journal.check_wanted(cluster_id)
         try:
-            seen = look(provider, request, handle)
+            seen = look(provider, request, result.handle)
         except (ProviderUnavailable, RateLimited) as error:
+            if provider.hung_in:
+                raise
             progress.state(f"waiting for {provider.name}: {error.summary}")
             wait = max(wait, getattr(error, "retry_after_s", 0))
         else:
+            if new := [instance for instance in seen if instance.id not in known]:
+                shop.journal.noticed(request, new)
+                known |= {instance.id for instance in new}
             _refuse_ending(provider, seen)
             if len(seen) == request.count and all(map(_is_up, seen)):
                 return seen
@@ -92,13 +107,13 @@ def _refuse_ending(provider: Provider, seen: Sequence[Instance]) -> None:
     made = [i for i in seen if i.state is not InstanceState.GONE]
     scope = Scope.ZONE if ended.reason is GoneReason.PREEMPTED else Scope.OFFER
     summary = f"{provider.name}: {ended.id} ended while it came up ({why})"
-    raise CapacityError(summary, scope=scope, made=made, code="ended-early")
+    raise NotUp(summary, scope=scope, made=made, code="ended-early")
 
 
-def _too_slow(provider: Provider, seen: Sequence[Instance]) -> CapacityError:
+def _too_slow(provider: Provider, seen: Sequence[Instance]) -> NotUp:
     minutes = provider.info.readiness_timeout_s / 60
     summary = f"{provider.name}: not up after {minutes:g} min ({_states(seen)})"
-    return CapacityError(summary, scope=Scope.OFFER, made=seen, code="not-ready")
+    return NotUp(summary, scope=Scope.OFFER, made=seen, code="not-ready")
 
 
 def _told(provider: Provider, seen: Sequence[Instance], count: int) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
-from arb.provision.giveback import finish
-from arb.provision.lost import look_for_lost
+from arb.provision.giveback import finish, give_back_rest
 from arb.state.attempts import AttemptState, open_attempts
-from arb.state.clusters import ClusterStatus, list_clusters
+from arb.state.clusters import ClusterStatus, get_by_id, list_clusters
 from arb.state.leases import LeaseHeld, Leases
 
 if TYPE_CHECKING:
@@ -43,27 +42,35 @@ def resume(shop: Shop, *, busy: str = "") -> None:
         shop: The means.
         busy: Name of the cluster that the caller itself holds.
     """
-    for record in list_clusters(shop.journal.store):
-        if record.status in _UNFINISHED and record.name != busy:
+    store = shop.journal.store
+    # Attempts first: a cluster that is younger than them has none here, and is not taken for gone.
+    open_ones = {a.cluster_id for a in open_attempts(store) if a.state is not AttemptState.READY}
+    live = list_clusters(store)
+    for record in live:
+        if record.name != busy and (record.status in _UNFINISHED or record.id in open_ones):
             _carry_on(shop, record)
-    _lost_of_ended_clusters(shop)
+    for cluster_id in sorted(open_ones - {record.id for record in live}):
+        finish(shop, cluster_id, patience_s=0)  # what appears late under an ended cluster's intents
 
 
 def _carry_on(shop: Shop, record: ClusterRecord) -> None:
     try:
         with Leases(shop.journal.store).held(cluster_lease(record.name)):
-            if record.status is ClusterStatus.INIT:
-                shop.progress.step(f"Ending cluster {record.name}, whose launch was cut off")
-            finish(shop, record.id, patience_s=0)
+            _finish_or_tidy(shop, record.id)
     except LeaseHeld:
         return
     except ArbError as error:
         shop.progress.warn(f"cluster {record.name}: {error.summary}")
 
 
-def _lost_of_ended_clusters(shop: Shop) -> None:
-    """Look for what appears late under intents of clusters that are gone."""
-    live = {record.id for record in list_clusters(shop.journal.store)}
-    for cluster_id in {a.cluster_id for a in open_attempts(shop.journal.store)} - live:
-        look_for_lost(shop, cluster_id)
-        finish(shop, cluster_id, patience_s=0)
+def _finish_or_tidy(shop: Shop, cluster_id: str) -> None:
+    """Do what is right under the lease: whoever held it may have brought the cluster up."""
+    record = get_by_id(shop.journal.store, cluster_id)
+    if record is None:
+        return
+    if record.status is ClusterStatus.INIT:
+        shop.progress.step(f"Ending cluster {record.name}, whose launch was cut off")
+    if record.status in _UNFINISHED:
+        finish(shop, record.id, patience_s=0)
+    elif record.status is not ClusterStatus.GONE:
+        give_back_rest(shop, record.id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from arb.provision.blocklist import Blocklist
 
 if TYPE_CHECKING:
+    from arb.errors import ArbError
     from arb.plugins import Plugins
     from arb.plugins.provider import Provider
     from arb.progress import Progress
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from arb.state.vault import Vault
     from arb.types import Clock, ProvisionRequest
 
-__all__ = ["Shop"]
+__all__ = ["Shop", "explained"]
+
+
+def explained(error: ArbError) -> str:
+    """Return an error in one line, with what to do when the user can."""
+    return f"{error.summary}; {error.hint}" if error.hint else error.summary
 
 
 @dataclass(frozen=True, slots=True)

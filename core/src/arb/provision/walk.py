@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from arb.errors import (
-    ArbError,
-    CredentialsError,
-    NodeError,
-    NoOfferError,
-    PluginError,
-    ProviderUnavailable,
-    RateLimited,
-    Refusal,
-)
-from arb.provision.giveback import give_back_attempt
+from arb.errors import ArbError, CredentialsError, NoOfferError, PluginError
 from arb.provision.order import Node, Purchase, build_request, setup_tokens
-from arb.provision.placing import InterruptedPurchase, LostAnswer, find_made, place
+from arb.provision.placing import Found, InterruptedPurchase, LostAnswer, find_made, place
 from arb.provision.ready import wait_running
+from arb.provision.undo import goes_on, undo, undo_interrupted, undo_placed
 from arb.types import Capability
 
 if TYPE_CHECKING:
@@ -27,7 +18,6 @@ if TYPE_CHECKING:
     from arb.plugins.provider import Provider
     from arb.provision.order import Order
     from arb.provision.shop import Shop
-    from arb.state.store import Transaction
     from arb.types import HostKey, Instance, Offer, ProvisionRequest, ProvisionResult
 
 __all__ = ["buy"]
@@ -37,18 +27,6 @@ __all__ = ["buy"]
 class _Failure:
     offer: Offer
     error: ArbError
-
-
-_NEXT_OFFER: Final = (
-    Refusal,
-    CredentialsError,
-    LostAnswer,
-    NodeError,
-    PluginError,
-    ProviderUnavailable,
-    RateLimited,
-)
-"""Errors that end an attempt, not the walk."""
 
 
 def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purchase:
@@ -66,25 +44,30 @@ def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purch
     Raises:
         NoOfferError: Every offer was refused; the summary counts the reasons.
         CredentialsError: The same, and nothing but credentials was the reason.
+        ArbError: A policy refused the purchase.
     """
     failures: list[_Failure] = []
-    for number, offer in enumerate(_open_offers(shop, order, failures), start=1):
+    skipped: list[str] = []
+    for number, offer in enumerate(_open_offers(shop, order, skipped), start=1):
         shop.progress.step(_told(number, offer, order.count))
         try:
             return _attempt(shop, order, offer, bring_up)
-        except _NEXT_OFFER as error:
+        except ArbError as error:
+            if not goes_on(error):
+                raise
             shop.progress.step(f"   {error.summary}")
             failures.append(_Failure(offer, error))
-    raise _exhausted(order, failures)
+    raise _exhausted(failures, skipped)
 
 
-def _open_offers(shop: Shop, order: Order, failures: list[_Failure]) -> Iterator[Offer]:
+def _open_offers(shop: Shop, order: Order, skipped: list[str]) -> Iterator[Offer]:
     """Yield the offers that no refusal covers, looking again before each."""
     for offer in order.offers:
         refusal = shop.blocklist.covering(offer)
         if refusal is None:
             yield offer
-        elif not any(failure.offer is offer for failure in failures):
+        else:
+            skipped.append(f"{_place(offer)}: {refusal}")
             shop.progress.step(f"   {_place(offer)} skipped: {refusal}")
 
 
@@ -99,7 +82,7 @@ def _attempt(
     try:
         shop.journal.placed(request, result.instances, result.handle, result.account)
         shop.keep_host_keys(request)
-        instances = wait_running(shop, provider, order.cluster_id, request, result.handle)
+        instances = wait_running(shop, provider, order.cluster_id, request, result)
         nodes = tuple(
             _node(provider, request, rank, instance) for rank, instance in enumerate(instances)
         )
@@ -107,8 +90,7 @@ def _attempt(
         purchase = Purchase(request.token, offer, nodes)
         bring_up(purchase)
     except BaseException as error:
-        made = error.made if isinstance(error, Refusal) else ()
-        _undo(shop, request, (*result.instances, *made), error)
+        undo_placed(shop, provider, request, result, error)
         raise
     return purchase
 
@@ -126,11 +108,14 @@ def _ordered(shop: Shop, provider: Provider, request: ProvisionRequest) -> Provi
     """Place the order; a lost answer is looked for, and taken when it is complete."""
     try:
         return place(provider, request, clock=shop.clock, progress=shop.progress)
-    except (Refusal, CredentialsError, InterruptedPurchase) as error:
-        _undo(shop, request, getattr(error, "made", ()), error)
-        raise
     except LostAnswer as error:
         return _found_again(shop, provider, request, error)
+    except ArbError as error:
+        undo(shop, request, Found(getattr(error, "made", ())), error)
+        raise
+    except InterruptedPurchase as interrupted:
+        undo_interrupted(shop, provider, request, interrupted)
+        raise
 
 
 def _found_again(
@@ -140,38 +125,12 @@ def _found_again(
 
     shop.journal.unknown(request, error)
     shop.progress.step(f"   no answer ({error.summary}); looking for what it may have made")
-    found, trusted = find_made(provider, request, clock=shop.clock)
-    if len(found) == request.count:
-        return ProvisionResult(tuple(found), found[0].payload)
-    certain = trusted and not provider.info.listing_lag_s
-    _undo(shop, request, tuple(found), error, certain=certain)
+    found = find_made(provider, request, clock=shop.clock)
+    if len(found.instances) == request.count:
+        return ProvisionResult(found.instances, found.instances[0].payload, found.account)
+    certain = found.trusted and not provider.info.listing_lag_s
+    undo(shop, request, found, error, certain=certain)
     raise error
-
-
-def _undo(
-    shop: Shop,
-    request: ProvisionRequest,
-    made: tuple[Instance, ...],
-    error: BaseException,
-    *,
-    certain: bool = True,
-) -> None:
-    """Record the failure, then give back what exists. The intent outlives both."""
-
-    def block(tx: Transaction) -> None:
-        if isinstance(error, _NEXT_OFFER):
-            shop.blocklist.remember(tx, request.offer, error)
-
-    shop.journal.failed(request, _as_error(error), made, certain=certain, along=block)
-    give_back_attempt(shop, request.token)
-
-
-def _as_error(error: BaseException) -> ArbError:
-    if isinstance(error, ArbError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return ArbError("interrupted by the user", code="interrupted")
-    return ArbError(f"{type(error).__name__}: {error}", code="internal")
 
 
 def _request(provider: Provider, order: Order, offer: Offer, token: str) -> ProvisionRequest:
@@ -219,9 +178,10 @@ def _told(number: int, offer: Offer, count: int) -> str:
     return f"{number}. {_place(offer)} at ${offer.price_usd_hour:.2f}/h{times}"
 
 
-def _exhausted(order: Order, failures: list[_Failure]) -> ArbError:
+def _exhausted(failures: list[_Failure], skipped: list[str]) -> ArbError:
     if not failures:
-        summary = f"every one of {len(order.offers)} offers is blocked by an earlier refusal"
+        count = "the only offer" if len(skipped) == 1 else f"each of {len(skipped)} offers"
+        summary = f"{count} is blocked by an earlier refusal; last: {skipped[-1]}"
         return NoOfferError(summary, code="all-blocked", hint="try again in some minutes")
     reasons = [f"{_place(f.offer)}: {f.error.summary}" for f in failures]
     kind = CredentialsError if all(_is_credentials(f) for f in failures) else NoOfferError

@@ -92,6 +92,7 @@ class MachineChanges(TypedDict, total=False):
     state: InstanceState
     reason: GoneReason
     detail: str
+    rank: int
     zone: str
     address: str
     private_address: str
