@@ -29,7 +29,11 @@ def run(room, tmp_path):
 def cluster(room):
     """Two nodes of a cluster, as the provider names them."""
     specs = [
-        MachineSpec(f"arb-ownerabc-cluster1-aaaa-{rank}", kind="big", tags={"cluster": "mine"})
+        MachineSpec(
+            f"arb-ownerabc-cluster1-000-000{rank}",
+            kind="big",
+            tags={"cluster": "mine", "rank": str(rank)},
+        )
         for rank in range(2)
     ]
     machines = room.make_all(specs)

@@ -143,7 +143,7 @@ def _names(machine: Machine) -> set[str]:
 
 
 def _rank(machine: Machine) -> str:
-    return machine.token.rpartition("-")[2]
+    return machine.tags.get("rank") or machine.token.rpartition("-")[2]
 
 
 def _limit(text: str) -> int | None:

@@ -177,6 +177,7 @@ def _spec(
     offer = request.offer
     tags = {
         "cluster": request.cluster,
+        "rank": "" if setup.rank is None else str(setup.rank),
         "price_usd_hour": repr(offer.price_usd_hour),
         "minimum_s": repr(payload.get("minimum_s", 0)),
     }
