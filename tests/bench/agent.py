@@ -61,8 +61,7 @@ def _agent_pid(workbench: Workbench) -> int:
     with Session(workbench.local.env) as session:
         record = get_cluster(session.store, "bench")
         assert record is not None
-        with Nodes(session, record) as nodes:
-            return int(nodes.head.agent().call("status")["pid"])
+        return int(Nodes(session, record).head.agent().call("status")["pid"])
 
 
 def _cpu_s(pid: int) -> float:

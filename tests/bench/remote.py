@@ -80,8 +80,7 @@ def _server_as_node(workbench: Workbench, home: Home) -> OpenSsh:
             raise Skipped("needs arb-local")
         server = workbench.open_ssh_for("exec-sshd", session.client_key)
         record = _write_cluster(session, server)
-        with Nodes(session, record) as nodes:
-            configure(session, record, nodes)
+        configure(session, record, Nodes(session, record))
     workbench.exits.callback(_shut_down, home)
     return server
 
@@ -121,8 +120,7 @@ def _shut_down(home: Home) -> None:
     with Session(home.env) as session:
         record = get_cluster(session.store, "bench")
         if record is not None:
-            with Nodes(session, record) as nodes:
-                nodes.head.agent().call("shutdown", force=True)
+            Nodes(session, record).head.agent().call("shutdown", force=True)
 
 
 _SSH: Final = "exec with the OpenSSH client over a fresh connection"

@@ -27,7 +27,8 @@ def cancel(
 
     if bool(jobs) == everything:
         raise UsageError("give job numbers, or --all", code="cancel-what")
-    with Session() as session, Nodes(session, usable(session, cluster)) as nodes:
+    with Session() as session:
+        nodes = Nodes(session, usable(session, cluster))
         ended = nodes.head.agent().cancel(jobs or [], everything=everything)
     if as_json:
         render.json_document({"cluster": cluster, "cancelled": ended})

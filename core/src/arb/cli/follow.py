@@ -60,8 +60,8 @@ def follow_job(
     name, number = launched.cluster.name, launched.job_id
     if not number or detach:
         return _handed_over(launched, as_json=as_json)
-    with Nodes(session, launched.cluster) as nodes:
-        job = show_log(session, nodes, number, LogWish(), to_stderr=as_json)
+    nodes = Nodes(session, launched.cluster)
+    job = show_log(session, nodes, number, LogWish(), to_stderr=as_json)
     if down:
         from arb.clusters.down import down as end
 

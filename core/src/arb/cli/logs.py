@@ -37,7 +37,8 @@ def logs(
     from arb.clusters.logs import LogWish, save_logs
     from arb.clusters.nodes import Nodes
 
-    with session_for_task() as session, Nodes(session, usable(session, cluster)) as nodes:
+    with session_for_task() as session:
+        nodes = Nodes(session, usable(session, cluster))
         number = job or last_job(nodes)
         if sync_down:
             folder = session.home.folder("logs") / cluster / str(number)

@@ -18,7 +18,8 @@ def queue(cluster: Cluster, as_json: Json = False) -> None:
     from arb.clusters.nodes import Nodes
     from arb.clusters.session import Session
 
-    with Session() as session, Nodes(session, usable(session, cluster)) as nodes:
+    with Session() as session:
+        nodes = Nodes(session, usable(session, cluster))
         jobs = nodes.head.agent().jobs()
         now = session.clock.now()
     if as_json:

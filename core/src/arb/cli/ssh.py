@@ -39,10 +39,9 @@ def ssh(
     words = " ".join(command or [])
     with session_for_task() as session:
         record = usable(session, cluster)
-        with Nodes(session, record) as nodes:
-            node = nodes.rank(rank)
-            if not shutil.which("ssh"):
-                return run_shell(node.ssh, words)
+        node = Nodes(session, record).rank(rank)
+        if not shutil.which("ssh"):
+            return run_shell(node.ssh, words)
         arguments = _openssh(session, f"{cluster}-{rank}", words)
     sys.stdout.flush()
     return os.execvp(arguments[0], arguments)  # noqa: S606 - the user's own OpenSSH takes over

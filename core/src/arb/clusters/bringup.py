@@ -32,11 +32,11 @@ def bring_up(session: Session, cluster: ClusterRecord, purchase: Purchase) -> No
     """
     provider = session.plugins.provider(purchase.offer.provider)
     limit = session.clock.monotonic() + provider.info.readiness_timeout_s
-    with Nodes(session, cluster) as nodes:
-        session.progress.state(f"waiting for SSH on {len(nodes)} nodes")
-        nodes.on_all(lambda node: _first_contact(session, node, limit))
-        session.progress.state("starting the agents")
-        configure(session, cluster, nodes)
+    nodes = Nodes(session, cluster)
+    session.progress.state(f"waiting for SSH on {len(nodes)} nodes")
+    nodes.on_all(lambda node: _first_contact(session, node, limit))
+    session.progress.state("starting the agents")
+    configure(session, cluster, nodes)
     session.progress.state("")
 
 

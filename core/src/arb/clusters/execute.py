@@ -42,5 +42,5 @@ def execute(session: Session, name: str, task: Task) -> Launched:
     if task.num_nodes > record.num_nodes:
         summary = f"cluster {name} has {record.num_nodes} nodes, the task wants {task.num_nodes}"
         raise UsageError(summary, code="cluster-too-small")
-    with Nodes(session, record) as nodes:
-        return Launched(record, submit(session, nodes, task, with_setup=False), bought=False)
+    nodes = Nodes(session, record)
+    return Launched(record, submit(session, nodes, task, with_setup=False), bought=False)

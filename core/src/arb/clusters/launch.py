@@ -104,8 +104,7 @@ def run_launch(session: Session, plan: Plan) -> Launched:
         with cluster_lock(session, plan.cluster):
             resume(session.shop, busy=plan.cluster)
             record, bought = _ensure_up(session, plan)
-            with Nodes(session, record) as nodes:
-                job_id = _hand_over(session, plan, nodes)
+            job_id = _hand_over(session, plan, Nodes(session, record))
     finally:
         announce(session)
     return Launched(get_by_id(session.store, record.id) or record, job_id, bought)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from arb.errors import NodeError, NodeUnreachable
 from arb.nodes.bootstrap import connect_agent
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-__all__ = ["ClusterNode", "Nodes"]
+__all__ = ["ClusterNode", "KeptNodes", "Nodes"]
 
 
 class ClusterNode:
@@ -42,6 +42,11 @@ class ClusterNode:
             name=f"{cluster} rank {machine.rank}",
         )
 
+    def is_still(self, machine: Machine) -> bool:
+        """Say whether this is how a machine is reached, by what is known of it now."""
+        endpoint = SshEndpoint(machine.ssh_host, machine.ssh_port, machine.ssh_user)
+        return endpoint == self.ssh.endpoint and machine.host_key in {"", self.ssh.host_key}
+
     def agent(self) -> AgentClient:
         """Return the node's agent, installing and starting it when it is not there.
 
@@ -49,7 +54,7 @@ class ClusterNode:
             NodeError: As ``connect_agent``.
         """
         with self._lock:
-            if self._agent is None:
+            if self._agent is None or not self.ssh.is_connected:
                 self._agent = connect_agent(self.ssh)
             return self._agent
 
@@ -66,8 +71,38 @@ class ClusterNode:
         self.ssh.close()
 
 
+class KeptNodes:
+    """The nodes that a session has spoken to: one connection each, however often it is used.
+
+    Args:
+        session: Of this process.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._nodes: dict[str, ClusterNode] = {}
+        self._lock = threading.Lock()
+
+    def get(self, cluster: str, machine: Machine) -> ClusterNode:
+        """Return the node that a machine is now."""
+        with self._lock:
+            node = self._nodes.get(machine.key)
+            if node is None or not node.is_still(machine):
+                node = ClusterNode(self._session, cluster, machine)
+                self._nodes[machine.key] = node
+            node.machine = machine
+            return node
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            nodes, self._nodes = self._nodes, {}
+        for node in nodes.values():
+            node.close()
+
+
 class Nodes:
-    """All nodes of a cluster, head first.
+    """All nodes of a cluster, head first. Their connections are kept until the session closes.
 
     Raises:
         NodeUnreachable: Machines of the cluster are gone.
@@ -82,14 +117,7 @@ class Nodes:
             )
             hint = f"launch it again to replace it, or end it with: arb down {cluster.name}"
             raise NodeUnreachable(summary, code="nodes-lost", hint=hint)
-        self._all = [ClusterNode(session, cluster.name, m) for m in machines]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for node in self._all:
-            node.close()
+        self._all = [session.nodes.get(cluster.name, m) for m in machines]
 
     def __len__(self) -> int:
         return len(self._all)

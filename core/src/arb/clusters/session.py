@@ -15,6 +15,7 @@ from arb.types.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from arb.clusters.nodes import KeptNodes
     from arb.nodes.keys import KeyPair
     from arb.plugins import Plugins
     from arb.progress import Progress
@@ -58,7 +59,9 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database; safe to call when it was never opened."""
+        """Let go of connections and the database; safe to call when there are none."""
+        if "nodes" in self.__dict__:
+            self.nodes.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -117,6 +120,13 @@ class Session:
         from arb.provision.shop import Shop
 
         return Shop(self.journal, self.plugins, self.vault, self.clock, self.progress)
+
+    @cached_property
+    def nodes(self) -> KeptNodes:
+        """Connections to nodes."""
+        from arb.clusters.nodes import KeptNodes
+
+        return KeptNodes(self)
 
     @cached_property
     def client_key(self) -> KeyPair:
