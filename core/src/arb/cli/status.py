@@ -24,11 +24,15 @@ def status(
     cluster: Annotated[
         str, typer.Argument(help="Only this cluster.", autocompletion=complete_cluster)
     ] = "",
+    refresh: Annotated[
+        bool, typer.Option("--refresh", "-r", help="Ask the providers what is still there.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List clusters and what they cost.
 
-    Reads what is known here; a provider is asked only to carry on with what is ending.
+    Reads what is known here; without --refresh a provider is asked only to carry on with what is
+    ending.
     """
     from arb.clusters.names import find
     from arb.clusters.session import Session
@@ -38,6 +42,8 @@ def status(
         if cluster:
             find(session.store, cluster)
         _carry_on(session)
+        if refresh:
+            _ask_providers(session, cluster)
         found = views(session.store, name=cluster)
         now = session.store.now()
     if as_json:
@@ -58,6 +64,15 @@ def _carry_on(session: Session) -> None:
         resume(session.shop)
 
 
+def _ask_providers(session: Session, name: str) -> None:
+    from arb.clusters.refresh import lost_nodes
+    from arb.nodes.fanout import fan_out
+    from arb.state.clusters import list_clusters
+
+    session.progress = PlainProgress()
+    fan_out(lambda record: lost_nodes(session, record), list_clusters(session.store, name=name))
+
+
 def _row(view: ClusterView, now: float) -> tuple[str, ...]:
     record, offer = view.record, view.offer
     place = offer.get("provider", "-")
@@ -67,13 +82,20 @@ def _row(view: ClusterView, now: float) -> tuple[str, ...]:
     return (
         record.name,
         record.status.value,
-        str(record.num_nodes),
+        _nodes(view),
         _kind(offer),
         place,
         f"{view.usd_hour:.2f}",
         render.money(view.cost_usd),
         render.age(now - record.created_at),
     )
+
+
+def _nodes(view: ClusterView) -> str:
+    """Return how many nodes there are, and of how many when some are gone."""
+    wanted, alive = view.record.num_nodes, len(view.machines)
+    is_up = view.record.status.value == "up"
+    return f"{alive}/{wanted}" if is_up and alive < wanted else str(wanted)
 
 
 def _kind(offer: dict[str, object]) -> str:
