@@ -30,8 +30,14 @@ if TYPE_CHECKING:
     from .jobs import Job
 
 
+LOCK_VARIABLE = "ARB_AGENT_LOCK_FD"
+
+
 class Daemon:
     """All that runs on a node.
+
+    Args:
+        lock_fd: Descriptor of the lock that this process holds.
 
     Attributes:
         loop: Where everything waits.
@@ -43,7 +49,8 @@ class Daemon:
         replacement: The command line of a newer agent that waits for the last job to end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lock_fd: int) -> None:
+        self._lock_fd = lock_fd
         self.loop = Loop()
         self.config = read_config()
         self.jobs = JobStore()
@@ -152,6 +159,9 @@ class Daemon:
         if not self.replacement or self.controllers:
             return
         log(f"handing over to {self.replacement[-2]}")
+        # The lock goes along, so that nobody else can become the daemon in between.
+        os.set_inheritable(self._lock_fd, True)
+        os.environ[LOCK_VARIABLE] = str(self._lock_fd)
         os.execv(self.replacement[0], self.replacement)
 
 
@@ -207,23 +217,32 @@ class Server:
                 self._closers[connection].append(close)
 
 
-def lock() -> bool:
-    """Take the lock that one daemon of this home holds; False when another has it."""
+def lock() -> int:
+    """Take the lock that one daemon of this home holds; return its descriptor.
+
+    Returns:
+        -1 when another daemon has it. One that became this daemon hands it over.
+    """
+    given = os.environ.pop(LOCK_VARIABLE, "")
+    if given:
+        os.set_inheritable(int(given), False)
+        return int(given)
     fd = os.open(files.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        return False
-    return True
+        return -1
+    return fd
 
 
 def main() -> int:
     """Serve until told to stop; 0 also when another daemon serves already."""
-    if not lock():
+    lock_fd = lock()
+    if lock_fd < 0:
         return 0
     try:
-        daemon = Daemon()
+        daemon = Daemon(lock_fd)
         Server(daemon)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda _number, _frame: daemon.loop.stop())

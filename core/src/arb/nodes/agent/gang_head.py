@@ -8,7 +8,6 @@ or a message that was lost only costs time, at most the lease.
 from __future__ import annotations
 
 import os
-import time
 
 from . import rendezvous
 from .jobs import (
@@ -22,6 +21,8 @@ from .jobs import (
     SETTING_UP,
     SUCCEEDED,
 )
+from .peer import Peer
+from .precheck import PairCheck
 from .rank import Rank
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .daemon import Daemon
     from .jobs import Job
     from .loop import Timer
-    from .peer_link import Callback, PeerLink
+    from .peer_link import PeerLink
 
 LEASE_S = 60.0
 HEARTBEATS = 6
@@ -44,44 +45,6 @@ CONNECT_S = 30.0
 def lease_s(config: dict[str, Any]) -> float:
     """Return how long either side goes on without hearing from the other, in seconds."""
     return float(os.environ.get("ARB_AGENT_LEASE_S") or config.get("lease_s") or LEASE_S)
-
-
-class Peer:
-    """What the head knows of one peer's rank."""
-
-    def __init__(self, rank: int, link: PeerLink) -> None:
-        self.rank, self.link = rank, link
-        self.state, self.reason = "", ""
-        self.exit_code: int | None = None
-        self.seen_at = time.monotonic()
-        self.told = False
-        self.known = False
-        self.away = False
-
-    @property
-    def done(self) -> bool:
-        """Return whether nothing of it runs, or nothing more can be learned."""
-        return self.away or self.state in FINAL
-
-    def learn(self, answer: dict[str, Any]) -> None:
-        """Take what the peer said."""
-        self.seen_at = time.monotonic()
-        self.known = True
-        self.state = str(answer["state"])
-        self.exit_code, self.reason = answer.get("exit_code"), str(answer.get("reason") or "")
-
-    def describe(self) -> dict[str, Any]:
-        """Return what clients see of it."""
-        return {
-            "rank": self.rank,
-            "state": GANG_LOST if self.away else self.state or SETTING_UP,
-            "exit_code": self.exit_code,
-            "reason": self.reason,
-        }
-
-    def silent_s(self) -> float:
-        """Return for how many seconds nothing was heard."""
-        return time.monotonic() - self.seen_at
 
 
 class GangHead:
@@ -98,9 +61,8 @@ class GangHead:
         self._rank = Rank(daemon.loop, daemon.config, job, self._step)
         self._lease_s = lease_s(daemon.config)
         self._peers = [Peer(n, daemon.link_to(n)) for n in range(1, job.spec["num_nodes"])]
-        self._checking: rendezvous.Listener | None = None
+        self._check: PairCheck | None = None
         self._timer: Timer | None = None
-        self._unchecked: set[int] = set()
         self._ended = False
 
     def start(self) -> None:
@@ -249,7 +211,7 @@ class GangHead:
                 self._finish()
         elif self._job.state.get("go"):
             self._rank.go()
-        elif self._all_in((PREPARED,)) and self._checking is None:
+        elif self._all_in((PREPARED,)) and (self._check is None or self._check.stopped):
             self._check_pairs()
         self._daemon.changed(self._job)
 
@@ -298,40 +260,20 @@ class GangHead:
 
     def _check_pairs(self) -> None:
         """Let every peer knock at the rendezvous port; all are prepared."""
-        port = int(self._job.state["port"])
-        opened = rendezvous.listen(self._ip(0), port)
-        if opened is None:
-            why = f"the rendezvous port {port} of {self._name(0)} is taken"
-            self._decide(FAILED_PRECHECK, why, None)
-            return
-        self._checking = rendezvous.Listener(self._loop, opened)
-        self._unchecked = {peer.rank for peer in self._peers}
-        for peer in self._peers:
-            peer.link.ask("ping_port", self._knocked(peer), host=self._ip(0), port=port)
 
-    def _knocked(self, peer: Peer) -> Callback:
-        """Return what is called when a peer has knocked."""
-
-        def answered(answer: dict[str, Any] | None, error: str) -> None:
-            self._unchecked.discard(peer.rank)
-            if self._checking is None:
-                return
-            problem = error or str((answer or {}).get("problem") or "")
-            if answer is None and not peer.link.up:
-                self._stop_checking()  # the session broke, not the port: once more when it is back
-            elif problem:
-                where = f"{self._name(peer.rank)} does not reach {self._name(0)}"
-                port = self._job.state["port"]
-                self._decide(FAILED_PRECHECK, f"{where} on port {port}: {problem}", None)
-            elif not self._unchecked:
+        def checked(problem: str) -> None:
+            if problem:
+                self._decide(FAILED_PRECHECK, problem, None)
+            else:
                 self._go()
 
-        return answered
+        port = int(self._job.state["port"])
+        self._check = PairCheck(self._loop, self._name, self._ip(0), port, checked)
+        self._check.start(self._peers)
 
     def _stop_checking(self) -> None:
-        if self._checking is not None:
-            self._checking.close()
-            self._checking = None
+        if self._check is not None:
+            self._check.stop()
 
     def _go(self) -> None:
         self._stop_checking()
