@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from arb.cli import render
+from arb.text import counted
 
 if TYPE_CHECKING:
     from arb.clusters.launch import Plan
@@ -22,8 +23,9 @@ def show_plan(plan: Plan) -> None:
     ranking = plan.ranking
     if ranking is None:
         return
-    nodes = "1 node" if plan.num_nodes == 1 else f"{plan.num_nodes} nodes"
-    render.note(f"Cluster {plan.cluster}: {nodes}, to be tried in this order")
+    render.note(
+        f"Cluster {plan.cluster}: {counted(plan.num_nodes, 'node')}, to be tried in this order"
+    )
     rows = [offer_cells(offer) for offer in ranking.offers[:_SHOWN]]
     render.table(_COLUMNS, rows, right="vCPUs,GiB,$/h", to_stderr=True)
     if len(ranking.offers) > _SHOWN:

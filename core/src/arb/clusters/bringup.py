@@ -12,6 +12,7 @@ from arb.nodes.keys import gang_key
 from arb.nodes.ready import wait_ready
 from arb.provision.giveback import instance_ref
 from arb.state.machines import update_machine
+from arb.text import counted
 
 if TYPE_CHECKING:
     from arb.clusters.nodes import ClusterNode
@@ -33,7 +34,7 @@ def bring_up(session: Session, cluster: ClusterRecord, purchase: Purchase) -> No
     provider = session.plugins.provider(purchase.offer.provider)
     limit = session.clock.monotonic() + provider.info.readiness_timeout_s
     nodes = Nodes(session, cluster)
-    session.progress.state(f"waiting for SSH on {len(nodes)} nodes")
+    session.progress.state(f"waiting for SSH on {counted(len(nodes), 'node')}")
     nodes.on_all(lambda node: _first_contact(session, node, limit))
     session.progress.state("starting the agents")
     configure(session, cluster, nodes)

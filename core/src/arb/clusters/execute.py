@@ -10,6 +10,7 @@ from arb.clusters.launch import Launched
 from arb.clusters.nodes import Nodes
 from arb.errors import UsageError
 from arb.state.clusters import ClusterRecord, ClusterStatus
+from arb.text import counted
 
 if TYPE_CHECKING:
     from arb.clusters.session import Session
@@ -40,7 +41,7 @@ def execute(session: Session, name: str, task: Task) -> Launched:
     """
     record = usable(session, name)
     if task.num_nodes > record.num_nodes:
-        summary = f"cluster {name} has {record.num_nodes} nodes, the task wants {task.num_nodes}"
+        summary = f"cluster {name} has {counted(record.num_nodes, 'node')}, not {task.num_nodes}"
         raise UsageError(summary, code="cluster-too-small")
     nodes = Nodes(session, record)
     return Launched(record, submit(session, nodes, task, with_setup=False), bought=False)

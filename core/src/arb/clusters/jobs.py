@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import NodeError, UsageError
+from arb.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from arb.clusters.session import Session
     from arb.tasks import Task
 
-__all__ = ["WORKDIR", "last_job", "submit"]
+__all__ = ["WORKDIR", "check_workdir", "last_job", "submit"]
 
 WORKDIR: Final = "~/sky_workdir"
 
@@ -66,14 +67,24 @@ def last_job(nodes: Nodes) -> int:
     return jobs[-1].id
 
 
+def check_workdir(workdir: str) -> Path:
+    """Return the folder to copy.
+
+    Raises:
+        UsageError: It is not one.
+    """
+    folder = Path(workdir).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"workdir {workdir} is not a folder", code="workdir")
+    return folder
+
+
 def _copy_workdir(session: Session, nodes: Sequence[ClusterNode], workdir: str) -> None:
     from arb.nodes.fanout import fan_out
     from arb.nodes.upload import upload
 
-    folder = Path(workdir).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"workdir {workdir} is not a folder", code="workdir")
-    session.progress.state(f"copying {workdir} to {len(nodes)} nodes")
+    folder = check_workdir(workdir)
+    session.progress.state(f"copying {workdir} to {counted(len(nodes), 'node')}")
     fan_out(lambda node: upload(node.ssh, folder, WORKDIR), list(nodes))
     session.progress.state("")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from arb.clusters import names
 from arb.clusters.announce import announce, ask_policies
 from arb.clusters.catalog import placed, ranked_offers
+from arb.clusters.jobs import check_workdir, submit
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
 from arb.clusters.refresh import lost_nodes
@@ -21,6 +22,7 @@ from arb.state.clusters import (
     update_cluster,
 )
 from arb.state.tokens import new_id
+from arb.text import counted
 
 if TYPE_CHECKING:
     from arb.clusters.session import Session
@@ -79,6 +81,8 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
     """
     task = placed(session, wish.task)
     ask_policies(session, task)
+    if task.workdir:
+        check_workdir(task.workdir)
     cluster = wish.cluster or names.new_name(task.name)
     record = get_cluster(session.store, names.check_name(cluster))
     if record is not None and _is_usable(session, record):
@@ -105,9 +109,19 @@ def run_launch(session: Session, plan: Plan) -> Launched:
             resume(session.shop, busy=plan.cluster)
             record, bought = _ensure_up(session, plan)
             job_id = _hand_over(session, plan, Nodes(session, record))
+    except KeyboardInterrupt:
+        _tell_what_is_up(session, plan.cluster)
+        raise
     finally:
         announce(session)
     return Launched(get_by_id(session.store, record.id) or record, job_id, bought)
+
+
+def _tell_what_is_up(session: Session, name: str) -> None:
+    """After Ctrl-C: a cluster that was up by then stays, and is paid for."""
+    record = get_cluster(session.store, name)
+    if record is not None and record.status is ClusterStatus.UP:
+        session.progress.warn(f"cluster {name} is up and stays; end it with: arb down {name}")
 
 
 def _ensure_up(session: Session, plan: Plan) -> tuple[ClusterRecord, bool]:
@@ -142,7 +156,7 @@ def _clear_away(session: Session, record: ClusterRecord) -> None:
     session.progress.step(f"Cluster {record.name} was left {record.status}: ending it first")
     left = finish(session.shop, record.id)
     if left:
-        summary = f"cluster {record.name} still has {len(left)} machines that end later"
+        summary = f"cluster {record.name} still has {counted(len(left), 'machine')} ending later"
         hint = "use another name, or wait; see: arb status"
         raise UsageError(summary, code="cluster-ending", hint=hint)
 
@@ -206,8 +220,6 @@ def _update(session: Session, record: ClusterRecord, **changes: object) -> Clust
 
 def _hand_over(session: Session, plan: Plan, nodes: Nodes) -> int:
     """Copy the workdir and submit setup and run as one job."""
-    from arb.clusters.jobs import submit
-
     if not (plan.task.run or plan.task.setup or plan.task.workdir):
         return 0
     return submit(session, nodes, plan.task, with_setup=True)
@@ -215,7 +227,9 @@ def _hand_over(session: Session, plan: Plan, nodes: Nodes) -> int:
 
 def _check_fits(task: Task, record: ClusterRecord) -> None:
     if task.num_nodes > record.num_nodes:
-        summary = f"cluster {record.name} has {record.num_nodes} nodes, task wants {task.num_nodes}"
+        summary = (
+            f"cluster {record.name} has {counted(record.num_nodes, 'node')}, not {task.num_nodes}"
+        )
         hint = "use another cluster name, or end this one first: arb down " + record.name
         raise UsageError(summary, code="cluster-too-small", hint=hint)
     provider = task.resources.place[0]

@@ -12,6 +12,7 @@ from arb.provision.shop import explained
 from arb.state.attempts import AttemptState, attempts_of_cluster, get_attempt, open_attempts
 from arb.state.clusters import ClusterStatus, get_by_id, update_cluster
 from arb.state.machines import machines_of_cluster
+from arb.text import counted
 from arb.types import ClusterRef, InstanceRef, InstanceState
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ def _drive(shop: Shop, living: Callable[[], list[Machine]], *, patience_s: float
         wait = max(_LEAST_WAIT_S, due)
         if wait > LONG_WAIT_S or shop.clock.monotonic() + wait > limit:
             return left
-        shop.progress.state(f"waiting for {len(left)} machines to end ({_reason(left[0])})")
+        shop.progress.state(
+            f"waiting for {counted(len(left), 'machine')} to end ({_reason(left[0])})"
+        )
         shop.clock.sleep(wait)
 
 
