@@ -134,3 +134,12 @@ def test_a_billing_floor_ends_later_through_another_command(arb):
     eventually(lambda: arb.json("status") == [], within_s=50, what="the end of the floor")
     assert arb.machine_folders() == []
     assert 0.04 <= arb.json("cost")["usd"] < 0.06
+
+
+def test_a_cluster_without_machines_is_let_go(arb):
+    market(arb)
+    launch(arb, "x", "--use-spot")
+    arb("local", "preempt", "x")
+    done = arb("status", "--refresh")
+    assert "cluster x is gone" in done.stderr
+    assert arb.json("status") == []

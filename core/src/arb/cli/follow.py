@@ -67,9 +67,20 @@ def follow_job(
 
         for ended in end(session, [name]):
             _tell_ended(session, ended.left, ended.error)
+    elif launched.bought:
+        _tell_price(session, name)
     if as_json:
         render.json_document({"cluster": name, "bought": launched.bought, "job": job_document(job)})
     return exit_code(job)
+
+
+def _tell_price(session: Session, name: str) -> None:
+    """Say what goes on costing money after the job."""
+    from arb.clusters.status import views
+
+    for view in views(session.store, name=name):
+        price = f" at {render.money(view.usd_hour)}/h" if view.usd_hour else ""
+        render.hint(f"Cluster {name} stays up{price}; end it with: arb down {name}")
 
 
 def _handed_over(launched: Launched, *, as_json: bool) -> int:

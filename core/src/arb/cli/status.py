@@ -65,12 +65,15 @@ def _carry_on(session: Session) -> None:
 
 
 def _ask_providers(session: Session, name: str) -> None:
-    from arb.clusters.refresh import lost_nodes
+    from arb.clusters.refresh import close_if_empty, lost_nodes
     from arb.nodes.fanout import fan_out
     from arb.state.clusters import list_clusters
 
     session.progress = PlainProgress()
-    fan_out(lambda record: lost_nodes(session, record), list_clusters(session.store, name=name))
+    records = list_clusters(session.store, name=name)
+    fan_out(lambda record: lost_nodes(session, record), records)
+    for record in records:
+        close_if_empty(session, record)
 
 
 def _row(view: ClusterView, now: float) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
 from arb.state.attempts import AttemptState, attempts_of_cluster
+from arb.state.clusters import ClusterStatus
 from arb.state.machines import machines_of_cluster
 from arb.types import GoneReason, Instance, InstanceState, ListQuery
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from arb.state.clusters import ClusterRecord
     from arb.state.machines import Machine
 
-__all__ = ["lost_nodes", "refresh"]
+__all__ = ["close_if_empty", "lost_nodes", "refresh"]
 
 
 def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
@@ -44,6 +45,23 @@ def lost_nodes(session: Session, cluster: ClusterRecord) -> list[Machine]:
         session.progress.warn(f"{cluster.provider} could not be asked: {error.summary}")
         return []
     return [machine for machine in gone if machine.attempt_id == current_attempt(session, cluster)]
+
+
+def close_if_empty(session: Session, cluster: ClusterRecord) -> bool:
+    """End a cluster whose machines are all gone: nothing is paid for, and its name is free again.
+
+    Returns:
+        Whether that was so.
+    """
+    if cluster.status is not ClusterStatus.UP or machines_of_cluster(session.store, cluster.id):
+        return False
+    from arb.clusters.lock import cluster_lock
+    from arb.provision.giveback import finish
+
+    with cluster_lock(session, cluster.name):
+        finish(session.shop, cluster.id)
+    session.progress.step(f"cluster {cluster.name} is gone: no machine of it is left")
+    return True
 
 
 def current_attempt(session: Session, cluster: ClusterRecord) -> str:
