@@ -49,8 +49,12 @@ def demo(session: nox.Session) -> None:
             arb("launch", "--yes", "--cluster", "demo", "examples/two-nodes.yaml")
             arb("status")
             arb("exec", "demo", "echo rank $ARB_NODE_RANK is still warm")
+            priced = str(ROOT / "examples" / "simulated.yaml")
+            arb("config", "set", "provider_options.local.simulated", priced)
+            wanted = ("--infra", "local", "--gpus", "H100:8", "--use-spot", "echo bought on spot")
+            arb("launch", "--yes", "--cluster", "priced", *wanted)
         finally:
-            arb("down", "--yes", "demo")
+            arb("down", "--yes", "--all")
         arb("cost")
         arb("status")
 
