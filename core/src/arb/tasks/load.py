@@ -74,47 +74,51 @@ def _build(document: Document, overrides: Overrides) -> Task:
 
 def _merged(values: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
     merged = {key: value for key, value in values.items() if value is not None}
-    resources = dict(merged.get("resources") or {})
-    if overrides.infra:
-        for key in ("infra", "cloud", "region", "zone"):
-            resources.pop(key, None)
-        resources["infra"] = overrides.infra
-    if overrides.gpus:
-        resources["accelerators"] = overrides.gpus
-    if overrides.use_spot is not None:
-        resources["use_spot"] = overrides.use_spot
-    if resources:
-        merged["resources"] = {k: v for k, v in resources.items() if v is not None}
+    resources = merged.get("resources", {})
+    if isinstance(resources, dict):
+        merged["resources"] = _merged_resources(resources, overrides)
     for key in ("name", "workdir", "num_nodes"):
         if value := getattr(overrides, key):
             merged[key] = value
     return _with_variables(merged, overrides)
 
 
+def _merged_resources(resources: dict[Any, Any], overrides: Overrides) -> dict[Any, Any]:
+    merged = dict(resources)
+    if overrides.infra:
+        for key in ("infra", "cloud", "region", "zone"):
+            merged.pop(key, None)
+        merged["infra"] = overrides.infra
+    if overrides.gpus:
+        merged["accelerators"] = overrides.gpus
+    if overrides.use_spot is not None:
+        merged["use_spot"] = overrides.use_spot
+    return {key: value for key, value in merged.items() if value is not None}
+
+
 def _with_variables(merged: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
-    secrets = {**_mapping(merged.get("secrets")), **overrides.secrets}
-    envs = {**_mapping(merged.get("envs")), **overrides.envs}
-    if secrets:
-        merged["secrets"] = secrets
-    if envs:
-        merged["envs"] = {key: value for key, value in envs.items() if key not in overrides.secrets}
+    """Add the command line's variables; what is no mapping stays, for validation to refuse it."""
+    secrets, envs = merged.get("secrets", {}), merged.get("envs", {})
+    if isinstance(secrets, dict):
+        merged["secrets"] = {**secrets, **overrides.secrets}
+    if isinstance(envs, dict):
+        both = {**envs, **overrides.envs}
+        merged["envs"] = {key: value for key, value in both.items() if key not in overrides.secrets}
     return merged
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _require_values(document: Document, task: Task) -> None:
+    """Refuse variables without a value, all of them at once."""
+    lines: list[str] = []
+    options: list[str] = []
     for kind, option in (("envs", "--env"), ("secrets", "--secret")):
         missing = [name for name, value in getattr(task, kind).items() if value is None]
         if missing:
             where = document.where((kind, missing[0]))
-            raise UsageError(
-                f"{where}: no value for {', '.join(missing)}",
-                code="task-missing-value",
-                hint=" ".join(f"{option} {name}=..." for name in missing),
-            )
+            lines.append(f"{where}: no value for {', '.join(missing)}")
+            options.extend(f"{option} {name}=..." for name in missing)
+    if lines:
+        raise UsageError("\n".join(lines), code="task-missing-value", hint=" ".join(options))
 
 
 def _told(document: Document, error: ValidationError) -> UsageError:
@@ -128,6 +132,8 @@ def _line(document: Document, fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return f"{where}: {closest(str(path[-1]), _known(path), what='key')}"
     message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "model_type":
+        message = f"expected a mapping of keys, got a {type(fault['input']).__name__}"
     name = ".".join(str(part) for part in path)
     return f"{where}: {name}: {message}" if name else f"{where}: {message}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Self
 
@@ -49,7 +50,7 @@ class Accelerator(_Model):
     def _parse(cls, value: Any) -> Any:
         if isinstance(value, dict) and len(value) == 1 and not value.keys() & {"name", "count"}:
             ((name, count),) = value.items()
-            return {"name": str(name), "count": count or 1}
+            return {"name": str(name), "count": 1 if count is None else count}
         if not isinstance(value, str):
             return value
         name, _, count = value.partition(":")
@@ -60,7 +61,7 @@ class Accelerator(_Model):
     @field_validator("count")
     @classmethod
     def _positive(cls, value: float) -> float:
-        if value <= 0:
+        if not 0 < value < math.inf:
             raise ValueError("the count must be above 0")
         return value
 
@@ -88,7 +89,7 @@ class Resources(_Model):
     def _ports(cls, value: Any) -> Any:
         items = value if isinstance(value, list | tuple) else [value]
         for item in items:
-            if not re.fullmatch(r"\d{1,5}(-\d{1,5})?", str(item)):
+            if not _is_port(str(item)):
                 raise ValueError(f"{item!r} is not a port: write 8080 or 8000-8010")
         return tuple(str(item) for item in items)
 
@@ -145,6 +146,14 @@ class Task(_Model):
     @classmethod
     def _text(cls, value: Any) -> Any:
         return "" if value is None else value
+
+
+def _is_port(text: str) -> bool:
+    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", text, re.ASCII)
+    if match is None:
+        return False
+    first, last = int(match[1]), int(match[2] or match[1])
+    return 0 < first <= last < 65536  # noqa: PLR2004 - TCP
 
 
 def _scalar(name: str, value: Any) -> str:
