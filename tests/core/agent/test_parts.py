@@ -157,6 +157,7 @@ def server():
         seen: ClassVar = []
 
         def do_PUT(self):
+            self.seen.append((self.path, self.headers.get("X-Lifetime")))
             self._say(200, "the-token\n")
 
         def do_GET(self):
@@ -197,9 +198,10 @@ def test_a_token_is_fetched_first_where_the_provider_wants_one(server, loop):
         "url": server.url + "/notice",
         "token_url": server.url + "/token",
         "token_header": "X-Token",
+        "token_request_headers": {"X-Lifetime": "60"},
     }
     assert _notice(loop, probe) == "soon"
-    assert server.seen[-1] == ("/notice", "the-token")
+    assert server.seen == [("/token", "60"), ("/notice", "the-token")]
 
 
 def test_no_metadata_server_is_no_notice(loop):

@@ -75,8 +75,8 @@ def look(loop: Loop, probe: dict[str, Any], seen: Callable[[str | None], None]) 
 
     headers = dict(probe.get("headers") or {})
     if probe.get("token_url"):
-        lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-        Fetch(loop, "PUT", probe["token_url"], {**lifetime, **headers}, with_token)
+        asking = dict(probe.get("token_request_headers") or {})
+        Fetch(loop, "PUT", probe["token_url"], asking, with_token)
     else:
         Fetch(loop, "GET", probe["url"], headers, answered)
 
