@@ -30,6 +30,8 @@ REQUIRED: Final = (
     "price_usd_hour",
 )
 _FLOATS: Final = frozenset(f.name for f in fields(Offer) if f.type == "float")
+_FLOORED: Final = sorted(_FLOATS - {"price_usd_hour", "as_of"})
+_DEFAULTED: Final = _FLOATS - frozenset(REQUIRED)
 _UNKNOWABLE: Final[dict[str, type]] = {"available": bool, "capacity": int, "user_data": bool}
 
 
@@ -78,21 +80,55 @@ def _offer(provider: str, catalog: Catalog, row: Mapping[Any, Any]) -> Offer:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Turn numpy scalars into Python's own, and NA into None where a column may be unknown."""
+    """Turn numpy scalars into Python's own; what is missing becomes None, NaN, 0 or no text."""
+    unknown = _is_missing(value)
     if name in _UNKNOWABLE:
-        unknown = value is None or value != value or repr(value) == "<NA>"  # noqa: PLR0124 - NaN is not itself
         return None if unknown else _UNKNOWABLE[name](value)
     if name in _FLOATS:
+        missing = 0.0 if name in _DEFAULTED else math.nan
+        return missing if unknown else _number(value)
+    if name == "spot":
+        return not unknown and bool(value)
+    return "" if unknown else str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, str | int):
+        return False
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or repr(value) in {"<NA>", "NaT"}
+
+
+def _number(value: Any) -> float:
+    try:
         return float(value)
-    return bool(value) if name == "spot" else str(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _fault(offer: Offer, owned: bool) -> str:  # noqa: FBT001 - one private caller
     price = offer.price_usd_hour
-    if math.isnan(price) or math.isinf(price):
+    if not math.isfinite(price):
         return "the price is not a number"
     if price < 0:
         return f"the price is negative ({price})"
     if price == 0 and not owned:
         return "the price is 0"
-    return "" if offer.offer_id and offer.instance_type else "the offer has no id"
+    return _amount_fault(offer) or _name_fault(offer)
+
+
+def _amount_fault(offer: Offer) -> str:
+    for name in _FLOORED:
+        value = getattr(offer, name)
+        if not math.isfinite(value):
+            return f"{name} is not a number"
+        if value < 0:
+            return f"{name} is negative ({value})"
+    return ""
+
+
+def _name_fault(offer: Offer) -> str:
+    if not (offer.offer_id and offer.instance_type):
+        return "the offer has no id"
+    return "" if offer.region else "the offer has no region"
