@@ -13,16 +13,17 @@ Reading a file that does not exist costs no YAML import.
 
 from __future__ import annotations
 
+import fcntl
 import os
-import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import UsageError, closest
+from arb.errors import StateError, UsageError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["KEYS", "Config", "read_config", "write_value"]
 
@@ -45,59 +46,92 @@ class Config:
 
 
 def read_config(path: Path) -> Config:
-    """Read the settings file; a missing one is empty.
+    """Read the settings file; a missing one is empty, and so is a setting without a value.
 
     Raises:
         UsageError: Not YAML, an unknown key (with the closest match) or a wrong type.
+        StateError: It is there and cannot be read.
     """
-    values = _read(path)
-    for key, value in values.items():
-        _check(path, key, value)
-    values["disabled_providers"] = tuple(values.get("disabled_providers") or ())
+    values = {key: value for key, value in _read(path).items() if value is not None}
+    _check_all(path, values)
+    options = values.get("provider_options", {})
+    values["provider_options"] = {name: group or {} for name, group in options.items() if group}
+    values["disabled_providers"] = tuple(values.get("disabled_providers", ()))
     return Config(**values)
 
 
 def write_value(path: Path, dotted: str, text: str) -> Any:
     """Set ``a.b.c`` to a YAML value and return it; an empty text removes the key.
 
-    The file is replaced as a whole, so that a crash leaves the old one.
-    """
-    import yaml
+    The file is replaced as a whole, so that a crash leaves the old one; writers take turns.
 
-    values = _read(path)
-    *parents, leaf = dotted.split(".")
-    target = values
-    for name in parents:
-        target = target.setdefault(name, {})
-        if not isinstance(target, dict):
-            raise UsageError(f"{dotted}: {name} is not a group of settings", code="config-path")
-    value = yaml.safe_load(text)
-    if value is None:
-        target.pop(leaf, None)
-    else:
-        target[leaf] = value
-    for key, top in values.items():
-        _check(path, key, top)
-    _replace(path, yaml.safe_dump(values, sort_keys=True) if values else "")
+    Raises:
+        UsageError: No such setting, no YAML, or the wrong type; the file stays as it was.
+        StateError: The file cannot be read or written.
+    """
+    value = _parse(dotted, text)
+    names = dotted.split(".")
+    if not all(names):
+        raise UsageError(f"{dotted!r} is not the name of a setting", code="config-path")
+    real = path.resolve()  # a link to a file elsewhere stays a link
+    with _plain_errors(path, "write"):
+        real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(real.with_name(f".{real.name}.lock")):
+            values = _read(path)
+            _put(values, names, value)
+            _check_all(path, values)
+            _replace(real, _dump(values))
     return value
+
+
+def _put(values: dict[str, Any], names: list[str], value: Any) -> None:
+    """Set a nested value, or remove it with every group that is empty then."""
+    name, *rest = names
+    if not rest:
+        values[name] = value
+    else:
+        group = values.get(name)
+        group = {} if group is None else group
+        if not isinstance(group, dict):
+            raise UsageError(f"{name} is not a group of settings", code="config-path")
+        _put(group, rest, value)
+        values[name] = group or None
+    if values[name] is None:
+        del values[name]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        with _plain_errors(path, "read"):
+            text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    import yaml
-
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: not valid YAML: {error}", code="config-yaml") from error
+    values = _parse(str(path), text)
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected settings, got {type(values).__name__}", code="config")
     return values
+
+
+def _parse(where: str, text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: not valid YAML: {error}", code="config-yaml") from error
+
+
+def _dump(values: dict[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(values, sort_keys=True) if values else ""
+
+
+def _check_all(path: Path, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        _check(path, key, value)
 
 
 def _check(path: Path, key: str, value: object) -> None:
@@ -107,15 +141,52 @@ def _check(path: Path, key: str, value: object) -> None:
     if value is not None and not isinstance(value, expected):
         summary = f"{path}: {key} must be a {expected.__name__}, not {type(value).__name__}"
         raise UsageError(summary, code="config-type")
-    if key == "provider_options":
-        for provider, options in (value or {}).items():  # type: ignore[attr-defined]
-            if not isinstance(options, dict):
-                summary = f"{path}: provider_options.{provider} must be a group of settings"
+    if isinstance(value, list):
+        for item in value:
+            if not isinstance(item, str):
+                kind = type(item).__name__
+                summary = f"{path}: {key} must hold names, not a {kind}"
                 raise UsageError(summary, code="config-type")
+    if isinstance(value, dict):
+        for name, group in value.items():
+            _check_group(path, f"{key}.{name}", group)
+
+
+def _check_group(path: Path, where: str, group: object) -> None:
+    if not isinstance(group, dict | None):
+        summary = f"{path}: {where} must be a group of settings"
+        raise UsageError(summary, code="config-type")
+    for name in group or ():
+        if not isinstance(name, str):
+            raise UsageError(f"{path}: {where}: {name!r} is not a name", code="config-type")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Let one process at a time read, change and write."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _plain_errors(path: Path, verb: str) -> Iterator[None]:
+    """Tell what is wrong with a file as people expect it. A missing one is the caller's."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text", code="config-yaml") from error
+    except OSError as error:
+        summary = f"cannot {verb} {path}: {error.strerror}"
+        hint = "set ARB_HOME to a folder of yours"
+        raise StateError(summary, code="config-file", hint=hint) from error
 
 
 def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    import tempfile
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".config-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)

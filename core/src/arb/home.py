@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arb.errors import StateError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -51,5 +53,14 @@ class Home:
 
 
 def make_private(path: Path) -> None:
-    """Make a folder that only the user can enter; an existing one is left as it is."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make a folder that only the user can enter; an existing one is left as it is.
+
+    Raises:
+        StateError: It cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        summary = f"cannot make the folder {path}: {error.strerror}"
+        hint = "set ARB_HOME to a folder of yours"
+        raise StateError(summary, code="home-folder", hint=hint) from error
