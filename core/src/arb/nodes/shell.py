@@ -70,10 +70,11 @@ def _relay(session: paramiko.Channel) -> None:
 
 
 def _send_input(session: paramiko.Channel) -> None:
-    """Copy our input until it ends; the other side may be gone before."""
+    """Copy our input until it ends or our terminal is gone; the other side may be gone before."""
     with contextlib.suppress(OSError):
         while data := os.read(sys.stdin.fileno(), _CHUNK):
             session.sendall(data)
+    with contextlib.suppress(OSError):
         session.shutdown_write()
 
 
