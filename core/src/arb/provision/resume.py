@@ -1,14 +1,15 @@
-"""What the next command does for those that died: it carries on with everything that is open."""
+"""What the next command does for those that died: it carries on with everything that is open.
+
+Finding out whether there is anything imports nothing of what doing it needs.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
-from arb.provision.giveback import finish, give_back_rest
 from arb.state.attempts import AttemptState, open_attempts
 from arb.state.clusters import ClusterStatus, get_by_id, list_clusters
-from arb.state.leases import LeaseHeld, Leases
 
 if TYPE_CHECKING:
     from arb.provision.shop import Shop
@@ -42,6 +43,8 @@ def resume(shop: Shop, *, busy: str = "") -> None:
         shop: The means.
         busy: Name of the cluster that the caller itself holds.
     """
+    from arb.provision.giveback import finish
+
     store = shop.journal.store
     # Attempts first: a cluster that is younger than them has none here, and is not taken for gone.
     open_ones = {a.cluster_id for a in open_attempts(store) if a.state is not AttemptState.READY}
@@ -54,6 +57,8 @@ def resume(shop: Shop, *, busy: str = "") -> None:
 
 
 def _carry_on(shop: Shop, record: ClusterRecord) -> None:
+    from arb.state.leases import LeaseHeld, Leases
+
     try:
         with Leases(shop.journal.store).held(cluster_lease(record.name)):
             _finish_or_tidy(shop, record.id)
@@ -65,6 +70,8 @@ def _carry_on(shop: Shop, record: ClusterRecord) -> None:
 
 def _finish_or_tidy(shop: Shop, cluster_id: str) -> None:
     """Do what is right under the lease: whoever held it may have brought the cluster up."""
+    from arb.provision.giveback import finish, give_back_rest
+
     record = get_by_id(shop.journal.store, cluster_id)
     if record is None:
         return
