@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "core" / "src" / "arb"
 PROVIDER = re.compile(r"(?i)(?<![a-z])(aws|gcp|lambda|spheron|arb[-_]local)(?![a-z])")
-# The zipapp of a node has a package of its own with the rules of that: no import is shared.
 LONGEST_MODULE = 400
+IMPORT_NAMES = {"pyyaml": "yaml", "arb_core": "arb"}
 
 
 def modules() -> list[Path]:
@@ -101,3 +103,28 @@ def test_every_distribution_has_what_a_distribution_needs() -> None:
     wanted = ("README.md", "LICENSE", "CHANGELOG.md", "src/*/py.typed", "src/*/__init__.py")
     missing = [f"{p.name}/{name}" for p in projects for name in wanted if not [*p.glob(name)]]
     assert missing == []
+
+
+def test_declared_dependencies_are_what_is_imported() -> None:
+    for manifest in sorted(ROOT.glob("*/pyproject.toml")) + sorted(
+        ROOT.glob("plugins/*/pyproject.toml")
+    ):
+        project = tomllib.loads(manifest.read_text())["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
+        names = {re.match(r"[A-Za-z0-9-]+", line)[0].replace("-", "_") for line in lines}
+        declared = {IMPORT_NAMES.get(name, name) for name in names}
+        assert declared == outside_imports(manifest.parent / "src"), manifest
+
+
+def outside_imports(source: Path) -> set[str]:
+    """Return top-level packages that are neither the standard library's nor the source's own."""
+    found = set()
+    for path in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module)
+    own = {path.name for path in source.iterdir()}
+    return {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names) - own
