@@ -143,3 +143,19 @@ def test_a_cluster_without_machines_is_let_go(arb):
     done = arb("status", "--refresh")
     assert "cluster x is gone" in done.stderr
     assert arb.json("status") == []
+
+
+def test_down_after_a_detached_launch_needs_nobody(arb):
+    market(arb)
+    arb("launch", "-c", "x", "--infra", "local/local", "--num-nodes", "2", "-d", "--down", "true")
+    eventually(lambda: not arb.machine_folders(), within_s=40, what="the end of the nodes")
+    assert "cluster x is gone" in arb("status", "--refresh").stderr
+    assert arb.json("cost")["machines"][0]["running"] is False
+
+
+def test_down_ends_the_cluster_after_the_job(arb):
+    market(arb)
+    done = arb("launch", "-c", "x", "--infra", "local/local", "--down", "exit 3", code=3)
+    assert "Job 1 failed" in done.stderr
+    assert arb.json("status") == []
+    assert arb.machine_folders() == []

@@ -64,7 +64,7 @@ def launch(
         use_spot=use_spot,
     )
     with session_for_task() as session:
-        wish = Wish(read_task(task, overrides), cluster=cluster, down=down)
+        wish = Wish(read_task(task, overrides), cluster=cluster, down=down, detach=detach)
         plan = plan_launch(session, wish)
         _show(plan, as_json=as_json and dryrun)
         if dryrun:

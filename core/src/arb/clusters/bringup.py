@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from arb.clusters.nodes import Nodes
 from arb.nodes.keys import gang_key
 from arb.nodes.ready import wait_ready
-from arb.provision.giveback import instance_ref
 from arb.state.machines import update_machine
 from arb.text import counted
 
@@ -115,12 +114,3 @@ def _probe(provider: Provider) -> dict[str, Any] | None:
         return None
     probe = provider.preemption_notice()
     return None if probe is None else asdict(probe)
-
-
-def self_terminate_command(session: Session, node: ClusterNode) -> str:
-    """Return what the node runs to end its own billing; empty when it cannot."""
-    provider = session.plugins.provider(node.machine.provider)
-    if not provider.has("arb_self_terminate"):
-        return ""
-    recipe = provider.self_terminate(instance_ref(node.machine))
-    return "" if recipe is None or recipe.needs_account_key else recipe.command

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from arb.clusters import names
 from arb.clusters.announce import announce, ask_policies
 from arb.clusters.catalog import placed, ranked_offers
+from arb.clusters.ending import arm, only_self_ending
 from arb.clusters.jobs import check_workdir, submit
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
@@ -41,11 +42,13 @@ class Wish:
         task: Resolved.
         cluster: Name; empty takes a new one.
         down: Terminate the cluster when the job has ended.
+        detach: Nobody will be there to do that: its nodes must do it themselves.
     """
 
     task: Task
     cluster: str = ""
     down: bool = False
+    detach: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
         _check_fits(task, record)
         return Plan(task, cluster, task.num_nodes, None, 0.0, wish.down)
     ranking = ranked_offers(session, task)
+    if wish.down and wish.detach:
+        ranking = only_self_ending(session, ranking)
     usd_hour = ranking.offers[0].price_usd_hour * task.num_nodes
     return Plan(task, cluster, task.num_nodes, ranking, usd_hour, wish.down)
 
@@ -222,7 +227,10 @@ def _hand_over(session: Session, plan: Plan, nodes: Nodes) -> int:
     """Copy the workdir and submit setup and run as one job."""
     if not (plan.task.run or plan.task.setup or plan.task.workdir):
         return 0
-    return submit(session, nodes, plan.task, with_setup=True)
+    number = submit(session, nodes, plan.task, with_setup=True)
+    if plan.down:
+        arm(session, nodes)
+    return number
 
 
 def _check_fits(task: Task, record: ClusterRecord) -> None:

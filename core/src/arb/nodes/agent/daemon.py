@@ -11,6 +11,7 @@ import traceback
 
 from . import VERSION, boot_id, files, install, operations
 from .configure import read_config
+from .ending import Ending
 from .gang_head import GangHead
 from .gang_peer import GangPeer
 from .idle import IdleClock
@@ -46,6 +47,7 @@ class Daemon:
         controllers: What moves each job that has begun and has not ended.
         idle: Since when nothing happens.
         notice: Watches for the provider's warning.
+        ending: Ends the node when its work is done, if it is told to.
         replacement: The command line of a newer agent that waits for the last job to end.
     """
 
@@ -62,6 +64,7 @@ class Daemon:
         self._watchers: list[Callable[[Job], None]] = []
         self._scheduled = False
         self._links: dict[int, PeerLink] = {}
+        self.ending = Ending(self)
 
     def start(self) -> None:
         """Carry on with every job that had begun, then serve."""
@@ -134,6 +137,7 @@ class Daemon:
             self.controllers.pop(job.id, None)
             self.idle.touch()
             self.schedule()
+        self.ending.consider()
         for tell in list(self._watchers):
             tell(job)
 

@@ -186,6 +186,16 @@ def front_end(context: Context) -> dict[str, Any] | None:
     return None
 
 
+def end_when_idle(context: Context) -> dict[str, Any]:
+    """Learn how this node ends its own billing, ``idle_s`` after its last job."""
+    request = context.request
+    command, idle_s = request.get("command") or "", request.get("idle_s") or 0
+    if not isinstance(command, str) or not isinstance(idle_s, (int, float)):
+        raise AgentError("bad-request", "end_when_idle takes a command and a number of seconds")
+    context.daemon.ending.set(command, idle_s)
+    return {}
+
+
 def shutdown(context: Context) -> dict[str, Any]:
     """End the daemon; jobs run on and are adopted by the next one."""
     context.daemon.loop.later(0.05, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -251,6 +261,7 @@ TABLE: dict[str, Callable[[Context], dict[str, Any] | None]] = {
     "job": show_job,
     "cancel": cancel,
     "front_end": front_end,
+    "end_when_idle": end_when_idle,
     "shutdown": shutdown,
     "gang_prepare": gang_prepare,
     "gang_lease": gang_lease,
