@@ -87,14 +87,16 @@ def finish(shop: Shop, cluster_id: str, *, patience_s: float = PATIENCE_S) -> li
     Returns:
         The machines that are not gone yet: the wish stays on disk for the next command.
     """
-    look_for_lost(shop, cluster_id)
-    end_cluster(shop, cluster_id)
-    left = _drive(
-        shop, lambda: machines_of_cluster(shop.journal.store, cluster_id), patience_s=patience_s
-    )
-    if not left:
-        _close(shop, cluster_id)
-    return left
+    store = shop.journal.store
+    found = True
+    while found:
+        found = look_for_lost(shop, cluster_id)
+        end_cluster(shop, cluster_id)
+        left = _drive(shop, lambda: machines_of_cluster(store, cluster_id), patience_s=patience_s)
+        if left:
+            return left
+    _close(shop, cluster_id)
+    return []
 
 
 def terminate_due(shop: Shop, machines: Sequence[Machine]) -> None:
@@ -179,8 +181,7 @@ def _close(shop: Shop, cluster_id: str) -> None:
     if cluster is None or not _clean(shop, cluster, attempts_of_cluster(store, cluster_id)):
         return
     for attempt in open_attempts(store, cluster_id=cluster_id):
-        placed_whole = attempt.state is AttemptState.PLACED and all_known(store, attempt)
-        if placed_whole or attempt.state not in LOST:
+        if attempt.state not in LOST or all_known(store, attempt):
             shop.journal.closed(attempt)
     for attempt in attempts_of_cluster(store, cluster_id):
         _forget_keys(shop, attempt)

@@ -163,20 +163,24 @@ class Journal:
                 )
             update_attempt(tx, request.token, state=AttemptState.READY)
 
-    def appeared(self, attempt: Attempt, made: Iterable[Instance], account: str) -> None:
+    def appeared(self, attempt: Attempt, made: Iterable[Instance], account: str) -> bool:
         """Record machines that were found under an old intent; they are to go.
 
         Args:
             attempt: The intent.
             made: What was found.
             account: Whose machines they are.
+
+        Returns:
+            Whether one of them was not known.
         """
         with self.store.write() as tx:
             own(tx, attempt.id, account)
-            self._record(tx, attempt.id, made)
+            news = self._record(tx, attempt.id, made)
             for machine in machines_of_attempt(tx, attempt):
                 if _alive(machine):
                     _want_gone(tx, machine)
+        return news
 
     def want_gone(self, cluster_id: str) -> list[Machine]:
         """Commit the wish to end every machine of a cluster; return those that still live."""
@@ -221,11 +225,12 @@ class Journal:
         with self.store.write() as tx:
             update_attempt(tx, token, state=state, error_json=_error(error))
 
-    def _record(self, tx: Transaction, token: str, made: Iterable[Instance]) -> None:
+    def _record(self, tx: Transaction, token: str, made: Iterable[Instance]) -> bool:
+        """Write machines down; say whether one was not known."""
         attempt = get_attempt(tx, token)
-        if attempt is not None:
-            for instance in made:
-                record_machine(tx, _machine(attempt, instance))
+        if attempt is None:
+            return False
+        return sum(record_machine(tx, _machine(attempt, instance)) for instance in made) > 0
 
 
 def own(tx: Transaction, token: str, account: str) -> None:

@@ -24,7 +24,7 @@ LOST: Final = frozenset({AttemptState.INTENT, AttemptState.UNKNOWN, AttemptState
 """States in which machines may exist that nobody has seen."""
 
 
-def look_for_lost(shop: Shop, cluster_id: str = "") -> None:
+def look_for_lost(shop: Shop, cluster_id: str = "") -> bool:
     """List the tokens of every open intent; what exists is recorded, to be given back.
 
     An intent is closed once a trusted listing shows nothing an hour after it was opened, or as soon
@@ -33,21 +33,26 @@ def look_for_lost(shop: Shop, cluster_id: str = "") -> None:
     Args:
         shop: The means.
         cluster_id: Only intents of this cluster; empty means all.
+
+    Returns:
+        Whether a machine was found that was not known: look again when it is gone, more may come.
     """
     attempts = [
         attempt
         for attempt in open_attempts(shop.journal.store, cluster_id=cluster_id)
         if attempt.state in LOST
     ]
-    for outcome in fan_out_all(lambda attempt: _look(shop, attempt), attempts):
+    outcomes = fan_out_all(lambda attempt: _look(shop, attempt), attempts)
+    for outcome in outcomes:
         if isinstance(outcome.error, ArbError):
             told = explained(outcome.error)
             shop.progress.warn(f"an open purchase could not be looked up: {told}")
         elif outcome.error is not None:
             raise outcome.error
+    return any(outcome.result for outcome in outcomes)
 
 
-def _look(shop: Shop, attempt: Attempt) -> None:
+def _look(shop: Shop, attempt: Attempt) -> bool:
     provider = shop.provider(attempt.provider)
     request = load_request(attempt.request_json)
     query = ListQuery(
@@ -57,8 +62,9 @@ def _look(shop: Shop, attempt: Attempt) -> None:
     listing = provider.list_instances(query)
     alive = [i for i in listing.instances if i.state is not InstanceState.GONE]
     if alive:
-        shop.journal.appeared(attempt, alive, listing.account)
-    elif listing.covers(request.offer.region, attempt.account or listing.account):
+        return shop.journal.appeared(attempt, alive, listing.account)
+    if listing.covers(request.offer.region, attempt.account or listing.account):
         age = shop.journal.store.now() - attempt.opened_at
         if age > (OPEN_S if provider.info.listing_lag_s else 0):
             shop.journal.closed(attempt)
+    return False
