@@ -104,6 +104,18 @@ def test_the_tail_of_a_log_is_found_across_blocks(tmp_path, count, end):
         os.close(fd)
 
 
+def test_processes_that_write_one_file_at_once_leave_one_whole_text(tmp_path):
+    path = tmp_path / "launcher"
+    code = (
+        "import sys; from arb.nodes.agent import files\n"
+        "for _ in range(400): files.write(sys.argv[1], sys.argv[2] * 5000)"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, path, word]) for word in "abc"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert path.read_text() in {word * 5000 for word in "abc"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_exports_are_quoted():
     assert wrapper.exports({"A": "it's $x", "B": ""}) == "export A='it'\"'\"'s $x'\nexport B=''\n"
 

@@ -51,7 +51,7 @@ def write(path: str, text: str, *, mode: int = 0o600, sync: bool = False) -> Non
         mode: Its permissions, from the first byte on.
         sync: Whether it must survive a power cut.
     """
-    temporary = path + ".tmp"
+    temporary = f"{path}.{os.getpid()}.tmp"  # front ends write the same file at once
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
         os.fchmod(fd, mode)
