@@ -23,6 +23,13 @@ ADOPTED_POLL_S = 0.25
 """Between looks at a wrapper that is not a child of this daemon."""
 
 _PHASES = {SETTING_UP: "setup", RUNNING: "run"}
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def _device(number: int) -> str:
+    """Return what names this node's GPU of that number: it may own some of a machine's only."""
+    own = [name.strip() for name in os.environ.get(_VISIBLE, "").split(",") if name.strip()]
+    return own[number] if number < len(own) else str(number)
 
 
 class Rank:
@@ -63,7 +70,7 @@ class Rank:
         values = env.of_rank(self._config, spec, self._job.id, rank, port)
         gpu_ids = state.get("gpu_ids") or []
         if gpu_ids and len(gpu_ids) < int(self._config.get("gpus_per_node", 0)):
-            values["CUDA_VISIBLE_DEVICES"] = ",".join(str(number) for number in gpu_ids)
+            values[_VISIBLE] = ",".join(_device(number) for number in gpu_ids)
         files.write(self._job.path(wrapper.ENV_FILE), wrapper.exports(values))
         files.write(self._job.path(wrapper.FILE), wrapper.TEXT)
         if spec["setup"]:
