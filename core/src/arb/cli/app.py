@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from arb import __version__
 from arb.cli import render
-from arb.cli.group import LazyGroup
+from arb.cli.group import Interrupted, LazyGroup
 from arb.errors import ArbError
 
 __all__ = ["app", "main", "run"]
 
-_INTERRUPTED = 130
+_TASK_COMMANDS: Final = frozenset({"launch", "exec", "logs"})
+_ARB_FAILED: Final = 125
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -60,23 +61,24 @@ def run(arguments: list[str]) -> int:
     0 done, 1 failed, 2 usage, 3 no offer, 4 credentials, 130 interrupted; ``launch``, ``exec`` and
     ``logs`` return the task's own code, or 125 when arb itself failed.
     """
-    as_json = "--json" in arguments
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    as_json = "--json" in own
     try:
         result = typer.main.get_command(app)(
             arguments, prog_name="arb", standalone_mode=False, complete_var="_ARB_COMPLETE"
         )
     except ArbError as error:
-        render.error(error, as_json=as_json)
+        if isinstance(error, Interrupted) and not as_json:
+            render.note(error.summary)
+        else:
+            render.error(error, as_json=as_json)
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        render.note("interrupted")
-        return _INTERRUPTED
     except BrokenPipeError:
         _silence_stdout()
         return 1
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if not hasattr(error, "exit_code"):
-            return _unexpected(error, as_json=as_json)
+            return _unexpected(error, own, as_json=as_json)
         render.usage(error, as_json=as_json)
         return int(error.exit_code)
     return result if isinstance(result, int) else 0
@@ -87,10 +89,11 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _unexpected(error: Exception, *, as_json: bool) -> int:
+def _unexpected(error: Exception, arguments: list[str], *, as_json: bool) -> int:
     if os.environ.get("ARB_DEBUG"):
         raise error
     summary = f"arb failed: {type(error).__name__}: {error}"
     told = ArbError(summary, code="internal", hint="run again with ARB_DEBUG=1 and report it")
     render.error(told, as_json=as_json)
-    return told.exit_code
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    return _ARB_FAILED if command in _TASK_COMMANDS else told.exit_code

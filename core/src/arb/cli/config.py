@@ -98,4 +98,4 @@ def _text(value: Any) -> str:
         return value
     import json
 
-    return json.dumps(value)
+    return json.dumps(value, default=str)

@@ -36,7 +36,7 @@ def cost(
     from arb.clusters.session import Session
     from arb.state.costs import read_costs, totals
 
-    if days < 0:
+    if not days >= 0:  # a number that is none compares with nothing
         raise UsageError("--days cannot be negative", code="cost-days")
     with Session() as session:
         now = session.store.now()

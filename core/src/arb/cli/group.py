@@ -10,12 +10,18 @@ import typer
 from typer.core import TyperGroup
 
 from arb.cli.commands import COMMANDS
-from arb.errors import UsageError, closest
+from arb.errors import ArbError, StateError, UsageError, closest
 
 if TYPE_CHECKING:
     from arb.plugins.table import PluginEntry
 
-__all__ = ["LazyGroup"]
+__all__ = ["Interrupted", "LazyGroup"]
+
+
+class Interrupted(ArbError):
+    """Ctrl-C. The parser would turn it into an exit without a word."""
+
+    exit_code = 130
 
 
 class LazyGroup(TyperGroup):
@@ -26,7 +32,18 @@ class LazyGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         """Return every command's name without importing any."""
-        return [*COMMANDS, *(name for name in _plugin_commands() if name not in COMMANDS)]
+        return [*COMMANDS, *(name for name in _listed_plugins() if name not in COMMANDS)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            Interrupted: Ctrl-C was pressed.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted", code="interrupted") from error
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
         """Import one command."""
@@ -53,7 +70,7 @@ class LazyGroup(TyperGroup):
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, entry in COMMANDS.items():
             sections.setdefault(entry.section, []).append((name, entry.help))
-        for name, plugin in _plugin_commands().items():
+        for name, plugin in _listed_plugins().items():
             if name not in COMMANDS:
                 sections.setdefault("Plugins", []).append((name, plugin.summary))
         for title, rows in sections.items():
@@ -76,6 +93,14 @@ def _plugin_commands() -> dict[str, PluginEntry]:
         return {}
     from arb.home import Home
     from arb.plugins.table import PluginTable
+
+def _listed_plugins() -> dict[str, PluginEntry]:
+    """Return what is installed; help must work also where ``ARB_HOME`` does not."""
+    try:
+        return _plugin_commands()
+    except StateError:
+        return {}
+
 
     table = PluginTable.load(Home.from_env(os.environ).folder("cache"))
     return {entry.name: entry for entry in table.entries("arb.commands")}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arb.errors import UsageError
+from arb.errors import ArbError, UsageError
 
 if TYPE_CHECKING:
     from arb.tasks import Overrides, Task
@@ -17,12 +17,20 @@ __all__ += ["overrides_from", "read_task"]
 
 
 def complete_cluster(incomplete: str) -> list[str]:
-    """Return live cluster names for shell completion."""
+    """Return live cluster names for shell completion; none when state cannot be read.
+
+    Completion makes nothing: neither a home nor a database.
+    """
     from arb.clusters.session import Session
     from arb.state.clusters import list_clusters
 
     with Session() as session:
-        names = [record.name for record in list_clusters(session.store)]
+        if not session.home.root.exists() and not session.env.get("ARB_DATABASE_URL"):
+            return []
+        try:
+            names = [record.name for record in list_clusters(session.store)]
+        except ArbError:
+            return []
     return [name for name in names if name.startswith(incomplete)]
 
 

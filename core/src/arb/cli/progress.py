@@ -17,6 +17,8 @@ __all__ = ["TerminalProgress", "open_progress"]
 _CLEAR_LINE = "\r\033[K"
 _FRAMES = "|/-\\"
 _FRAME_S = 0.12
+_WIDTH = 80
+"""Of terminals that do not tell, or say 0."""
 
 
 class PlainProgress:
@@ -112,9 +114,9 @@ class TerminalProgress:
 
 def _width() -> int:
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
     except OSError:
-        return 80
+        return _WIDTH
 
 
 def open_progress() -> PlainProgress | TerminalProgress:

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from arb.cli import render
+from arb.errors import UsageError
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0s"),
+        (0, "0s"),
+        (59.9, "59s"),
+        (60, "1m 0s"),
+        (3599, "59m 59s"),
+        (3600, "1h 0m"),
+        (90061, "1d 1h"),
+    ],
+)
+def test_durations_have_two_units(seconds, text):
+    assert render.age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"), [(0, "$0.00"), (0.00419, "$0.0042"), (1, "$1.00"), (18493.4, "$18,493.40")]
+)
+def test_money(usd, text):
+    assert render.money(usd) == text
+
+
+def test_tables_are_aligned(capsys):
+    render.table(("a", "n"), [("x", "1"), ("long", "10")], right="n")
+    assert capsys.readouterr().out == "a      n\nx      1\nlong  10\n"
+
+
+def test_a_table_may_be_empty(capsys):
+    render.table(("a", "n"), [])
+    assert capsys.readouterr().out == "a  n\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colour_is_for_terminals_that_want_it(monkeypatch, variables, coloured):
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    render.error(UsageError("oops", code="x", hint="do this"), as_json=False)
+    text = sys.stderr.getvalue()
+    assert ("\033[" in text) is coloured
+    assert "oops" in text
+    assert "do this" in text
+
+
+def test_a_pipe_gets_no_colour(capsys):
+    render.error(UsageError("oops", code="x", hint="do this"), as_json=False)
+    assert capsys.readouterr().err == "error: oops\n  do this\n"
+
+
+def test_text_and_json_show_the_same_three(capsys):
+    render.error(UsageError("oops", code="x", hint="do this"), as_json=True)
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"error": {"summary": "oops", "code": "x", "hint": "do this"}}
+    assert err == ""
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("YES\n", True), ("\n", False)])
+def test_a_question_is_asked_on_a_terminal(monkeypatch, answer, agreed):
+    for name, stream in (("stdin", Terminal(answer)), ("stderr", Terminal())):
+        monkeypatch.setattr(sys, name, stream)
+    assert render.confirm("Buy?", yes=False) is agreed
+    assert "Buy? [y/N]" in sys.stderr.getvalue()
+
+
+def test_no_question_without_a_terminal_or_with_yes(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(UsageError, match="nobody is there to answer"):
+        render.confirm("Buy?", yes=False)
+    assert render.confirm("Buy?", yes=True)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["config"], ["config", "--json"]], ids=" ".join)
+def test_a_reader_that_goes_away_is_no_error(tmp_path, arguments):
+    env = {"HOME": str(tmp_path), "ARB_HOME": str(tmp_path / "arb"), "PATH": "/usr/bin:/bin"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "arb", *arguments],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    _, error = process.communicate(timeout=30)
+    assert b"rror" not in error
+    assert process.returncode in {0, 1}
