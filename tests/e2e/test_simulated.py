@@ -113,6 +113,9 @@ def test_after_a_reboot_the_agent_is_back_and_knows_what_was_lost(arb):
     arb("launch", "-c", "x", "--infra", "local/local", "-d", "echo begun; sleep 300")
     eventually(lambda: "begun" in arb("logs", "x", "1", "--no-follow").stdout)
     arb("local", "reboot", "x")
+    home = arb.machine_folders()[0] / "home" / ".arb"
+    log = eventually(lambda: (home / "agent.log").read_text().count(" boot ") == 2 and "again")
+    assert log == "again"  # nobody asked for it: it started with the machine
     job = eventually(
         lambda: [j for j in arb.json("queue", "x") if j["state"] == "LOST"], what="the lost job"
     )[0]

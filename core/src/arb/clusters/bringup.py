@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from arb.clusters.nodes import Nodes
 from arb.nodes.keys import gang_key
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from arb.clusters.nodes import ClusterNode
     from arb.clusters.session import Session
     from arb.errors import NodeError
+    from arb.nodes.channel import SshChannel
     from arb.plugins.provider import Provider
     from arb.provision.order import Purchase
     from arb.state.clusters import ClusterRecord
 
 __all__ = ["bring_up", "configure"]
+
+_INSTALL_BOOT: Final = '"$HOME"/.arb/bin/arb-agent install-boot'
+_BOOT_TIMEOUT_S: Final = 60.0
 
 
 def bring_up(session: Session, cluster: ClusterRecord, purchase: Purchase) -> None:
@@ -36,8 +40,19 @@ def bring_up(session: Session, cluster: ClusterRecord, purchase: Purchase) -> No
     session.progress.state(f"waiting for SSH on {counted(len(nodes), 'node')}")
     nodes.on_all(lambda node: _first_contact(session, node, limit))
     session.progress.state("starting the agents")
+    boots = nodes.on_all(lambda node: node.ssh.open_channel(_INSTALL_BOOT))
     configure(session, cluster, nodes)
+    for node, boot in zip(nodes.first(len(nodes)), boots, strict=True):
+        _tell_boot(session, node, boot)
     session.progress.state("")
+
+
+def _tell_boot(session: Session, node: ClusterNode, boot: SshChannel) -> None:
+    """Warn when the agent will not start with the machine; jobs run all the same."""
+    with boot:
+        said = boot.recv(4096, _BOOT_TIMEOUT_S).decode(errors="replace").strip()
+        if boot.wait(_BOOT_TIMEOUT_S):
+            session.progress.warn(f"{node.ssh.name}: {said.removeprefix('arb: ')}")
 
 
 def _first_contact(session: Session, node: ClusterNode, limit: float) -> None:
