@@ -92,6 +92,11 @@ def test_a_terminal_is_one(make, ssh):
     assert "not a tty" not in output
 
 
+def test_a_client_without_a_terminal_type_gets_a_terminal_all_the_same(make, ssh, monkeypatch):
+    monkeypatch.delenv("TERM", raising=False)
+    assert "/dev/" in ssh.run(make(), "tty", "-tt").stdout.decode()
+
+
 def test_exit_status_comes_through_a_terminal(make, ssh):
     assert ssh.run(make(), "exit 9", "-tt").returncode == 9
 
