@@ -67,7 +67,9 @@ class NodeSession(asyncssh.SSHServerProcess[bytes]):
     async def run(self) -> None:
         """Run what was asked for, to its end."""
         try:
-            status = await (self._run_on_pipes() if self.term_type is None else self._run_on_terminal())
+            status = await (
+                self._run_on_pipes() if self.term_type is None else self._run_on_terminal()
+            )
         except _LOST:
             return  # the client went away; the command goes on, as under sshd
         if status >= 0:
