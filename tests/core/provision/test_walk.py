@@ -21,6 +21,9 @@ from arb.errors import (
 )
 from arb.provision.giveback import end_cluster
 from arb.provision.journal import ClusterEnding
+from arb.provision.order import Order
+from arb.provision.resume import resume
+from arb.provision.walk import buy
 from arb.state.attempts import AttemptState
 from arb.state.requests import digest
 from arb.types import (
@@ -404,6 +407,45 @@ def test_a_cluster_that_is_being_ended_is_not_bought_for(world):
         world.buy(record, offer("a"))
 
     assert world.attempts(record) == []
+
+
+def test_an_order_is_not_sent_again_once_its_cluster_is_being_ended(world):
+    record = world.cluster()
+
+    def busy_and_down(request):
+        end_cluster(world.shop, record.id)
+        raise RateLimited("slow down", retry_after_s=60)
+
+    world.cloud.on_provision = [busy_and_down, world.cloud.sell]
+
+    with pytest.raises(ClusterEnding):
+        world.buy(record, offer("a"), offer("b"))
+
+    assert len(world.cloud.called("provision")) == 1
+    assert world.states(record) == ["failed"]
+
+
+def test_a_process_that_stood_still_sends_nothing_once_others_took_over(world, monkeypatch):
+    """It was suspended between its intent and its order; the next command closed both."""
+    world.cloud.info = ProviderInfo("Fake", frozenset({Capability.ON_DEMAND}), listing_lag_s=0)
+    record = world.cluster()
+    shop = world.shop
+    commit = shop.journal.open
+
+    def stand_still(*arguments):
+        request = commit(*arguments)
+        world.clock.advance(3600)
+        resume(world.new_process())
+        return request
+
+    monkeypatch.setattr(shop.journal, "open", stand_still)
+    order = Order(record.name, record.id, (offer("a"), offer("b")), 1, world.key)
+
+    with pytest.raises(ClusterEnding):
+        buy(shop, order, lambda _: None)
+
+    assert world.cloud.called("provision") == []
+    assert world.attempts(record)[0].state is AttemptState.FAILED
 
 
 def test_a_wrong_request_is_a_reason_to_try_the_next_offer(world):

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from arb.catalog import offers_from_catalog
-from arb.errors import NoOfferError, PluginError
+from arb.errors import CredentialsError, NoOfferError, PluginError
 from arb.optimizer import rank_offers
 from arb.types import Capability
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arb.clusters.session import Session
+    from arb.errors import ArbError
     from arb.optimizer import Ranking
+    from arb.plugins.manager import Reply
     from arb.plugins.provider import Provider
-    from arb.tasks import Resources, Task
+    from arb.tasks import Task
     from arb.types import Offer
 
 __all__ = ["placed", "ranked_offers"]
@@ -38,6 +42,7 @@ def ranked_offers(session: Session, task: Task) -> Ranking:
     Raises:
         UsageError: The task names a provider that is not installed.
         NoOfferError: Nothing is left; the summary names the filter that removed the last offer.
+        CredentialsError: Nothing is left because every provider refused the account.
     """
     task = placed(session, task)
     named = task.resources.place[0]
@@ -51,7 +56,7 @@ def ranked_offers(session: Session, task: Task) -> Ranking:
         offers = [o for o in offers if not session.plugins.provider(o.provider).can(_OWNED)]
     ranking = rank_offers(offers, task.resources)
     if not ranking.offers:
-        raise _nothing(session, task.resources, ranking, total=len(offers))
+        raise _nothing(session, replies, ranking, total=len(offers))
     return ranking
 
 
@@ -66,12 +71,18 @@ def _read(provider: Provider) -> list[Offer]:
 
 
 def _nothing(
-    session: Session, resources: Resources, ranking: Ranking, *, total: int
-) -> NoOfferError:
+    session: Session, replies: Sequence[Reply[list[Offer]]], ranking: Ranking, *, total: int
+) -> ArbError:
     if total:
         summary = f"none of {total} offers is left after the filter {ranking.last_filter()!r}"
         return NoOfferError(summary, code="no-offer", hint="loosen it, or add a provider")
-    owned = [n for n in session.plugins.provider_names() if not resources.place[0]]
+    errors = [reply.error for reply in replies if reply.error is not None]
+    if errors and len(errors) == len(replies):
+        refused = all(isinstance(error, CredentialsError) for error in errors)
+        kind = CredentialsError if refused else NoOfferError
+        summary = f"no provider told its offers; {replies[-1].provider}: {errors[-1].summary}"
+        return kind(summary, code="no-catalog", hint=errors[-1].hint)
+    owned = [r.provider for r in replies if session.plugins.provider(r.provider).can(_OWNED)]
     hint = "providers of your own machines must be named: " if owned else "install a provider"
     hint += ", ".join(f"--infra {name}" for name in owned)
     return NoOfferError("no installed provider sells anything here", code="no-offer", hint=hint)

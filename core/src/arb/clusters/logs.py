@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from arb.clusters.refresh import refresh
-from arb.errors import NodeError, NodeUnreachable
+from arb.errors import ArbError, NodeError, NodeUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from arb.clusters.nodes import ClusterNode, Nodes
     from arb.clusters.session import Session
     from arb.nodes.agent_client import AgentJob
+    from arb.state.machines import Machine
 
     Sink = Callable[[int, bytes], None]
 
@@ -25,6 +26,7 @@ __all__ = ["LogWish", "follow", "save_logs"]
 
 _RETRY_S: Final = 2.0
 _PATIENCE_S: Final = 120.0
+_ASK_S: Final = 10.0
 _NOT_THERE_YET_S: Final = 0.2
 
 
@@ -108,6 +110,7 @@ class _Reader:
         self._wish = wish
         self._offset = 0
         self._begun = False
+        self._ask_at = 0.0
 
     def run(self, inbox: queue.SimpleQueue[tuple[int, bytes | BaseException | None]]) -> None:
         """Put data, then None; or the error that ended it."""
@@ -156,9 +159,19 @@ class _Reader:
         if lost_s > _PATIENCE_S:
             raise error
         self._node.forget_agent()
-        gone = refresh(self._session, self._nodes.cluster)
-        for machine in gone:
+        for machine in self._gone():
             if machine.instance_id == self._node.machine.instance_id:
                 why = machine.reason.value or machine.detail or "it vanished"
                 summary = f"{self._node.ssh.name} is gone: {why}"
                 raise NodeError(summary, code="node-gone") from error
+
+    def _gone(self) -> list[Machine]:
+        """Ask the provider now and then; one that does not answer says nothing."""
+        now = self._session.clock.monotonic()
+        if now < self._ask_at:
+            return []
+        self._ask_at = now + _ASK_S
+        try:
+            return refresh(self._session, self._nodes.cluster)
+        except ArbError:
+            return []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from arb.errors import ArbError
 from arb.state.attempts import AttemptState, attempts_of_cluster
 from arb.state.clusters import ClusterStatus
+from arb.state.leases import LeaseHeld
 from arb.state.machines import machines_of_cluster
 from arb.types import GoneReason, Instance, InstanceState, ListQuery
 
@@ -50,6 +51,8 @@ def lost_nodes(session: Session, cluster: ClusterRecord) -> list[Machine]:
 def close_if_empty(session: Session, cluster: ClusterRecord) -> bool:
     """End a cluster whose machines are all gone: nothing is paid for, and its name is free again.
 
+    One that another command works on is left to it.
+
     Returns:
         Whether that was so.
     """
@@ -58,8 +61,11 @@ def close_if_empty(session: Session, cluster: ClusterRecord) -> bool:
     from arb.clusters.lock import cluster_lock
     from arb.provision.giveback import finish
 
-    with cluster_lock(session, cluster.name):
-        finish(session.shop, cluster.id)
+    try:
+        with cluster_lock(session, cluster.name, patience_s=0):
+            finish(session.shop, cluster.id)
+    except LeaseHeld:
+        return False
     session.progress.step(f"cluster {cluster.name} is gone: no machine of it is left")
     return True
 

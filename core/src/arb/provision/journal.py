@@ -84,6 +84,20 @@ class Journal:
             summary = f"cluster {record.name} was ended by another command while it was launched"
             raise ClusterEnding(summary, code="cluster-ending")
 
+    def check_open(self, cluster_id: str, token: str) -> None:
+        """Refuse to send an order whose intent another command closed, or whose cluster it ends.
+
+        This process may have stood still for long, and others then took it for dead.
+
+        Raises:
+            ClusterEnding: Nothing may be sent.
+        """
+        self.check_wanted(cluster_id)
+        attempt = get_attempt(self.store, token)
+        if attempt is not None and attempt.state is not AttemptState.INTENT:
+            summary = f"purchase {token} was closed by another command"
+            raise ClusterEnding(summary, code="cluster-ending")
+
     def placed(
         self, request: ProvisionRequest, made: Iterable[Instance], handle: str, account: str
     ) -> None:

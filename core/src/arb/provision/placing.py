@@ -12,6 +12,8 @@ from arb.provision.ready import in_rank_order
 from arb.types import InstanceState, ListQuery, ProvisionResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from arb.plugins.provider import Provider
     from arb.progress import Progress
     from arb.types import Clock, Instance, ProvisionRequest
@@ -56,9 +58,21 @@ class Found:
 
 
 def place(
-    provider: Provider, request: ProvisionRequest, *, clock: Clock, progress: Progress
+    provider: Provider,
+    request: ProvisionRequest,
+    *,
+    clock: Clock,
+    progress: Progress,
+    check: Callable[[], None],
 ) -> ProvisionResult:
     """Call ``arb_provision`` once, or again while the provider says "too many requests".
+
+    Args:
+        provider: Where.
+        request: What.
+        clock: Time.
+        progress: Hears of waits.
+        check: Called right before each call; what it raises is raised, and nothing is sent.
 
     Raises:
         Refusal, CredentialsError: The provider said no.
@@ -69,6 +83,7 @@ def place(
     """
     limit = clock.monotonic() + _RATE_LIMIT_PATIENCE_S
     while True:
+        check()
         try:
             return _call(provider, request, progress)
         except RateLimited as error:

@@ -78,7 +78,7 @@ def _attempt(
     request = shop.journal.open(
         order.cluster_id, offer, lambda token: _request(provider, order, offer, token)
     )
-    result = _ordered(shop, provider, request)
+    result = _ordered(shop, provider, request, order.cluster_id)
     try:
         shop.journal.placed(request, result.instances, result.handle, result.account)
         shop.keep_host_keys(request)
@@ -104,10 +104,18 @@ def _provider(shop: Shop, offer: Offer) -> Provider:
         raise
 
 
-def _ordered(shop: Shop, provider: Provider, request: ProvisionRequest) -> ProvisionResult:
+def _ordered(
+    shop: Shop, provider: Provider, request: ProvisionRequest, cluster_id: str
+) -> ProvisionResult:
     """Place the order; a lost answer is looked for, and taken when it is complete."""
     try:
-        return place(provider, request, clock=shop.clock, progress=shop.progress)
+        return place(
+            provider,
+            request,
+            clock=shop.clock,
+            progress=shop.progress,
+            check=lambda: shop.journal.check_open(cluster_id, request.token),
+        )
     except LostAnswer as error:
         return _found_again(shop, provider, request, error)
     except ArbError as error:
