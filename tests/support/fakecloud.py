@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import types
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from arb.hookspecs import hookimpl
@@ -58,6 +58,7 @@ class FakeCloud:
         on_cleanup: Scripts; they take the cluster reference.
         hidden_until: Instance id -> time at which listings begin to show it.
         machines: Everything that was ever made.
+        shop: What ``arb_catalog`` returns, unless ``catalog_error`` is raised.
         calls: ``(hook, argument)`` of every call, in order.
     """
 
@@ -76,6 +77,8 @@ class FakeCloud:
     hidden_until: dict[str, float] = field(default_factory=dict)
     machines: dict[str, Instance] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
+    shop: list[Offer] = field(default_factory=list)
+    catalog_error: Exception | None = None
     account: str = ""
     with_cleanup: bool = True
 
@@ -140,7 +143,15 @@ class FakeCloud:
         def arb_catalog(context):
             import pandas as pd
 
-            return Catalog(pd.DataFrame(), "bundled", 0.0)
+            if self.catalog_error is not None:
+                raise self.catalog_error
+            own = {"provider", "source", "as_of"}
+            unknown = {"available", "capacity", "user_data"}
+            rows = [
+                {k: v for k, v in asdict(o).items() if k not in own | unknown} for o in self.shop
+            ]
+            columns = [f.name for f in fields(Offer) if f.name not in own | unknown]
+            return Catalog(pd.DataFrame(rows, columns=columns), "bundled", 0.0)
 
         def arb_provision(context, request):
             self.calls.append(("arb_provision", request))
