@@ -22,7 +22,7 @@ def cost(
     cluster: Annotated[
         str, typer.Argument(help="Only clusters of this name.", autocompletion=complete_cluster)
     ] = "",
-    days: Annotated[float, typer.Option(help="Only the last so many days; 0 is all time.")] = 0,
+    days: Annotated[float, typer.Option(help="Only the last so many days; 0 is all time.")] = 0.0,
     machines: Annotated[
         bool, typer.Option("--machines", "-m", help="One line a machine instead of a cluster.")
     ] = False,

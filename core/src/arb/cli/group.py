@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from arb.cli.commands import COMMANDS
+from arb.cli.light import light_params, lighten
 from arb.errors import ArbError, StateError, UsageError, closest
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class LazyGroup(TyperGroup):
 
     A plugin cannot replace a command of the core.
     """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the group's own parameters."""
+        return light_params(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         """Return every command's name without importing any."""
@@ -83,16 +88,11 @@ def _as_command(app: typer.Typer, name: str, summary: str) -> Any:
     app._add_completion = False  # noqa: SLF001 - typer has no public switch after construction
     command = typer.main.get_command(app)
     command.name = name
+    lighten(command)
     if not command.help:
         command.help = summary
     return command
 
-
-def _plugin_commands() -> dict[str, PluginEntry]:
-    if os.environ.get("ARB_NO_PLUGINS"):
-        return {}
-    from arb.home import Home
-    from arb.plugins.table import PluginTable
 
 def _listed_plugins() -> dict[str, PluginEntry]:
     """Return what is installed; help must work also where ``ARB_HOME`` does not."""
@@ -101,6 +101,12 @@ def _listed_plugins() -> dict[str, PluginEntry]:
     except StateError:
         return {}
 
+
+def _plugin_commands() -> dict[str, PluginEntry]:
+    if os.environ.get("ARB_NO_PLUGINS"):
+        return {}
+    from arb.home import Home
+    from arb.plugins.table import PluginTable
 
     table = PluginTable.load(Home.from_env(os.environ).folder("cache"))
     return {entry.name: entry for entry in table.entries("arb.commands")}
