@@ -14,7 +14,7 @@ from arb.errors import ArbError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arb.clusters.launch import Launched
+    from arb.clusters.jobs import Launched
     from arb.clusters.logs import LogWish
     from arb.clusters.nodes import Nodes
     from arb.clusters.session import Session

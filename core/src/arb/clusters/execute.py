@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from arb.clusters import names
-from arb.clusters.jobs import submit
-from arb.clusters.launch import Launched
+from arb.clusters.jobs import Launched, submit
 from arb.clusters.nodes import Nodes
 from arb.errors import NodeError, UsageError
 from arb.state.clusters import ClusterRecord, ClusterStatus

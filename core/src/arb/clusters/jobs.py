@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,11 +16,21 @@ if TYPE_CHECKING:
 
     from arb.clusters.nodes import ClusterNode, Nodes
     from arb.clusters.session import Session
+    from arb.state.clusters import ClusterRecord
     from arb.tasks import Task
 
-__all__ = ["WORKDIR", "check_workdir", "last_job", "submit"]
+__all__ = ["WORKDIR", "Launched", "check_workdir", "last_job", "submit"]
 
 WORKDIR: Final = "~/sky_workdir"
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A cluster that is up, and the job that was handed to it; ``job_id`` 0 when there is none."""
+
+    cluster: ClusterRecord
+    job_id: int
+    bought: bool
 
 
 def submit(

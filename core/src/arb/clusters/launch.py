@@ -9,7 +9,7 @@ from arb.clusters import names
 from arb.clusters.announce import announce, ask_policies
 from arb.clusters.catalog import placed, ranked_offers
 from arb.clusters.ending import arm, only_self_ending
-from arb.clusters.jobs import check_workdir, submit
+from arb.clusters.jobs import Launched, check_workdir, submit
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
 from arb.clusters.refresh import lost_nodes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from arb.provision.order import Purchase
     from arb.tasks import Task
 
-__all__ = ["Launched", "Plan", "Wish", "plan_launch", "run_launch"]
+__all__ = ["Plan", "Wish", "plan_launch", "run_launch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,6 @@ class Plan:
     ranking: Ranking | None
     usd_hour: float
     down: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A cluster that is up, and the job that was handed to it; ``job_id`` 0 when there is none."""
-
-    cluster: ClusterRecord
-    job_id: int
-    bought: bool
 
 
 def plan_launch(session: Session, wish: Wish) -> Plan:
