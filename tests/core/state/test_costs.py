@@ -249,6 +249,6 @@ def test_the_parts_of_any_division_of_time_sum_up_to_the_whole(
     since = [_paid_s(begin, end, minimum_s, now, edge) for edge in edges]
 
     assert since == sorted(since, reverse=True)
-    assert since[0] == pytest.approx(max(length, minimum_s))
+    assert since[0] == pytest.approx(max(length, minimum_s), abs=1e-6)
     assert since[-1] == 0
-    assert sum(a - b for a, b in pairwise(since)) == pytest.approx(since[0])
+    assert sum(a - b for a, b in pairwise(since)) == pytest.approx(since[0], abs=1e-6)
