@@ -83,6 +83,7 @@ ERRORS = [
     (NoOfferError("x", code="x"), 3, 3),
     (CredentialsError("x", code="x"), 4, 4),
     (ZeroDivisionError("a bug"), 1, 125),
+    (EOFError("too soon"), 1, 125),
     (KeyboardInterrupt(), 130, 130),
 ]
 
@@ -123,6 +124,11 @@ def test_a_bug_says_how_to_see_more(cli, fail):
     done = cli("status")
     assert "arb failed: ZeroDivisionError: a bug" in done.err
     assert "ARB_DEBUG=1" in done.err
+
+
+def test_an_end_of_file_is_told_as_what_it_is(cli, fail):
+    fail(EOFError("too soon"))
+    assert "arb failed: EOFError: too soon" in cli("status").err
 
 
 def test_a_bug_is_raised_for_those_who_asked(cli, fail, monkeypatch):

@@ -108,6 +108,12 @@ def test_one_rank_may_be_chosen(site, cluster):
     assert read(site, cluster, LogWish(rank=1)) == {0: b"", 1: b"rank 1 says hello\n"}
 
 
+@pytest.mark.parametrize("rank", [2, 9])
+def test_a_rank_that_the_job_did_not_have_is_told(site, cluster, rank):
+    with pytest.raises(NodeError, match="job 1 ran on ranks 0 to 1 only"):
+        read(site, cluster, LogWish(rank=rank))
+
+
 def test_a_broken_connection_is_taken_up_where_it_broke(site, cluster):
     cluster[1].errors = [NodeUnreachable("lost"), NodeUnreachable("lost again")]
     assert read(site, cluster)[1] == b"rank 1 says hello\n"

@@ -76,6 +76,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 1
+    except typer.Abort as error:  # what the parser makes of an EOFError
+        cause = error.__cause__
+        return _unexpected(cause if isinstance(cause, Exception) else error, own, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if not hasattr(error, "exit_code"):
             return _unexpected(error, own, as_json=as_json)

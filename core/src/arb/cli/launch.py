@@ -68,6 +68,8 @@ def launch(
         plan = plan_launch(session, wish)
         _show(plan, as_json=as_json and dryrun)
         if dryrun:
+            if plan.ranking is None and not as_json:
+                render.note(f"cluster {plan.cluster} is up: nothing would be bought")
             return 0
         if plan.usd_hour and not render.confirm(_question(plan), yes=yes):
             render.note("nothing was bought")

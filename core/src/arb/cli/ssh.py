@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arb.cli.options import complete_cluster
+from arb.errors import UsageError
 
 if TYPE_CHECKING:
     from arb.clusters.session import Session
@@ -36,7 +37,7 @@ def ssh(
     from arb.clusters.nodes import Nodes
     from arb.nodes.shell import run_shell
 
-    words = " ".join(command or [])
+    words = _words(command or [])
     with session_for_task() as session:
         record = usable(session, cluster)
         node = Nodes(session, record).rank(rank)
@@ -47,10 +48,25 @@ def ssh(
     return os.execvp(arguments[0], arguments)  # noqa: S606 - the user's own OpenSSH takes over
 
 
+def _words(command: list[str]) -> str:
+    """Return the command as one text for the node's shell.
+
+    Raises:
+        UsageError: An option that stands behind the name, where it belongs to the command.
+    """
+    if command[:1] == ["--"]:
+        return " ".join(command[1:])
+    if command and command[0].startswith("-"):
+        summary = f"{command[0]} stands behind the cluster's name"
+        hint = "options come first: arb ssh --rank 1 NAME; a command may follow after --"
+        raise UsageError(summary, code="ssh-option", hint=hint)
+    return " ".join(command)
+
+
 def _openssh(session: Session, host: str, words: str) -> list[str]:
     from arb.clusters.sshaccess import write_config
 
     options = ["-F", str(write_config(session))]
     if words and sys.stdin.isatty() and sys.stdout.isatty():
         options.append("-t")
-    return ["ssh", *options, host, *([words] if words else [])]
+    return ["ssh", *options, "--", host, *([words] if words else [])]

@@ -51,11 +51,14 @@ def follow(session: Session, nodes: Nodes, number: int, wish: LogWish, sink: Sin
     ``sink`` is called in this thread. Ctrl-C ends the reading, not the job.
 
     Raises:
-        NodeError: There is no such job; a node is gone.
+        NodeError: There is no such job, or it had no such rank; a node is gone.
         NodeUnreachable: A node could not be reached for two minutes.
     """
     head = nodes.head.agent()
     job = head.job(number)
+    if wish.rank is not None and not 0 <= wish.rank < job.num_nodes:
+        ran = "rank 0" if job.num_nodes == 1 else f"ranks 0 to {job.num_nodes - 1}"
+        raise NodeError(f"job {number} ran on {ran} only", code="no-such-rank")
     ranks = range(job.num_nodes) if wish.rank is None else (wish.rank,)
     readers = [_Reader(session, nodes, nodes.rank(rank), number, wish) for rank in ranks]
     for rank, data in _merged(readers):

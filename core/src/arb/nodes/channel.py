@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -181,7 +182,8 @@ class SshChannel:
 
         A command that neither reads nor writes does not notice.
         """
-        self._channel.close()
+        with suppress(EOFError, OSError):  # the connection is gone already: it closed the channel
+            self._channel.close()
 
     def __enter__(self) -> Self:
         return self
