@@ -90,6 +90,12 @@ def test_when_nobody_answers_the_reason_is_the_error(site, error, kind):
     assert caught.value.exit_code == (4 if kind is CredentialsError else 3)
 
 
+def test_bad_offers_cost_one_line_and_not_the_good_ones(site):
+    site.cloud.shop += [offer("free", 0), offer("minus", -1)]
+    assert len(plan(site).ranking.offers) == 2
+    assert site.told.warnings == ["arb-fake: 2 of 4 offers refused; first free: the price is 0"]
+
+
 def test_the_filter_that_removed_the_last_offer_is_named(site):
     with pytest.raises(NoOfferError, match="none of 2 offers is left after the filter 'region x'"):
         plan(site, resources={"infra": "fake/x"})

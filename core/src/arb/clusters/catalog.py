@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from arb.catalog import offers_from_catalog
@@ -46,7 +47,7 @@ def ranked_offers(session: Session, task: Task) -> Ranking:
     """
     task = placed(session, task)
     named = task.resources.place[0]
-    replies = session.plugins.ask_all(_read, [named] if named else None)
+    replies = session.plugins.ask_all(partial(_read, session), [named] if named else None)
     offers: list[Offer] = []
     for reply in replies:
         if reply.error is not None:
@@ -60,13 +61,18 @@ def ranked_offers(session: Session, task: Task) -> Ranking:
     return ranking
 
 
-def _read(provider: Provider) -> list[Offer]:
+def _read(session: Session, provider: Provider) -> list[Offer]:
+    """Return a provider's good offers; bad ones cost one warning line."""
     offers, rejected = offers_from_catalog(
         provider.name, provider.catalog(), owned=provider.can(_OWNED)
     )
     if rejected and not offers:
         summary = f"every offer of {provider.name} was refused: {rejected[0].reason}"
         raise PluginError(summary, code="catalog-rows")
+    if rejected:
+        of = f"{len(rejected)} of {len(rejected) + len(offers)} offers"
+        first = f"{rejected[0].offer_id or 'without an id'}: {rejected[0].reason}"
+        session.progress.warn(f"{provider.distribution}: {of} refused; first {first}")
     return offers
 
 
