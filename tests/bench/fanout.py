@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -30,7 +31,24 @@ def _fresh(workbench: Workbench) -> Measurement:
         partial(_connect_and_run, servers, 1),
         workbench.runs,
     )
-    return Measurement(subject, yardstick, f"{_NODES} ports of sshd")
+    note = _processor_time(servers)
+    return Measurement(subject, yardstick, f"{_NODES} ports of sshd", notes=(note,))
+
+
+def _processor_time(servers: OpenSsh) -> str:
+    """Say who works how long: here all nodes share this machine's cores."""
+    ours, theirs = time.process_time(), servers.cpu_s()
+    _connect_and_run(servers, _NODES)
+    ours = time.process_time() - ours
+    if theirs is None or not servers.await_idle():
+        return f"ours: {ours * 1000:.0f} ms of processor time; sshd's is not known"
+    theirs = (servers.cpu_s() or 0.0) - theirs
+    cores = os.cpu_count() or 1
+    return (
+        f"processor time for {_NODES}: ours {ours * 1000:.0f} ms, sshd's {theirs * 1000:.0f} ms, "
+        f"which {cores} cores cannot do in less than {theirs * 1000 / cores:.0f} ms; "
+        "real nodes have cores of their own"
+    )
 
 
 def _kept(workbench: Workbench) -> Measurement:
