@@ -80,13 +80,13 @@ def test_a_lost_job_says_what_was_killed(node, kill, finished):
     assert finished(client, job).reason == "the wrapper of its run was killed"
 
 
-def test_the_end_is_recorded_while_no_daemon_lives(node, until):
+def test_the_end_is_recorded_while_no_daemon_lives(node, until, finished):
     _client, job = node.run(WAIT)
     node.says(job, "up")
     node.kill_agent()
     (node.home / "go").touch()
     until(lambda: node.job_file(job, "run.exit").exists())
-    done = node.connect().job(job)
+    done = finished(node.connect(), job)
     assert (done.state, done.exit_code) == (JobState.FAILED, 7)
 
 
