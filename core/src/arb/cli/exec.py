@@ -33,18 +33,17 @@ def exec_(
     """
     from arb.cli.follow import follow_job, session_for_task
     from arb.cli.options import overrides_from, read_task
-    from arb.clusters.execute import approach, execute
+    from arb.clusters.execute import execute
 
+    overrides = overrides_from(
+        env=env,
+        env_file=env_file,
+        secret=secret,
+        workdir=workdir,
+        name=name,
+        num_nodes=num_nodes,
+        gpus=gpus,
+    )
     with session_for_task() as session:
-        approach(session, cluster)
-        overrides = overrides_from(
-            env=env,
-            env_file=env_file,
-            secret=secret,
-            workdir=workdir,
-            name=name,
-            num_nodes=num_nodes,
-            gpus=gpus,
-        )
         launched = execute(session, cluster, read_task(task, overrides))
         return follow_job(session, launched, detach=detach, as_json=as_json)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from arb.clusters import names
 from arb.clusters.jobs import Launched, submit
 from arb.clusters.nodes import Nodes
-from arb.errors import NodeError, UsageError
+from arb.errors import UsageError
 from arb.state.clusters import ClusterRecord, ClusterStatus
 from arb.text import counted
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from arb.clusters.session import Session
     from arb.tasks import Task
 
-__all__ = ["approach", "execute", "usable"]
+__all__ = ["execute", "usable"]
 
 
 def usable(session: Session, name: str) -> ClusterRecord:
@@ -31,24 +29,6 @@ def usable(session: Session, name: str) -> ClusterRecord:
         summary = f"cluster {name} is {record.status}, not up"
         raise UsageError(summary, code="cluster-not-up", hint="see: arb status")
     return record
-
-
-def approach(session: Session, name: str) -> None:
-    """Begin to connect to a cluster's head, beside what the caller does before it needs it.
-
-    What goes wrong with the node is raised where it is used.
-
-    Raises:
-        UsageError: As ``usable``.
-        NodeUnreachable: Machines of the cluster are gone.
-    """
-    head = Nodes(session, usable(session, name)).head
-
-    def connect() -> None:
-        with suppress(NodeError):
-            head.agent()
-
-    threading.Thread(target=connect, name="approach", daemon=True).start()
 
 
 def execute(session: Session, name: str, task: Task) -> Launched:
