@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .harness import Kind, Limit, MeasureError, Measurement, Row, interleave
@@ -36,19 +37,30 @@ def _fresh(workbench: Workbench) -> Measurement:
 
 
 def _processor_time(servers: OpenSsh) -> str:
-    """Say who works how long: here all nodes share this machine's cores."""
-    ours, theirs = time.process_time(), servers.cpu_s()
-    _connect_and_run(servers, _NODES)
-    ours = time.process_time() - ours
-    if theirs is None or not servers.await_idle():
-        return f"ours: {ours * 1000:.0f} ms of processor time; sshd's is not known"
-    theirs = (servers.cpu_s() or 0.0) - theirs
-    cores = os.cpu_count() or 1
+    """Say who works while all connect: here the nodes' servers share this machine's cores."""
+    before, ours = _ticks(), time.process_time()
+    took = _connect_and_run(servers, _NODES)
+    ours, after = time.process_time() - ours, _ticks()
+    if before is None or after is None:
+        return (
+            f"one more run of {took * 1000:.0f} ms took {ours * 1000:.0f} ms of our processor time"
+        )
+    busy, whole = (now - then for now, then in zip(after, before, strict=True))
     return (
-        f"processor time for {_NODES}: ours {ours * 1000:.0f} ms, sshd's {theirs * 1000:.0f} ms, "
-        f"which {cores} cores cannot do in less than {theirs * 1000 / cores:.0f} ms; "
-        "real nodes have cores of their own"
+        f"one more run of {took * 1000:.0f} ms took {ours * 1000:.0f} ms of our processor time; "
+        f"all {os.cpu_count()} cores were {busy / whole:.0%} busy meanwhile: with the servers of the "
+        "nodes, which elsewhere have cores of their own"
     )
+
+
+def _ticks() -> tuple[int, int] | None:
+    """Return how long all cores worked, and how long they were there; None if nothing says so."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, idle, waiting, *rest = map(int, stat.read_text().split()[1:9])
+    busy = user + nice + system + sum(rest)
+    return busy, busy + idle + waiting
 
 
 def _kept(workbench: Workbench) -> Measurement:

@@ -55,24 +55,6 @@ class OpenSsh:
         """Return the client's command line for one exec over a fresh connection."""
         return [self._ssh, "-F", str(self.folder / "ssh_config"), "node", remote]
 
-    def cpu_s(self) -> float | None:
-        """Return the processor seconds of the servers with sessions that ended; None if unknown."""
-        stats = [Path(f"/proc/{process.pid}/stat") for process in self._processes]
-        if not all(stat.exists() for stat in stats):
-            return None
-        fields = [stat.read_text().rpartition(")")[2].split()[11:15] for stat in stats]
-        return sum(int(ticks) for each in fields for ticks in each) / os.sysconf("SC_CLK_TCK")
-
-    def await_idle(self) -> bool:
-        """Wait until no session runs any more; say whether that came about."""
-        limit = time.monotonic() + _START_S
-        parents = {process.pid for process in self._processes}
-        while any(_parent(stat) in parents for stat in Path("/proc").glob("[0-9]*/stat")):
-            if time.monotonic() > limit:
-                return False
-            time.sleep(0.01)
-        return True
-
     def close(self) -> None:
         """End the servers; sessions end with their clients."""
         for process in self._processes:
@@ -146,13 +128,6 @@ def _program(name: str, what: str) -> str:
     if found is None:
         raise Skipped(f"needs {what}")
     return found  # sshd insists on an absolute path, which this is
-
-
-def _parent(stat: Path) -> int:
-    try:
-        return int(stat.read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0  # it has ended
 
 
 def _free_ports(count: int) -> list[int]:
