@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from arb.errors import CapacityError, Scope, UsageError
+from arb.errors import CapacityError, CredentialsError, Scope, UsageError
 from arb.plugins.manager import Plugins
 from arb.plugins.settings import PluginSettings
 from arb.testing import FakeClock
@@ -166,7 +166,7 @@ def test_a_listing_is_filtered_by_owner_token_and_region(open_provider, client):
 
     def count(**query):
         listing = provider.list_instances(ListQuery(**query))
-        assert listing.covers("local")
+        assert listing.covers("local", listing.account)
         return len(listing.instances)
 
     assert count(owner=OWNER) == count() == count(tokens=frozenset({token})) == 1
@@ -365,6 +365,19 @@ def test_the_room_is_where_the_user_says(open_provider, client, tmp_path, where)
     path = tmp_path / "data" / "local" / "room" if where == "data-folder" else wanted
     (machine,) = Room(path).list()
     assert Room(path).terminate(machine.id)
+
+
+def test_a_node_of_another_room_is_not_called_gone(open_provider, client, tmp_path):
+    bought_in = open_provider()
+    made = bought_in.provision(request(client, offer_of(bought_in, "this-machine")))
+    moved = open_provider(room=str(tmp_path / "elsewhere"))
+    node = replace(ref(made.instances[0]), account=made.account)
+
+    assert not moved.list_instances(ListQuery(OWNER)).covers(node.region, node.account)
+    with pytest.raises(CredentialsError, match="elsewhere"):
+        moved.terminate(node)
+    assert bought_in.list_instances(ListQuery(OWNER)).covers(node.region, node.account)
+    assert bought_in.terminate(node) is Termination.GONE
 
 
 def test_a_node_path_from_the_configuration_comes_first(open_provider, client, tmp_path):

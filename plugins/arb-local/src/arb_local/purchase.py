@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import CapacityError, ProviderUnavailable, RequestError, Scope
+from arb.errors import CapacityError, CredentialsError, ProviderUnavailable, RequestError, Scope
 from arb.types import (
     GoneReason,
     Instance,
@@ -58,7 +58,8 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
         raise RequestError(
             f"local: {error}", scope=Scope.PROVIDER, code="local-no-address"
         ) from error
-    return ProvisionResult(tuple(instance_of(context.provider, m) for m in machines))
+    instances = tuple(instance_of(context.provider, m) for m in machines)
+    return ProvisionResult(instances, account=str(room.path))
 
 
 def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
@@ -66,12 +67,21 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     room = open_room(context)
     machines = [*room.list(), *room.recently_gone()]
     found = (instance_of(context.provider, m) for m in machines if _matches(m, query))
-    return Listing(tuple(found), frozenset({Listing.EVERYWHERE}))
+    everywhere = frozenset({Listing.EVERYWHERE})
+    return Listing(tuple(found), everywhere, account=str(room.path))
 
 
 def terminate(context: ProviderContext, ref: InstanceRef) -> Termination:
-    """End one node, unless its minimum run time is not over."""
+    """End one node, unless its minimum run time is not over.
+
+    Raises:
+        CredentialsError: The node is in another room than the one that is configured now.
+    """
     room = open_room(context)
+    if ref.account not in {"", str(room.path)}:
+        summary = f"local: {ref.id} is in the room {ref.account}, not in {room.path}"
+        hint = "set provider_options.local.room back to it"
+        raise CredentialsError(summary, code="local-other-room", hint=hint)
     try:
         machine = room.get(ref.id)
     except UnknownMachine:
