@@ -31,7 +31,7 @@ broken
         ("/mnt/ssh/a/b", "fuse.sshfs"),
         ("/var/lib/o/state.db", None),
         ("/run/state.db", None),
-        ("/root/.arb/state.db", None),
+        ("/srv/.arb/state.db", None),
     ],
 )
 def test_the_innermost_mount_decides(path: str, fstype: str | None) -> None:
