@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "Config", "read_config", "write_value"]
 
 KEYS: Final[Mapping[str, tuple[type, str]]] = {
+    "bringup_timeout": (int, "minutes after which a machine that nobody claimed ends itself"),
     "default_infra": (str, "provider, or provider/region/zone, for tasks that name none"),
     "disabled_providers": (list, "providers that are never loaded"),
     "provider_options": (dict, "settings of providers: provider_options.<provider>.<option>"),
@@ -39,6 +40,7 @@ KEYS: Final[Mapping[str, tuple[type, str]]] = {
 class Config:
     """Validated settings. ``provider_options`` values are checked by their provider."""
 
+    bringup_timeout: int = 30
     default_infra: str = ""
     disabled_providers: tuple[str, ...] = ()
     provider_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)

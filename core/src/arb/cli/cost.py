@@ -13,6 +13,7 @@ from arb.errors import UsageError
 
 if TYPE_CHECKING:
     from arb.state.costs import ClusterCost, CostRow
+    from arb.state.store import Store
 
 app = typer.Typer()
 
@@ -42,6 +43,8 @@ def cost(
         now = session.store.now()
         since = now - days * 86400 if days else 0
         rows = read_costs(session.store, since=since, cluster=cluster)
+        if cluster and not rows:
+            _refuse_unknown(session.store, cluster)
     sums = totals(rows)
     if as_json:
         render.json_document(
@@ -58,6 +61,16 @@ def cost(
         _show_clusters(sums, now)
 
 
+def _refuse_unknown(store: Store, name: str) -> None:
+    """Fail unless a cluster of this name ever was."""
+    from arb.errors import closest
+    from arb.state.clusters import list_clusters
+
+    known = {record.name for record in list_clusters(store, include_gone=True)}
+    if name not in known:
+        raise UsageError(closest(name, known, what="cluster"), code="unknown-cluster")
+
+
 def _show_clusters(sums: list[ClusterCost], now: float) -> None:
     rows = [
         (
@@ -68,14 +81,21 @@ def _show_clusters(sums: list[ClusterCost], now: float) -> None:
             render.age(now - total.started_at) + " ago",
             f"{total.hourly_usd:.2f}",
             render.money(total.usd),
+            "-" if total.billed_usd is None else render.money(total.billed_usd),
         )
         for total in sums
     ]
-    whole = sum(total.usd for total in sums)
-    hourly = sum(total.hourly_usd for total in sums)
-    rows.append(("total", "", "", "", "", f"{hourly:.2f}", render.money(whole)))
-    columns = ("cluster", "machines", "machine time", "state", "started", "$/h now", "cost")
-    render.table(columns, rows, right="machines,machine time,$/h now,cost")
+    whole = render.money(sum(total.usd for total in sums))
+    hourly = f"{sum(total.hourly_usd for total in sums):.2f}"
+    rows.append(("total", "", "", "", "", hourly, whole, ""))
+    columns = ["cluster", "machines", "machine time", "state", "started", "$/h now", "cost"]
+    if any(total.billed_usd is not None for total in sums):
+        columns.append("billed")  # what the provider itself says, where it does
+    render.table(
+        columns,
+        [row[: len(columns)] for row in rows],
+        right="machines,machine time,$/h now,cost,billed",
+    )
 
 
 def _show_machines(rows: list[CostRow]) -> None:

@@ -46,7 +46,7 @@ def down(
         ended = end(session, names)
         resume(session.shop)
     _show(ended, as_json=as_json)
-    return 1 if any(outcome.error for outcome in ended) else 0
+    return next((outcome.error.exit_code for outcome in ended if outcome.error), 0)
 
 
 def _show(ended: list[Ended], *, as_json: bool) -> None:
@@ -58,12 +58,12 @@ def _show(ended: list[Ended], *, as_json: bool) -> None:
     for outcome in ended:
         if outcome.error is not None:
             render.error(outcome.error, as_json=False)
-        elif outcome.left:
-            for machine in outcome.left:
-                why = machine.terminate_detail or "the provider has not confirmed it yet"
-                render.warn(f"{outcome.cluster}: {machine.key} ends later: {why}")
+        for machine in outcome.left:
+            why = machine.terminate_detail or "the provider has not confirmed it yet"
+            render.warn(f"{outcome.cluster}: {machine.key} ends later: {why}")
+        if outcome.left:
             render.hint("  the next arb command carries on; arb status shows it")
-        else:
+        elif outcome.error is None:
             render.note(f"Cluster {outcome.cluster} is gone")
 
 

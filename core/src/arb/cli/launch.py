@@ -47,6 +47,7 @@ def launch(
     """Run a task on a cluster, buying its nodes first.
 
     A cluster of that name that is up is used again: its setup runs anew, nothing is bought.
+    With a cluster name and no task, nodes are bought and wait for arb exec or arb ssh.
     """
     from arb.cli.follow import follow_job, session_for_task
     from arb.cli.options import overrides_from, read_task
@@ -64,9 +65,10 @@ def launch(
         use_spot=use_spot,
     )
     with session_for_task() as session:
-        wish = Wish(read_task(task, overrides), cluster=cluster, down=down, detach=detach)
+        wanted = read_task(task, overrides, required=not cluster)
+        wish = Wish(wanted, cluster=cluster, down=down, detach=detach)
         plan = plan_launch(session, wish)
-        _show(plan, as_json=as_json and dryrun)
+        _show(plan, session.clock.now(), as_json=as_json and dryrun)
         if dryrun:
             if plan.ranking is None and not as_json:
                 render.note(f"cluster {plan.cluster} is up: nothing would be bought")
@@ -82,10 +84,10 @@ def _question(plan: Plan) -> str:
     return f"Buy for {render.money(plan.usd_hour)} an hour?"
 
 
-def _show(plan: Plan, *, as_json: bool) -> None:
+def _show(plan: Plan, now: float, *, as_json: bool) -> None:
     from arb.cli import offers
 
     if as_json:
         render.json_document(offers.plan_document(plan))
     elif plan.ranking is not None:
-        offers.show_plan(plan)
+        offers.show_plan(plan, now)

@@ -9,17 +9,20 @@ from arb.cli import render
 from arb.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arb.clusters.launch import Plan
     from arb.types import Offer
 
 __all__ = ["accelerators", "offer_cells", "plan_document", "show_plan"]
 
 _SHOWN = 5
+_FRESH_S = 60.0
 _COLUMNS = ("provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h")
 
 
-def show_plan(plan: Plan) -> None:
-    """Tell what would be tried, cheapest first."""
+def show_plan(plan: Plan, now: float) -> None:
+    """Tell what would be tried, cheapest first, and how old its prices are."""
     ranking = plan.ranking
     if ranking is None:
         return
@@ -30,6 +33,17 @@ def show_plan(plan: Plan) -> None:
     render.table(_COLUMNS, rows, right="vCPUs,GiB,$/h", to_stderr=True)
     if len(ranking.offers) > _SHOWN:
         render.hint(f"and {len(ranking.offers) - _SHOWN} more")
+    for line in _sources(ranking.offers, now):
+        render.hint(line)
+
+
+def _sources(offers: Sequence[Offer], now: float) -> list[str]:
+    """Return where prices come from and how old they are, unless they were read just now."""
+    found = {(o.provider, o.source, o.as_of) for o in offers if now - o.as_of > _FRESH_S}
+    return [
+        f"prices of {provider}: {source}, {render.age(now - as_of)} old"
+        for provider, source, as_of in sorted(found)
+    ]
 
 
 def offer_cells(offer: Offer) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def overrides_from(
     )
 
 
-def read_task(words: list[str] | None, overrides: Overrides) -> Task:
+def read_task(words: list[str] | None, overrides: Overrides, *, required: bool = True) -> Task:
     """Read a task file, or make a task of a command.
 
     One word that ends in ``.yaml`` or ``.yml`` is a file; anything else is a command.
@@ -102,8 +102,10 @@ def read_task(words: list[str] | None, overrides: Overrides) -> Task:
     """
     from arb.tasks import load_task, task_from_command
 
+    if not words and not required:
+        return task_from_command("", overrides)
     if not words:
-        hint = "give a task file, or a command such as: nvidia-smi"
+        hint = "give a task file or a command; launch also takes --cluster NAME alone"
         raise UsageError("nothing to run", code="no-task", hint=hint)
     if len(words) == 1 and words[0].endswith((".yaml", ".yml")):
         return load_task(Path(words[0]), overrides)

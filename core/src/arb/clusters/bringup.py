@@ -12,6 +12,7 @@ from arb.nodes.keys import gang_key
 from arb.nodes.ready import wait_ready
 from arb.state.machines import update_machine
 from arb.text import counted
+from arb.types import Capability, PeerNetwork
 
 if TYPE_CHECKING:
     from arb.clusters.nodes import ClusterNode
@@ -37,6 +38,7 @@ def bring_up(session: Session, cluster: ClusterRecord, purchase: Purchase) -> No
     provider = session.plugins.provider(purchase.offer.provider)
     limit = session.clock.monotonic() + provider.info.readiness_timeout_s
     nodes = Nodes(session, cluster)
+    _tell_limits(session, provider, len(nodes))
     session.progress.state(f"waiting for SSH on {counted(len(nodes), 'node')}")
     nodes.on_all(lambda node: _first_contact(session, node, limit))
     session.progress.state("starting the agents")
@@ -45,6 +47,19 @@ def bring_up(session: Session, cluster: ClusterRecord, purchase: Purchase) -> No
     for node, boot in zip(nodes.first(len(nodes)), boots, strict=True):
         _tell_boot(session, node, boot)
     session.progress.state("")
+
+
+def _tell_limits(session: Session, provider: Provider, count: int) -> None:
+    """Say what the user must know of this provider before relying on it."""
+    if count > 1 and provider.info.peer_network is PeerNetwork.PUBLIC:
+        session.progress.warn(
+            f"nodes of {provider.name} reach each other over the internet: what ranks send is not "
+            "encrypted unless the task does it"
+        )
+    if not provider.can(Capability.SELF_TERMINATE):
+        session.progress.warn(
+            f"nodes of {provider.name} cannot end themselves: only an arb command ends their bill"
+        )
 
 
 def _tell_boot(session: Session, node: ClusterNode, boot: SshChannel) -> None:

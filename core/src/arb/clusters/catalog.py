@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from arb.catalog import offers_from_catalog
 from arb.errors import CredentialsError, NoOfferError, PluginError
 from arb.optimizer import rank_offers
-from arb.types import Capability
+from arb.types import Capability, PeerNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +55,24 @@ def ranked_offers(session: Session, task: Task) -> Ranking:
             session.progress.warn(f"{reply.provider}: {reply.error.summary}")
         offers.extend(reply.value or ())
     if not named:
-        offers = [o for o in offers if not session.plugins.provider(o.provider).can(_OWNED)]
+        owned = {r.provider for r in replies if session.plugins.provider(r.provider).can(_OWNED)}
+        offers = [offer for offer in offers if offer.provider not in owned]
     ranking = rank_offers(offers, task.resources)
     if not ranking.offers:
         raise _nothing(session, replies, ranking, total=len(offers))
-    return ranking
+    return ranking if task.num_nodes == 1 else _with_network(session, ranking)
+
+
+def _with_network(session: Session, ranking: Ranking) -> Ranking:
+    """Return the offers whose nodes can reach each other."""
+    names = {offer.provider for offer in ranking.offers}
+    alone = {n for n in names if session.plugins.provider(n).info.peer_network is PeerNetwork.NONE}
+    offers = tuple(offer for offer in ranking.offers if offer.provider not in alone)
+    if not offers:
+        summary = f"nodes of {', '.join(sorted(alone))} cannot reach each other"
+        hint = "use one node, or another provider"
+        raise NoOfferError(summary, code="no-peer-network", hint=hint)
+    return replace(ranking, offers=offers)
 
 
 def _read(session: Session, provider: Provider) -> list[Offer]:

@@ -30,7 +30,7 @@ class Ended:
     Attributes:
         left: Machines whose end the provider has not confirmed yet; the wish stays on disk and the
             next command carries on.
-        error: What went wrong; None when nothing did.
+        error: What went wrong; None when nothing did, also when a provider asks for patience.
     """
 
     cluster: str
@@ -64,4 +64,6 @@ def _end(session: Session, record: ClusterRecord) -> Ended:
     """Commit the wish first: a launch that is under way sees it, gives back and lets go."""
     end_cluster(session.shop, record.id)
     with cluster_lock(session, record.name):
-        return Ended(record.name, tuple(finish(session.shop, record.id)))
+        left = tuple(finish(session.shop, record.id))
+    failures = [session.shop.unfinished.get(machine.key) for machine in left]
+    return Ended(record.name, left, next((error for error in failures if error), None))

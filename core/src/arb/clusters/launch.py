@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from arb.clusters import names
 from arb.clusters.announce import announce, ask_policies
+from arb.clusters.buying import buy_cluster
 from arb.clusters.catalog import placed, ranked_offers
 from arb.clusters.ending import arm, only_self_ending
 from arb.clusters.jobs import Launched, check_workdir, submit
@@ -14,21 +15,19 @@ from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
 from arb.clusters.refresh import lost_nodes
 from arb.errors import UsageError
+from arb.provision.giveback import finish
+from arb.provision.resume import resume
 from arb.state.clusters import (
     ClusterRecord,
     ClusterStatus,
     get_by_id,
     get_cluster,
-    insert_cluster,
-    update_cluster,
 )
-from arb.state.tokens import new_id
 from arb.text import counted
 
 if TYPE_CHECKING:
     from arb.clusters.session import Session
     from arb.optimizer import Ranking
-    from arb.provision.order import Purchase
     from arb.tasks import Task
 
 __all__ = ["Plan", "Wish", "plan_launch", "run_launch"]
@@ -98,26 +97,14 @@ def run_launch(session: Session, plan: Plan) -> Launched:
     Raises:
         ArbError: Whatever went wrong. What was bought and cannot be used is being given back.
     """
-    from arb.provision.resume import resume
-
     try:
         with cluster_lock(session, plan.cluster):
             resume(session.shop, busy=plan.cluster)
             record, bought = _ensure_up(session, plan)
-            job_id = _hand_over(session, plan, Nodes(session, record))
-    except KeyboardInterrupt:
-        _tell_what_is_up(session, plan.cluster)
-        raise
+            job_id = _hand_over(session, plan, record, bought=bought)
     finally:
         announce(session)
     return Launched(get_by_id(session.store, record.id) or record, job_id, bought)
-
-
-def _tell_what_is_up(session: Session, name: str) -> None:
-    """After Ctrl-C: a cluster that was up by then stays, and is paid for."""
-    record = get_cluster(session.store, name)
-    if record is not None and record.status is ClusterStatus.UP:
-        session.progress.warn(f"cluster {name} is up and stays; end it with: arb down {name}")
 
 
 def _ensure_up(session: Session, plan: Plan) -> tuple[ClusterRecord, bool]:
@@ -131,7 +118,7 @@ def _ensure_up(session: Session, plan: Plan) -> tuple[ClusterRecord, bool]:
     if plan.ranking is None:
         summary = f"cluster {plan.cluster} ended meanwhile"
         raise UsageError(summary, code="cluster-ended", hint="launch again to buy a new one")
-    return _buy(session, plan), True
+    return buy_cluster(session, plan), True
 
 
 def _is_usable(session: Session, record: ClusterRecord) -> bool:
@@ -147,8 +134,6 @@ def _is_usable(session: Session, record: ClusterRecord) -> bool:
 
 def _clear_away(session: Session, record: ClusterRecord) -> None:
     """End what an interrupted launch or an unfinished down left under this name."""
-    from arb.provision.giveback import finish
-
     session.progress.step(f"Cluster {record.name} was left {record.status}: ending it first")
     left = finish(session.shop, record.id)
     if left:
@@ -157,71 +142,30 @@ def _clear_away(session: Session, record: ClusterRecord) -> None:
         raise UsageError(summary, code="cluster-ending", hint=hint)
 
 
-def _buy(session: Session, plan: Plan) -> ClusterRecord:
-    from arb.clusters.sshaccess import publish
-    from arb.provision.giveback import finish
-    from arb.provision.order import Order
-    from arb.provision.walk import buy
+def _hand_over(session: Session, plan: Plan, record: ClusterRecord, *, bought: bool) -> int:
+    """Copy the workdir and submit setup and run as one job.
 
-    record = _insert(session, plan)
-    try:
-        order = Order(
-            cluster=record.name,
-            cluster_id=record.id,
-            offers=plan.ranking.offers if plan.ranking else (),
-            count=plan.num_nodes,
-            authorized_key=session.client_key.public,
-            ports=plan.task.resources.ports,
-        )
-        buy(session.shop, order, lambda purchase: _bring_up(session, record, purchase))
-        session.journal.check_wanted(record.id)
-        up = _update(session, record, status=ClusterStatus.UP, ready_at=session.store.now())
-    except BaseException:
-        session.progress.state("")
-        finish(session.shop, record.id)
-        raise
-    publish(session)
-    return up
-
-
-def _bring_up(session: Session, record: ClusterRecord, purchase: Purchase) -> None:
-    from arb.clusters.bringup import bring_up
-
-    offer = purchase.offer
-    bought = _update(
-        session, record, provider=offer.provider, region=offer.region, offer_json=offer.to_json()
-    )
-    bring_up(session, bought, purchase)
-
-
-def _insert(session: Session, plan: Plan) -> ClusterRecord:
-    record = ClusterRecord(
-        id=new_id(),
-        name=plan.cluster,
-        status=ClusterStatus.INIT,
-        created_at=session.clock.now(),
-        num_nodes=plan.num_nodes,
-        task_json=plan.task.model_dump_json(exclude={"secrets"}),
-    )
-    with session.store.write() as tx:
-        insert_cluster(tx, record)
-    return record
-
-
-def _update(session: Session, record: ClusterRecord, **changes: object) -> ClusterRecord:
-    with session.store.write() as tx:
-        changed = update_cluster(tx, record.id, **changes)  # type: ignore[arg-type]  # typed by the callee
-    return changed or record
-
-
-def _hand_over(session: Session, plan: Plan, nodes: Nodes) -> int:
-    """Copy the workdir and submit setup and run as one job."""
+    A cluster that was bought for a job that cannot begin ends at once if it was to end with it.
+    """
     if not (plan.task.run or plan.task.setup or plan.task.workdir):
         return 0
-    number = submit(session, nodes, plan.task, with_setup=True)
-    if plan.down:
-        arm(session, nodes)
+    try:
+        nodes = Nodes(session, record)
+        number = submit(session, nodes, plan.task, with_setup=True)
+        if plan.down:
+            arm(session, nodes)
+    except BaseException:
+        if bought:
+            _end_or_tell(session, plan, record)
+        raise
     return number
+
+
+def _end_or_tell(session: Session, plan: Plan, record: ClusterRecord) -> None:
+    if plan.down:
+        finish(session.shop, record.id)
+    else:
+        session.progress.warn(f"cluster {record.name} is up; end it with: arb down {record.name}")
 
 
 def _check_fits(task: Task, record: ClusterRecord) -> None:

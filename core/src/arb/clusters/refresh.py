@@ -95,7 +95,7 @@ def _ask(session: Session, name: str, machines: list[Machine]) -> None:
             complete = listing.covers(machine.region, machine.account)
             if complete and machine.made_at < settled:
                 session.journal.seen(machine, _vanished(machine))
-        elif instance.state is not machine.state:
+        elif instance.state is not machine.state or instance.reported_usd is not None:
             session.journal.seen(machine, instance)
 
 

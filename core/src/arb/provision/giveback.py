@@ -153,10 +153,12 @@ def _terminate(shop: Shop, machine: Machine) -> None:
         )
     except ArbError as error:
         shop.progress.warn(f"{machine.key} could not be ended: {explained(error)}")
+        shop.unfinished[machine.key] = error
         shop.journal.terminated(
             machine, gone=False, retry_after_s=_FAILED_RETRY_S, detail=error.summary
         )
     else:
+        shop.unfinished.pop(machine.key, None)
         shop.journal.terminated(
             machine, gone=answer.gone, retry_after_s=answer.retry_after_s, detail=answer.detail
         )

@@ -19,6 +19,7 @@ from arb.state.machines import (
     Machine,
     machines_of_cluster,
     record_machine,
+    report_billed,
     update_machine,
 )
 from arb.state.requests import digest, dump_request
@@ -234,6 +235,8 @@ class Journal:
                 reason=instance.reason,
                 detail=instance.detail,
             )
+            if instance.reported_usd is not None:
+                report_billed(tx, machine, instance.reported_usd)
 
     def _set(self, token: str, state: AttemptState, error: ArbError) -> None:
         with self.store.write() as tx:

@@ -34,6 +34,8 @@ class Shop:
     clock: Clock
     progress: Progress
     blocklist: Blocklist = field(init=False, repr=False)
+    unfinished: dict[str, ArbError] = field(default_factory=dict, init=False, repr=False)
+    """Machine -> why this process could not have it ended; the wish is on disk all the same."""
 
     def __post_init__(self) -> None:
         """Begin to remember refusals."""

@@ -67,8 +67,9 @@ def _open_offers(shop: Shop, order: Order, skipped: list[str]) -> Iterator[Offer
         if refusal is None:
             yield offer
         else:
+            if not any(line.endswith(f": {refusal}") for line in skipped[-1:]):
+                shop.progress.step(f"   {_place(offer)} skipped: {refusal}")
             skipped.append(f"{_place(offer)}: {refusal}")
-            shop.progress.step(f"   {_place(offer)} skipped: {refusal}")
 
 
 def _attempt(

@@ -191,4 +191,16 @@ def _argv(ssh: str, node: dict[str, Any]) -> list[str]:
     options = [word for option in _OPTIONS for word in ("-o", option)]
     port = str(node["port"] or configure.SSH_PORT)
     target = "{}@{}".format(node["user"], node["host"])
-    return [ssh, "-F", os.devnull, "-T", "-i", configure.KEY_FILE, *options, "-p", port, target, COMMAND]
+    return [
+        ssh,
+        "-F",
+        os.devnull,
+        "-T",
+        "-i",
+        configure.KEY_FILE,
+        *options,
+        "-p",
+        port,
+        target,
+        COMMAND,
+    ]
