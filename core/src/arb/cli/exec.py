@@ -15,9 +15,15 @@ app = typer.Typer()
 def exec_(
     cluster: Cluster,
     task: TaskArgument = None,
-    name: Annotated[str, typer.Option("--name", "-n", help="Name of the job.")] = "",
-    gpus: Annotated[str, typer.Option("--gpus", "--gpu", help="For example H100:1.")] = "",
-    num_nodes: Annotated[int | None, typer.Option(min=1, help="On how many nodes.")] = None,
+    name: Annotated[
+        str, typer.Option("--name", "-n", metavar="NAME", help="Name of the job.")
+    ] = "",
+    gpus: Annotated[
+        str, typer.Option("--gpus", "--gpu", metavar="NAME[:COUNT]", help="For example H100:1.")
+    ] = "",
+    num_nodes: Annotated[
+        int | None, typer.Option("--num-nodes", metavar="N", min=1, help="On how many nodes.")
+    ] = None,
     workdir: Workdir = "",
     env: Env = None,
     env_file: EnvFile = None,

@@ -19,14 +19,23 @@ app = typer.Typer()
 def launch(
     task: TaskArgument = None,
     cluster: Annotated[
-        str, typer.Option("--cluster", "-c", help="Cluster to use or make; a new name if empty.")
+        str,
+        typer.Option(
+            "--cluster", "-c", metavar="NAME", help="Cluster to use or make; a new name if empty."
+        ),
     ] = "",
-    name: Annotated[str, typer.Option("--name", "-n", help="Name of the task.")] = "",
+    name: Annotated[
+        str, typer.Option("--name", "-n", metavar="NAME", help="Name of the task.")
+    ] = "",
     infra: Annotated[
-        str, typer.Option(help="Where: PROVIDER, PROVIDER/REGION or PROVIDER/REGION/ZONE.")
+        str, typer.Option("--infra", metavar="PLACE", help="PROVIDER[/REGION[/ZONE]].")
     ] = "",
-    gpus: Annotated[str, typer.Option("--gpus", "--gpu", help="For example H100:8.")] = "",
-    num_nodes: Annotated[int | None, typer.Option(min=1, help="How many nodes.")] = None,
+    gpus: Annotated[
+        str, typer.Option("--gpus", "--gpu", metavar="NAME[:COUNT]", help="For example H100:8.")
+    ] = "",
+    num_nodes: Annotated[
+        int | None, typer.Option("--num-nodes", metavar="N", min=1, help="How many nodes.")
+    ] = None,
     use_spot: Annotated[
         bool | None, typer.Option("--use-spot/--no-use-spot", help="Spot or on-demand.")
     ] = None,
@@ -41,7 +50,9 @@ def launch(
     down: Annotated[
         bool, typer.Option("--down", help="Terminate the cluster when the job has ended.")
     ] = False,
-    dryrun: Annotated[bool, typer.Option(help="Show what would be bought, and stop.")] = False,
+    dryrun: Annotated[
+        bool, typer.Option("--dryrun", help="Show what would be bought, and stop.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Run a task on a cluster, buying its nodes first.

@@ -45,19 +45,29 @@ TaskArgument = Annotated[
 ]
 Env = Annotated[
     list[str] | None,
-    typer.Option("--env", help="NAME=value, or NAME to take it from this shell. Repeatable."),
+    typer.Option(
+        "--env",
+        metavar="NAME[=VALUE]",
+        help="A variable; NAME alone takes it from this shell. Repeatable.",
+    ),
 ]
 EnvFile = Annotated[
-    list[Path] | None, typer.Option("--env-file", help="A file of NAME=value lines. Repeatable.")
+    list[Path] | None,
+    typer.Option("--env-file", metavar="FILE", help="A file of NAME=value lines. Repeatable."),
 ]
 Secret = Annotated[
     list[str] | None,
     typer.Option(
-        "--secret", help="As --env, but kept out of every table, log and listing. Repeatable."
+        "--secret",
+        metavar="NAME[=VALUE]",
+        help="As --env, but kept out of every table, log and listing. Repeatable.",
     ),
 ]
 Workdir = Annotated[
-    str, typer.Option("--workdir", help="Folder to copy to ~/sky_workdir of every node.")
+    str,
+    typer.Option(
+        "--workdir", metavar="FOLDER", help="Folder to copy to ~/sky_workdir of every node."
+    ),
 ]
 
 
