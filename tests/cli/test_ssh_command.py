@@ -1,27 +1,28 @@
+"""``arb ssh`` hands over to the system's OpenSSH with our own configuration."""
+
 from __future__ import annotations
 
 import pytest
 
-from arb.cli.ssh import _words
-from arb.errors import UsageError
+from arb.cli import ssh
+
+
+@pytest.fixture
+def session(mocker, tmp_path):
+    mocker.patch("arb.clusters.sshaccess.write_config", return_value=tmp_path / "config")
+    return mocker.Mock()
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        ([], ""),
-        (["ls", "-la"], "ls -la"),
-        (["--", "ls", "-la"], "ls -la"),
-        (["--", "--version"], "--version"),
-        (["echo hi; exit 7"], "echo hi; exit 7"),
-    ],
+    ("words", "on_terminal", "expected"),
+    [("", True, []), ("htop", True, ["-t"]), ("ls -l", False, [])],
+    ids=["shell", "command-on-a-terminal", "command-in-a-pipe"],
 )
-def test_a_command_is_one_text_for_the_nodes_shell(command, words):
-    assert _words(command) == words
-
-
-@pytest.mark.parametrize("command", [["--rank", "1"], ["-v"], ["--rank=1", "ls"]])
-def test_an_option_behind_the_name_is_refused_with_where_it_goes(command):
-    with pytest.raises(UsageError) as caught:
-        _words(command)
-    assert "arb ssh --rank 1 NAME" in caught.value.hint
+def test_a_command_gets_a_terminal_where_we_have_one(
+    mocker, session, tmp_path, words, on_terminal, expected
+):
+    mocker.patch.object(ssh.sys.stdin, "isatty", return_value=on_terminal)
+    mocker.patch.object(ssh.sys.stdout, "isatty", return_value=on_terminal)
+    arguments = ssh._openssh(session, "train-0", words)
+    assert arguments[:3] == ["ssh", "-F", str(tmp_path / "config")]
+    assert arguments[3:] == [*expected, "--", "train-0", *([words] if words else [])]
