@@ -6,9 +6,9 @@ import getpass
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import NodeError, UsageError
+from arb.errors import NodeError, NodeUnreachable, UsageError
 from arb.text import counted
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["WORKDIR", "Launched", "check_workdir", "last_job", "submit"]
 
 WORKDIR: Final = "~/sky_workdir"
+
+_RESEND_EVERY_S: Final = 1.0
+_RESEND_FOR_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,9 @@ def submit(
     count = num_nodes or task.num_nodes
     if task.workdir:
         _copy_workdir(session, nodes.first(count), task.workdir)
-    return nodes.head.agent().submit(
-        token=secrets.token_hex(12),
+    return _hand_over(
+        session,
+        nodes,
         name=task.name,
         run=task.run,
         setup=task.setup if with_setup else "",
@@ -88,6 +92,25 @@ def check_workdir(workdir: str) -> Path:
     if not folder.is_dir():
         raise UsageError(f"workdir {workdir} is not a folder", code="workdir")
     return folder
+
+
+def _hand_over(session: Session, nodes: Nodes, **job: Any) -> int:
+    """Submit until there is an answer: by its token the agent knows a job that it has already."""
+    token, sent = secrets.token_hex(12), False
+    give_up_at = session.clock.monotonic() + _RESEND_FOR_S
+    while True:
+        try:
+            agent = nodes.head.agent()
+            sent = True
+            return agent.submit(token=token, **job)
+        except NodeUnreachable as error:
+            nodes.head.forget_agent()
+            if not sent:
+                raise
+            if session.clock.monotonic() >= give_up_at:
+                error.hint = f"the job may be queued all the same: arb queue {nodes.cluster.name}"
+                raise
+            session.clock.sleep(_RESEND_EVERY_S)
 
 
 def _copy_workdir(session: Session, nodes: Sequence[ClusterNode], workdir: str) -> None:

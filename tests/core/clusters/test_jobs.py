@@ -1,0 +1,94 @@
+"""Handing a job over, also when the answer gets lost on the way."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from arb.clusters.jobs import submit
+from arb.errors import HostKeyError, NodeError, NodeUnreachable
+from arb.tasks import Task
+
+
+class Head:
+    """An agent that takes every job, and loses its answers as told."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.jobs: dict[str, int] = {}
+        self.asked = 0
+        self.forgotten = 0
+        self.away: list[Exception] = []
+
+    def agent(self):
+        if self.away:
+            raise self.away.pop(0)
+        return self
+
+    def submit(self, *, token, **_job):
+        self.asked += 1
+        number = self.jobs.setdefault(token, len(self.jobs) + 1)
+        if self.errors:
+            raise self.errors.pop(0)
+        return number
+
+    def forget_agent(self):
+        self.forgotten += 1
+
+
+def hand_over(site, head):
+    nodes = SimpleNamespace(head=head, cluster=SimpleNamespace(name="train"))
+    return submit(site.session, nodes, Task(run="true"), with_setup=True)
+
+
+def test_a_job_whose_answer_was_lost_is_asked_for_again_and_runs_once(site):
+    head = Head(NodeUnreachable("lost"), NodeUnreachable("lost again"))
+    assert hand_over(site, head) == 1
+    assert head.asked == 3
+    assert head.forgotten == 2
+    assert len(head.jobs) == 1
+
+
+def test_two_jobs_are_two(site):
+    head = Head()
+    assert [hand_over(site, head), hand_over(site, head)] == [1, 2]
+
+
+def test_a_head_that_stays_away_is_given_up_and_where_to_look_is_said(site):
+    began = site.clock.monotonic()
+    with pytest.raises(NodeUnreachable) as caught:
+        hand_over(site, Head(*[NodeUnreachable("lost", code="connection-lost")] * 100))
+    assert caught.value.code == "connection-lost"
+    assert "arb queue train" in caught.value.hint
+    assert site.clock.monotonic() - began < 60
+
+
+def test_a_head_that_cannot_be_reached_at_all_is_told_at_once(site):
+    head, began = Head(), site.clock.monotonic()
+    head.away = [NodeUnreachable("cannot connect", hint="it may be starting")]
+    with pytest.raises(NodeUnreachable) as caught:
+        hand_over(site, head)
+    assert caught.value.hint == "it may be starting"
+    assert head.asked == 0
+    assert site.clock.monotonic() == began
+
+
+def test_a_head_may_be_away_between_two_tries(site):
+    head = Head(NodeUnreachable("lost"))
+
+    def lose_it():
+        head.forgotten += 1
+        head.away = [NodeUnreachable("cannot connect")] if head.forgotten == 1 else []
+
+    head.forget_agent = lose_it
+    assert hand_over(site, head) == 1
+    assert head.forgotten == 2
+
+
+@pytest.mark.parametrize("error", [NodeError("no"), HostKeyError("another key")])
+def test_a_refusal_is_not_argued_with(site, error):
+    head = Head(error)
+    with pytest.raises(type(error)):
+        hand_over(site, head)
+    assert head.asked == 1
