@@ -15,11 +15,23 @@ from typing import ClassVar
 
 import pytest
 
-from arb.nodes.agent import boot, env, fetch, idle, notice, operations, procs, rendezvous, wrapper
+from arb.nodes.agent import (
+    boot,
+    env,
+    fetch,
+    idle,
+    install,
+    notice,
+    operations,
+    procs,
+    rendezvous,
+    wrapper,
+)
 from arb.nodes.agent.logs import _tail_offset
 from arb.nodes.agent.loop import Loop
 from arb.nodes.agent.protocol import AgentError, Lines, decode, encode
 from arb.nodes.agent.queueing import cpu_slots, startable
+from arb.nodes.agent.rpc import FrontEnd
 from arb.nodes.agent_client import JobState
 
 
@@ -376,3 +388,14 @@ def test_the_protocol_page_knows_every_operation_and_state():
     inner = {"front_end"}
     assert [op for op in operations.TABLE if f"| `{op}` |" not in page] == sorted(inner)
     assert [state for state in JobState if f"`{state}`" not in page] == []
+
+
+def test_the_launcher_is_there_before_the_hello_is_said(monkeypatch):
+    """Who has read the hello starts the launcher at once: arb does, to install the boot script."""
+    told = []
+    front = FrontEnd()
+    monkeypatch.setattr(install, "link", lambda: told.append("link"))
+    monkeypatch.setattr(front, "_write", lambda hello: told.append(hello["proto"]))
+    monkeypatch.setattr(front, "_connect", lambda: setattr(front, "_gone", True))
+    assert front.run() == 0
+    assert told == ["link", 1]

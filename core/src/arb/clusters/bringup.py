@@ -67,7 +67,8 @@ def _tell_boot(session: Session, node: ClusterNode, boot: SshChannel) -> None:
     with boot:
         said = boot.recv(4096, _BOOT_TIMEOUT_S).decode(errors="replace").strip()
         if boot.wait(_BOOT_TIMEOUT_S):
-            session.progress.warn(f"{node.ssh.name}: {said.removeprefix('arb: ')}")
+            why = said.removeprefix("arb: ") or boot.stderr_tail.decode(errors="replace").strip()
+            session.progress.warn(f"{node.ssh.name}: {why}")
 
 
 def _first_contact(session: Session, node: ClusterNode, limit: float) -> None:

@@ -44,10 +44,10 @@ class FrontEnd:
 
     def run(self) -> int:
         """Serve until the client closes its side."""
+        install.link()  # first: who has read the hello may start the launcher
         self._write(
             {"proto": PROTO, "min_proto": PROTO, "agent": VERSION, "digest": install.digest()}
         )
-        install.link()
         self._connect()
         while not self._gone:
             self._wait()
