@@ -93,7 +93,25 @@ def test_when_nobody_answers_the_reason_is_the_error(site, error, kind):
 def test_bad_offers_cost_one_line_and_not_the_good_ones(site):
     site.cloud.shop += [offer("free", 0), offer("minus", -1)]
     assert len(plan(site).ranking.offers) == 2
-    assert site.told.warnings == ["arb-fake: 2 of 4 offers refused; first free: the price is 0"]
+    line = "arb-fake 1.0: 2 of 4 offers refused; first free: the price is 0"
+    assert site.told.warnings == [line]
+
+
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        ({"shop": [offer("free", 0)]}, "every offer refused; first free: the price is 0"),
+        ({"catalog_error": KeyError("x")}, "arb_catalog raised KeyError: 'x'"),
+    ],
+    ids=["rows", "raises"],
+)
+def test_a_catalog_that_is_no_use_costs_one_line_that_names_the_distribution(site, bad, line):
+    other = FakeCloud(site.clock, name="other")
+    for name, value in bad.items():
+        setattr(other, name, value)
+    site.clouds.append(other)
+    assert len(plan(site).ranking.offers) == 2
+    assert site.told.warnings == [f"arb-other 1.0: {line}"]
 
 
 def test_the_filter_that_removed_the_last_offer_is_named(site):

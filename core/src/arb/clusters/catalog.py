@@ -51,7 +51,7 @@ def ranked_offers(session: Session, task: Task) -> Ranking:
     replies = session.plugins.ask_all(partial(_read, session), [named] if named else None)
     offers: list[Offer] = []
     for reply in replies:
-        if reply.error is not None:
+        if reply.error is not None and not reply.warned:
             session.progress.warn(f"{reply.provider}: {reply.error.summary}")
         offers.extend(reply.value or ())
     if not named:
@@ -80,13 +80,13 @@ def _read(session: Session, provider: Provider) -> list[Offer]:
     offers, rejected = offers_from_catalog(
         provider.name, provider.catalog(), owned=provider.can(_OWNED)
     )
-    if rejected and not offers:
-        summary = f"every offer of {provider.name} was refused: {rejected[0].reason}"
-        raise PluginError(summary, code="catalog-rows")
     if rejected:
-        of = f"{len(rejected)} of {len(rejected) + len(offers)} offers"
+        of = f"{len(rejected)} of {len(rejected) + len(offers)} offers" if offers else "every offer"
         first = f"{rejected[0].offer_id or 'without an id'}: {rejected[0].reason}"
-        session.progress.warn(f"{provider.distribution}: {of} refused; first {first}")
+        summary = f"{provider.distribution} {provider.version}: {of} refused; first {first}"
+        if not offers:
+            raise PluginError(summary, code="catalog-rows")
+        session.progress.warn(summary)
     return offers
 
 

@@ -44,11 +44,16 @@ _KINDS: Final = {
 
 @dataclass(frozen=True)
 class Reply(Generic[T]):
-    """What one of several providers answered: a value, or an error."""
+    """What one of several providers answered: a value, or an error.
+
+    Attributes:
+        warned: The error was a warning line already.
+    """
 
     provider: str
     value: T | None = None
     error: ArbError | None = None
+    warned: bool = False
 
 
 class Plugins:
@@ -280,10 +285,11 @@ class Plugins:
         try:
             return Reply(provider.name, value=question(provider))
         except ArbError as error:
-            if isinstance(error, PluginError) or error.code == "deadline":
+            blamed = isinstance(error, PluginError) or error.code == "deadline"
+            if blamed:
                 place = "hung" if provider.hung_in else error.summary
                 self.warnings.error(provider.distribution, place, error)
-            return Reply(provider.name, error=error)
+            return Reply(provider.name, error=error, warned=blamed)
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
         """Make a part of this object when it is first needed, in one thread only.
