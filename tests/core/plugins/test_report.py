@@ -105,14 +105,15 @@ def test_the_command_prints_a_table(world, command, capsys):
     assert command() == 0
 
     output = capsys.readouterr()
-    lines = [line.split("  ")[0::1] for line in output.out.splitlines()]
-    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
-    assert cells[0][:4] == ["name", "group", "distribution", "version"]
-    assert cells[1][:7] == ["bad", "arb.providers", "dist-bad", "1.0", "-", "broken", "-"]
-    assert cells[1][7].startswith("needs hook API 0")
-    assert cells[2][:7] == ["good", "arb.providers", "dist-good", "1.0", "1", "ok", "on-demand"]
-    assert cells[2][7].startswith("catalog check ")
-    assert cells[3][-1] == "its metadata cannot be read (X)"
+    header, bad, why, good, capabilities, hooks, torn, unreadable = output.out.splitlines()
+    assert header.split()[:4] == ["name", "group", "distribution", "version"]
+    assert bad.split() == ["bad", "arb.providers", "dist-bad", "1.0", "-", "broken"]
+    assert why.startswith("    needs hook API 0")
+    assert good.split() == ["good", "arb.providers", "dist-good", "1.0", "1", "ok"]
+    assert capabilities == "    capabilities: on-demand"
+    assert hooks.startswith("    hooks: catalog check ")
+    assert torn.split() == ["-", "-", "arb-torn", "-", "-", "broken"]
+    assert unreadable == "    its metadata cannot be read (X)"
     assert output.err == ""
 
 

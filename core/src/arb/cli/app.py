@@ -35,19 +35,29 @@ def _show_version(value: bool) -> None:
         raise typer.Exit
 
 
+def _switch_plugins_off(value: bool) -> None:
+    # Eager, as a plugin's command is looked up before the function below runs.
+    if value:
+        os.environ["ARB_NO_PLUGINS"] = "1"
+
+
 @app.callback()
 def root(
-    version: Annotated[  # noqa: ARG001 - handled by its callback
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
     no_plugins: Annotated[
-        bool, typer.Option("--no-plugins", help="Load no plugin at all, to repair a setup.")
+        bool,
+        typer.Option(
+            "--no-plugins",
+            callback=_switch_plugins_off,
+            is_eager=True,
+            help="Load no plugin at all, to repair a setup.",
+        ),
     ] = False,
 ) -> None:
     """Buy GPU time where it is cheapest, now."""
-    if no_plugins:
-        os.environ["ARB_NO_PLUGINS"] = "1"
 
 
 def main() -> None:

@@ -67,7 +67,10 @@ class LazyGroup(TyperGroup):
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing and not name.startswith("-"):
             message = closest(name, self.list_commands(ctx), what="command")
-            raise UsageError(message, code="unknown-command", hint="arb --help lists them")
+            hint = "arb --help lists them"
+            if os.environ.get("ARB_NO_PLUGINS"):
+                hint += "; those of plugins are switched off"
+            raise UsageError(message, code="unknown-command", hint=hint)
         return name if command else None, command, args[1:]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arb.cli import render
+from arb.cli.commands import COMMANDS
 from arb.cli.options import Json
 from arb.progress import SilentProgress
 
@@ -16,16 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_COLUMNS = (
-    "name",
-    "group",
-    "distribution",
-    "version",
-    "api",
-    "state",
-    "capabilities",
-    "hooks or reason",
-)
+_COLUMNS = ("name", "group", "distribution", "version", "api", "state")
 
 
 class _Collector(SilentProgress):
@@ -54,28 +46,34 @@ def plugins(
 
     collector = _Collector()
     with Session(progress=collector, rescan=rescan) as session:
-        reports = session.plugins.report()
+        reports = [_unless_shadowed(report) for report in session.plugins.report()]
     for line in collector.lines:
         if not any(report.reason and line.endswith(report.reason) for report in reports):
             render.warn(line)
     if as_json:
         render.json_document([asdict(report) for report in reports])
     elif reports:
-        render.table(_COLUMNS, [_row(report) for report in reports])
+        rows = [_row(report) for report in reports]
+        render.table(_COLUMNS, rows, notes=[_notes(report) for report in reports])
     else:
         render.note("no plugins; a provider is added with: pip install arb-<provider>")
 
 
+def _unless_shadowed(report: PluginReport) -> PluginReport:
+    """Return the report, which for a command that arb itself has says that it never runs."""
+    if report.group != "arb.commands" or report.name not in COMMANDS:
+        return report
+    reason = f"never used: {report.name} is a command of arb itself"
+    return replace(report, state="broken", reason=reason)
+
+
 def _row(report: PluginReport) -> tuple[str, ...]:
-    hooks = " ".join(hook.removeprefix("arb_") for hook in report.hooks)
-    cells = (
-        report.name,
-        report.group,
-        report.distribution,
-        report.version,
-        "" if report.api is None else str(report.api),
-        report.state,
-        " ".join(report.capabilities),
-        report.reason or hooks,
-    )
+    api = "" if report.api is None else str(report.api)
+    cells = (report.name, report.group, report.distribution, report.version, api, report.state)
     return tuple(cell or "-" for cell in cells)
+
+
+def _notes(report: PluginReport) -> list[str]:
+    hooks = " ".join(hook.removeprefix("arb_") for hook in report.hooks)
+    told = (("capabilities: ", " ".join(report.capabilities)), ("hooks: ", hooks))
+    return [label + text for label, text in (("", report.reason), *told) if text]

@@ -54,6 +54,7 @@ def table(
     rows: Sequence[Sequence[str]],
     *,
     right: str = "",
+    notes: Sequence[Sequence[str]] = (),
     to_stderr: bool = False,
 ) -> None:
     """Print rows under a header, columns aligned.
@@ -62,6 +63,7 @@ def table(
         columns: Header texts.
         rows: One text a column.
         right: Headers of right-aligned columns, separated by commas.
+        notes: For each row texts that stand under it, folded to the terminal's width.
         to_stderr: The table accompanies data instead of being it.
     """
     stream = sys.stderr if to_stderr else sys.stdout
@@ -74,7 +76,24 @@ def table(
         ]
         text = "  ".join(cells).rstrip()
         print(_styled(text, _BOLD, stream) if index == 0 else text, file=stream)
+        for told in notes[index - 1] if notes and index else ():
+            print(_folded(told), file=stream)
     stream.flush()
+
+
+def _folded(text: str) -> str:
+    import shutil
+    import textwrap
+
+    width = max(40, shutil.get_terminal_size((100, 24)).columns)
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent="    ",
+        subsequent_indent="      ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def note(text: str) -> None:
