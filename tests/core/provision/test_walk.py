@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import re
+import signal
+import threading
 
 import pytest
 from support.fakecloud import FakeCloud, offer
@@ -569,8 +572,6 @@ def test_an_order_that_named_no_machine_stays_open_when_the_wait_is_cut_off(worl
 
 
 def test_ctrl_c_while_an_order_is_under_way_waits_and_gives_back(world):
-    import _thread
-
     def interrupted(request):
         _thread.interrupt_main()
         result = world.cloud.sell(request)
@@ -586,6 +587,32 @@ def test_ctrl_c_while_an_order_is_under_way_waits_and_gives_back(world):
     assert world.cloud.alive() == []
     assert world.states(record) == ["closed"]
     assert tried(world) == ["a"]
+
+
+def test_ctrl_c_in_the_moment_an_order_is_sent_gives_back(world, monkeypatch):
+    pressed, start = threading.Event(), threading.Thread.start
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupted(request):
+        _thread.interrupt_main()
+        pressed.set()
+        return world.cloud.sell(request)
+
+    def start_slowly(thread):
+        start(thread)
+        if thread.name.startswith("provision-"):
+            assert pressed.wait(20)
+
+    monkeypatch.setattr(threading.Thread, "start", start_slowly)
+    world.cloud.on_provision = [interrupted]
+    record = world.cluster()
+
+    with pytest.raises(KeyboardInterrupt):
+        world.buy(record, offer("a"))
+
+    assert world.cloud.alive() == []
+    assert world.states(record) == ["closed"]
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_given_back_machines_that_must_run_on_do_not_hold_up_the_next_offer(world):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arb.errors import ArbError, CredentialsError, RateLimited, Refusal, Scope
 from arb.provision.order import request_tokens
@@ -12,7 +14,7 @@ from arb.provision.ready import in_rank_order
 from arb.types import InstanceState, ListQuery, ProvisionResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from arb.plugins.provider import Provider
     from arb.progress import Progress
@@ -22,6 +24,7 @@ __all__ = ["Found", "InterruptedPurchase", "LostAnswer", "find_made", "place"]
 
 _RATE_LIMIT_PATIENCE_S = 300
 _LOOKS_S = (0, 5, 15, 30)
+_LOOK_S = 0.2
 
 
 class LostAnswer(ArbError):
@@ -140,9 +143,10 @@ def _call(provider: Provider, request: ProvisionRequest, progress: Progress) -> 
             outcome.append(error)
         done.set()
 
-    threading.Thread(target=work, name=f"provision-{request.token}", daemon=True).start()
-    interrupted = _await(done, progress)
-    answer = outcome[0]
+    with _ctrl_c_noted() as pressed:
+        threading.Thread(target=work, name=f"provision-{request.token}", daemon=True).start()
+        _await(done, pressed, progress)
+    interrupted, answer = bool(pressed), outcome[0]
     if isinstance(answer, ProvisionResult):
         if interrupted:
             raise InterruptedPurchase(answer, None)
@@ -153,16 +157,32 @@ def _call(provider: Provider, request: ProvisionRequest, progress: Progress) -> 
     raise error
 
 
-def _await(done: threading.Event, progress: Progress) -> bool:
-    """Wait for the call, which has a deadline; say whether Ctrl-C was pressed meanwhile."""
-    interrupted = False
-    while not done.is_set():
-        try:
-            done.wait()
-        except KeyboardInterrupt:
-            interrupted = True
+@contextmanager
+def _ctrl_c_noted() -> Iterator[list[int]]:
+    """Only note the signals that would raise ``KeyboardInterrupt``, at whatever line they come.
+
+    Handlers are the main thread's; in another thread nothing is raised anyway.
+    """
+    pressed: list[int] = []
+    before: dict[int, Any] = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if callable(handler := signal.getsignal(number)):
+                    before[number] = handler
+                    signal.signal(number, lambda number, _: pressed.append(number))
+        yield pressed
+    finally:
+        for changed, handler in before.items():
+            signal.signal(changed, handler)
+
+
+def _await(done: threading.Event, pressed: list[int], progress: Progress) -> None:
+    """Wait for the call, which has a deadline; say why when Ctrl-C was pressed meanwhile."""
+    while not done.wait(_LOOK_S):
+        if pressed:
             progress.warn("interrupted: waiting for the order's answer, to give back what it made")
-    return interrupted
+            done.wait()
 
 
 def _as_answer(error: BaseException) -> ArbError:
