@@ -106,6 +106,14 @@ def test_a_torn_line_spoils_no_other(room):
     assert [m.id for m in room.recently_gone()] == [machine.id]
 
 
+def test_ending_again_removes_what_a_killed_ender_left_of_the_folder(room, make):
+    machine = make()
+    _kill_after(room, END_STEPS["folder-hidden"], f"room.terminate({machine.id!r})")
+    assert list(room.machines.iterdir())
+    assert room.terminate(machine.id)
+    assert list(room.machines.iterdir()) == []
+
+
 def _kill_after(room, step, action):
     code = (_OPEN + _KILL_AFTER).format(
         path=sys.path, step=step, room=str(room.path), action=action
