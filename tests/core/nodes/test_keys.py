@@ -7,14 +7,7 @@ import pytest
 
 from arb.errors import UsageError
 from arb.nodes.hostkeys import fingerprint, known_hosts_line, same_key
-from arb.nodes.keys import (
-    client_key,
-    forget_gang_key,
-    forget_host_key,
-    gang_key,
-    generate_key,
-    host_key,
-)
+from arb.nodes.keys import client_key, forget_gang_key, gang_key, generate_key
 
 
 class MemoryVault:
@@ -49,21 +42,19 @@ def test_loser_of_a_race_gets_the_winner_s_key():
     assert client_key(Raced(), "abcdefgh").private == winner.private
 
 
-def test_every_machine_and_cluster_has_its_own_key_until_it_is_forgotten():
+def test_every_cluster_has_its_own_key_until_it_is_forgotten():
     vault = MemoryVault()
-    one, two = host_key(vault, "arb-a-1"), host_key(vault, "arb-a-2")
-    gang = gang_key(vault, "c1")
-    assert len({one.public, two.public, gang.public}) == 3
-    forget_host_key(vault, "arb-a-1")
+    one, two = gang_key(vault, "c1"), gang_key(vault, "c2")
+    assert one.public != two.public
+    assert gang_key(vault, "c1") == one
     forget_gang_key(vault, "c1")
-    assert list(vault.content) == ["host/arb-a-2"]
-    assert host_key(vault, "arb-a-1").public != one.public
+    assert list(vault.content) == ["gang/c2"]
+    assert gang_key(vault, "c1").public != one.public
 
 
 def test_private_keys_are_not_in_reprs():
     pair = generate_key()
     assert "PRIVATE" not in repr(pair)
-    assert "PRIVATE" not in repr(host_key(MemoryVault(), "t"))
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is the yardstick")

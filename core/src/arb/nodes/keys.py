@@ -8,17 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from arb.types import HostKey
-
 __all__ = [
     "KeyPair",
     "KeyVault",
     "client_key",
     "forget_gang_key",
-    "forget_host_key",
     "gang_key",
     "generate_key",
-    "host_key",
 ]
 
 CLIENT_KEY = "client/id_ed25519"
@@ -91,20 +87,9 @@ def client_key(vault: KeyVault, owner: str) -> KeyPair:
     return _kept(vault, CLIENT_KEY, f"arb-{owner}")
 
 
-def host_key(vault: KeyVault, token: str) -> HostKey:
-    """Return the host key that the machine with this token must show; make it the first time."""
-    pair = _kept(vault, f"host/{token}", "")
-    return HostKey(public=pair.public, private=pair.private)
-
-
 def gang_key(vault: KeyVault, cluster_id: str) -> KeyPair:
     """Return the key with which a cluster's head reaches its peers; make it the first time."""
     return _kept(vault, f"gang/{cluster_id}", f"arb-gang-{cluster_id}")
-
-
-def forget_host_key(vault: KeyVault, token: str) -> None:
-    """Delete the host key of a machine that is gone."""
-    vault.delete(f"host/{token}")
 
 
 def forget_gang_key(vault: KeyVault, cluster_id: str) -> None:
