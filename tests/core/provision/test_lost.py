@@ -350,3 +350,18 @@ def test_ending_looks_for_what_is_lost_first(world):
     assert finish(world.shop, record.id) == []
 
     assert world.cloud.alive() == []
+
+
+def test_a_provider_that_went_missing_costs_one_line_a_process(world):
+    """Whatever is open there: purchases to look up, and clusters to clean up after."""
+    world.cloud.on_provision = [nothing]
+    for name in ("one", "two"):
+        with pytest.raises(NoOfferError):
+            world.buy(world.cluster(name), offer("a"))
+    world.clouds.clear()
+    world.told.warnings.clear()
+
+    resume(world.new_process())
+
+    (line,) = world.told.warnings
+    assert "pip install arb-fake" in line

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from arb.errors import ArbError, RateLimited
 from arb.nodes.fanout import fan_out_all
+from arb.nodes.keys import forget_gang_key
 from arb.provision.journal import all_known
 from arb.provision.lost import LOST, look_for_lost
 from arb.provision.shop import explained
@@ -187,7 +188,7 @@ def _close(shop: Shop, cluster_id: str) -> None:
             shop.journal.closed(attempt)
     for attempt in attempts_of_cluster(store, cluster_id):
         _forget_keys(shop, attempt)
-    shop.vault.delete(f"gang/{cluster_id}")
+    forget_gang_key(shop.vault, cluster_id)
     with store.write() as tx:
         update_cluster(tx, cluster_id, status=ClusterStatus.GONE)
 
@@ -202,9 +203,7 @@ def _clean(shop: Shop, cluster: ClusterRecord, attempts: Sequence[Attempt]) -> b
             if provider.has("arb_cleanup"):
                 provider.cleanup(_cluster_ref(shop, cluster, own))
         except ArbError as error:
-            shop.progress.warn(
-                f"{name}: clean-up of {cluster.name} goes on later: {explained(error)}"
-            )
+            shop.warn_left_open(f"{name}: clean-up of {cluster.name} goes on later", error)
             done = False
     return done
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from arb.errors import ArbError
 from arb.nodes.fanout import fan_out_all
-from arb.provision.shop import explained
 from arb.state.attempts import AttemptState, open_attempts
 from arb.state.requests import load_request
 from arb.types import InstanceState, ListQuery
@@ -45,8 +44,7 @@ def look_for_lost(shop: Shop, cluster_id: str = "") -> bool:
     outcomes = fan_out_all(lambda attempt: _look(shop, attempt), attempts)
     for outcome in outcomes:
         if isinstance(outcome.error, ArbError):
-            told = explained(outcome.error)
-            shop.progress.warn(f"an open purchase could not be looked up: {told}")
+            shop.warn_left_open("an open purchase could not be looked up", outcome.error)
         elif outcome.error is not None:
             raise outcome.error
     return any(outcome.result for outcome in outcomes)

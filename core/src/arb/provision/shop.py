@@ -36,6 +36,7 @@ class Shop:
     blocklist: Blocklist = field(init=False, repr=False)
     unfinished: dict[str, ArbError] = field(default_factory=dict, init=False, repr=False)
     """Machine -> why this process could not have it ended; the wish is on disk all the same."""
+    _told: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Begin to remember refusals."""
@@ -48,6 +49,13 @@ class Shop:
             UsageError: It is not installed; the hint says what to install.
         """
         return self.plugins.provider(name)
+
+    def warn_left_open(self, what: str, error: ArbError) -> None:
+        """Warn of what cannot be carried on with now; one reason is told once a process."""
+        reason = explained(error)
+        if reason not in self._told:
+            self._told.add(reason)
+            self.progress.warn(f"{what}: {reason}")
 
     def keep_host_keys(self, request: ProvisionRequest) -> None:
         """Keep the host keys of machines that are being made.
