@@ -169,3 +169,24 @@ def test_money_is_not_spent_without_an_answer(cli, monkeypatch):
     assert done.code == 2
     assert done.json["error"]["code"] == "needs-yes"
     assert cli("status", "--json").json == []
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "followed", "expected"),
+    [
+        ("SUCCEEDED", 0, True, 0),
+        ("FAILED", 7, True, 7),
+        ("FAILED_SETUP", None, True, 125),
+        ("CANCELLED", 143, True, 130),
+        ("RUNNING", None, False, 0),
+        ("RUNNING", None, True, 125),
+    ],
+)
+def test_a_jobs_exit_code_also_when_its_output_ended_and_it_did_not(
+    state, code, followed, expected
+):
+    from arb.cli.follow import exit_code
+    from arb.nodes.agent_client import AgentJob
+
+    job = AgentJob.parse({"job": 1, "state": state, "exit_code": code})
+    assert exit_code(job, followed=followed) == expected

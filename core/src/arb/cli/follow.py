@@ -71,7 +71,7 @@ def follow_job(
         _tell_price(session, name)
     if as_json:
         render.json_document({"cluster": name, "bought": launched.bought, "job": job_document(job)})
-    return exit_code(job)
+    return exit_code(job, followed=True)
 
 
 def _tell_price(session: Session, name: str) -> None:
@@ -135,6 +135,8 @@ def _tell_end(job: AgentJob) -> None:
     if job.started_at and job.ended_at:
         took = f" after {render.age(job.ended_at - job.started_at)}"
     state = job.state.value.lower().replace("_", "-")
+    if not job.state.is_final:
+        state = f"is still {state}"
     code = "" if job.exit_code is None else f", exit code {job.exit_code}"
     reason = f": {job.reason}" if job.reason else ""
     render.note(f"Job {job.id} {state}{took}{code if job.exit_code else ''}{reason}")
@@ -143,11 +145,18 @@ def _tell_end(job: AgentJob) -> None:
             render.hint(f"  rank {rank.rank}: {rank.state.value.lower()}, code {rank.exit_code}")
 
 
-def exit_code(job: AgentJob) -> int:
-    """Return the job's own exit code; 130 when it was cancelled, 125 when it has none."""
+def exit_code(job: AgentJob, *, followed: bool) -> int:
+    """Return the job's own exit code; 130 when it was cancelled, 125 when it has none.
+
+    Args:
+        job: As it is now.
+        followed: All its output was waited for: one that has not ended even so is not done.
+    """
     from arb.nodes.agent_client import JobState
 
-    if job.state is JobState.SUCCEEDED or not job.state.is_final:
+    if not job.state.is_final:
+        return ARB_FAILED if followed else 0
+    if job.state is JobState.SUCCEEDED:
         return 0
     if job.state is JobState.CANCELLED:
         return _CANCELLED

@@ -49,7 +49,7 @@ def logs(
         ended = show_log(session, nodes, number, wish, to_stderr=as_json)
     if as_json:
         render.json_document(job_document(ended))
-    return exit_code(ended)
+    return exit_code(ended, followed=follow and rank is None)
 
 
 def _show_saved(paths: list[Path], *, as_json: bool) -> None:
