@@ -109,7 +109,7 @@ def run_launch(session: Session, plan: Plan) -> Launched:
 
 def _ensure_up(session: Session, plan: Plan) -> tuple[ClusterRecord, bool]:
     record = get_cluster(session.store, plan.cluster)
-    if record is not None and _is_usable(session, record):
+    if record is not None and _is_usable(session, record, told=plan.ranking is not None):
         _check_fits(plan.task, record)
         session.progress.step(f"Using cluster {record.name}, which is up")
         return record, False
@@ -121,12 +121,12 @@ def _ensure_up(session: Session, plan: Plan) -> tuple[ClusterRecord, bool]:
     return buy_cluster(session, plan), True
 
 
-def _is_usable(session: Session, record: ClusterRecord) -> bool:
-    """Say whether a cluster is up with all its nodes; tell which are gone."""
+def _is_usable(session: Session, record: ClusterRecord, *, told: bool = False) -> bool:
+    """Say whether a cluster is up with all its nodes; tell which are gone unless that was told."""
     if record.status is not ClusterStatus.UP:
         return False
     lost = lost_nodes(session, record)
-    for machine in lost:
+    for machine in lost if not told else ():
         why = machine.reason.value or machine.detail
         session.progress.step(f"{record.name} lost rank {machine.rank} ({why}): to be replaced")
     return not lost
