@@ -56,6 +56,7 @@ def test_a_broken_file_is_named_by_every_command_that_reads_it(cli):
         done = cli(*arguments)
         assert done.code == 2
         assert f"{cli.home}/config.yaml: not valid YAML" in done.err
+        assert len(done.err.splitlines()) == 1
 
 
 def test_a_broken_file_does_not_keep_one_from_seeing_what_costs_money(cli):

@@ -122,7 +122,8 @@ def _parse(where: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{where}: not valid YAML: {error}", code="config-yaml") from error
+        told = " ".join(str(error).split())  # a parser's error spreads over lines
+        raise UsageError(f"{where}: not valid YAML: {told}", code="config-yaml") from error
 
 
 def _dump(values: dict[str, Any]) -> str:

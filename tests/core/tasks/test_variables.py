@@ -30,6 +30,7 @@ def test_what_is_no_assignment_is_refused_without_its_value(text):
     with pytest.raises(UsageError, match="--secret: expected NAME=value") as caught:
         parse_assignment(text.replace("x", "s3cret"), where="--secret")
     assert "s3cret" not in str(caught.value)
+    assert "does not begin with a digit" in caught.value.hint
 
 
 def test_a_name_that_the_environment_does_not_have_is_named(monkeypatch):

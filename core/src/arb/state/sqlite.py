@@ -42,7 +42,7 @@ _FAILURES: Final = {
         "{path} cannot be written",
         "its file and folder must belong to you and be writable",
     ),
-    sqlite3.SQLITE_IOERR: ("state-io", "the disk failed under {path}", "check the disk"),
+    sqlite3.SQLITE_IOERR: ("state-io", "the disk failed under {path}", "is it full, or broken?"),
     sqlite3.SQLITE_FULL: (
         "state-full",
         "the disk that holds {path} is full",

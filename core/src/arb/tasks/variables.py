@@ -44,7 +44,8 @@ def parse_assignment(text: str, *, where: str) -> tuple[str, str]:
     """
     name, equals, value = text.partition("=")
     if not name.strip().isidentifier():
-        raise UsageError(f"{where}: expected NAME=value", code="env-assignment")
+        hint = "a name is letters, digits and '_', and does not begin with a digit"
+        raise UsageError(f"{where}: expected NAME=value", code="env-assignment", hint=hint)
     if equals:
         return name.strip(), value
     if name not in os.environ:
