@@ -40,7 +40,7 @@ def preempt(
     machine = _find(room, node)
     gone = room.preempt(machine.id, notice)
     done = "is gone" if gone else f"is gone in {notice:g} s"
-    _tell(f"{machine.token} {done}", machine, {"gone": gone, "notice_s": notice}, as_json=as_json)
+    _tell(f"{_title(machine)} {done}", machine, {"gone": gone, "notice_s": notice}, as_json=as_json)
 
 
 @app.command()
@@ -48,7 +48,7 @@ def reboot(node: Node, as_json: Json = False) -> None:
     """Switch a node off and on; its home folder is kept."""
     room = _room()
     machine = room.reboot(_find(room, node).id)
-    _tell(f"{machine.token} boots", machine, {"boot_id": machine.boot_id}, as_json=as_json)
+    _tell(f"{_title(machine)} boots", machine, {"boot_id": machine.boot_id}, as_json=as_json)
 
 
 @app.command()
@@ -57,7 +57,7 @@ def fail(node: Node, as_json: Json = False) -> None:
     room = _room()
     machine = _find(room, node)
     gone = room.fail(machine.id)
-    _tell(f"{machine.token} is gone", machine, {"gone": gone}, as_json=as_json)
+    _tell(f"{_title(machine)} is gone", machine, {"gone": gone}, as_json=as_json)
 
 
 @app.command()
@@ -131,7 +131,7 @@ def _find(room: Room, name: str) -> Machine:
     if found:
         ranks = ", ".join(sorted(f"{name}-{_rank(m)}" for m in found))
         raise _usage(f"{name} has {len(found)} nodes", f"name one: {ranks}")
-    known = [f"{m.tags.get('cluster', m.token)}-{_rank(m)}" for m in machines]
+    known = [_title(m) for m in machines]
     raise _usage(closest(name, known, what="node"), "arb local list")
 
 
@@ -140,6 +140,12 @@ def _names(machine: Machine) -> set[str]:
     if cluster := machine.tags.get("cluster"):
         names |= {cluster, f"{cluster}-{_rank(machine)}"}
     return names
+
+
+def _title(machine: Machine) -> str:
+    """Return the name that people know a node by."""
+    cluster = machine.tags.get("cluster")
+    return f"{cluster}-{_rank(machine)}" if cluster else machine.token
 
 
 def _rank(machine: Machine) -> str:
@@ -170,7 +176,7 @@ def _show_capacity(rules: Sequence[CapacityRule], *, as_json: bool) -> None:
         render.json_document([{"place": str(r.place), "limit": r.limit} for r in rules])
     elif rules:
         rows = [[str(r.place), "unlimited" if r.limit is None else str(r.limit)] for r in rules]
-        render.table(["PLACE", "LIMIT"], rows, right="LIMIT")
+        render.table(["place", "limit"], rows, right="limit")
     else:
         render.note("no limits were set; simulated types have those of the configuration")
 
@@ -179,7 +185,7 @@ def _show_machines(machines: Sequence[Machine], *, as_json: bool) -> None:
     if as_json:
         render.json_document([_document(m) for m in machines])
     elif machines:
-        columns = ["ID", "CLUSTER", "RANK", "TYPE", "PLACE", "STATE", "ADDRESS"]
+        columns = ["id", "cluster", "rank", "type", "place", "state", "address"]
         render.table(columns, [_row(m) for m in machines])
     else:
         render.note("no node on this machine")
@@ -203,8 +209,8 @@ def _show_history(histories: Sequence[MachineHistory], *, as_json: bool) -> None
     if as_json:
         render.json_document([_history_document(h) for h in histories])
     elif histories:
-        columns = ["ID", "TOKEN", "TYPE", "MADE", "SECONDS", "ENDED"]
-        render.table(columns, [_history_row(h) for h in histories], right="SECONDS")
+        columns = ["id", "token", "type", "made", "seconds", "ended"]
+        render.table(columns, [_history_row(h) for h in histories], right="seconds")
     else:
         render.note("no node was ever made on this machine")
 
