@@ -96,6 +96,13 @@ def test_a_preempted_cluster_is_noticed_and_replaced_by_the_next_launch(arb):
     assert len(arb.machine_folders()) == 2
 
 
+def test_the_warning_of_a_preemption_reaches_the_agent(arb):
+    arb("launch", "-c", "x", "--infra", "local/local", "true")
+    arb("local", "preempt", "x", "--notice", "60")
+    events = arb.machine_folders()[0] / "home" / ".arb" / "events.jsonl"
+    eventually(lambda: events.exists() and '"notice"' in events.read_text(), what="the notice")
+
+
 def test_following_a_job_on_a_preempted_node_says_so(arb):
     market(arb)
     wish = ("launch", "-y", "-c", "x", "--infra", "local", "--gpus", "H100:8", "--use-spot")

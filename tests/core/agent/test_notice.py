@@ -36,3 +36,12 @@ def test_the_probe_is_watched_again_by_the_next_daemon(make_cluster, tmp_path, u
     notice.write_text("soon")
     client = cluster.head.connect()
     until(lambda: (client.call("status")["notice"] or {}).get("text") == "soon")
+
+
+def test_a_path_may_begin_at_the_home_of_the_nodes_user(make_cluster, until):
+    cluster = make_cluster(1, notice_probe={"path": "~/warnings/notice", "interval_s": 0.05})
+    folder = cluster.head.arb.parent / "warnings"
+    folder.mkdir()
+    (folder / "notice").write_text("soon")
+    client = cluster.head.connect()
+    until(lambda: (client.call("status")["notice"] or {}).get("text") == "soon")

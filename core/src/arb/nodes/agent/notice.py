@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from . import files
 from .fetch import OK, Fetch
 
 TYPE_CHECKING = False
@@ -82,6 +83,8 @@ def look(loop: Loop, probe: dict[str, Any], seen: Callable[[str | None], None]) 
 
 
 def _read_file(path: str) -> str | None:
+    if path.startswith("~/"):
+        path = os.path.join(files.home(), path[2:])
     if not os.path.exists(path):
         return None
     try:
