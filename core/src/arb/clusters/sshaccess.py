@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arb.errors import StateError
-from arb.nodes.sshconfig import SshHost, add_include, write_ssh_config
+from arb.nodes.sshconfig import SshHost, add_include, remove_include, write_ssh_config
 from arb.state.clusters import ClusterStatus, list_clusters
 from arb.state.machines import machines_of_cluster
 from arb.types import SshEndpoint
@@ -18,15 +18,16 @@ __all__ = ["publish", "write_config"]
 
 
 def publish(session: Session) -> None:
-    """Write the generated configuration anew and include it from the user's own, unless refused.
+    """Write the generated configuration anew and include it from the user's own.
 
-    A configuration that cannot be changed is a warning: ``arb ssh`` works all the same.
+    With the setting ``ssh_config: false`` it is included no longer. A configuration that cannot be
+    changed is a warning: ``arb ssh`` works all the same.
     """
     generated = write_config(session)
-    if not session.config.ssh_config:
-        return
+    own = Path(session.env.get("HOME") or Path.home()) / ".ssh" / "config"
+    change = add_include if session.config.ssh_config else remove_include
     try:
-        add_include(Path(session.env.get("HOME") or Path.home()) / ".ssh" / "config", generated)
+        change(own, generated)
     except StateError as error:
         session.progress.warn(f"{error.summary}; {error.hint}")
 
