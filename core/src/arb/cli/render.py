@@ -63,7 +63,7 @@ def table(
         columns: Header texts.
         rows: One text a column.
         right: Headers of right-aligned columns, separated by commas.
-        notes: For each row texts that stand under it, folded to the terminal's width.
+        notes: For each row texts that stand under it, folded to the width of a terminal; a pipe gets whole lines.
         to_stderr: The table accompanies data instead of being it.
     """
     stream = sys.stderr if to_stderr else sys.stdout
@@ -77,7 +77,7 @@ def table(
         text = "  ".join(cells).rstrip()
         print(_styled(text, _BOLD, stream) if index == 0 else text, file=stream)
         for told in notes[index - 1] if notes and index else ():
-            print(_folded(told), file=stream)
+            print(_folded(told) if stream.isatty() else f"    {told}", file=stream)
     stream.flush()
 
 
