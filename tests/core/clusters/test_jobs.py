@@ -20,6 +20,7 @@ class Head:
         self.asked = 0
         self.forgotten = 0
         self.away: list[Exception] = []
+        self.ssh = None
 
     def agent(self):
         if self.away:
@@ -37,9 +38,24 @@ class Head:
         self.forgotten += 1
 
 
-def hand_over(site, head):
-    nodes = SimpleNamespace(head=head, cluster=SimpleNamespace(name="train"))
-    return submit(site.session, nodes, Task(run="true"), with_setup=True)
+def hand_over(site, head, **task):
+    nodes = SimpleNamespace(
+        head=head, cluster=SimpleNamespace(name="train"), first=lambda _count: [head]
+    )
+    return submit(site.session, nodes, Task(run="true", **task), with_setup=True)
+
+
+class Uploads:
+    """Stands in for copying, and loses the connection as told."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.count = 0
+
+    def __call__(self, _ssh, _folder, _target):
+        self.count += 1
+        if self.errors:
+            raise self.errors.pop(0)
 
 
 def test_a_job_whose_answer_was_lost_is_asked_for_again_and_runs_once(site):
@@ -74,6 +90,12 @@ def test_a_head_that_cannot_be_reached_at_all_is_told_at_once(site):
     assert site.clock.monotonic() == began
 
 
+def test_a_connection_that_breaks_while_it_is_made_is_made_again(site):
+    head = Head()
+    head.away = [NodeUnreachable("lost", code="connection-lost")]
+    assert hand_over(site, head) == 1
+
+
 def test_a_head_may_be_away_between_two_tries(site):
     head = Head(NodeUnreachable("lost"))
 
@@ -84,6 +106,34 @@ def test_a_head_may_be_away_between_two_tries(site):
     head.forget_agent = lose_it
     assert hand_over(site, head) == 1
     assert head.forgotten == 2
+
+
+LOST = "connection-lost"
+
+
+def test_a_copy_that_was_cut_off_is_carried_on_with_once(site, tmp_path, monkeypatch):
+    uploads, head = Uploads(NodeUnreachable("lost", code=LOST)), Head()
+    monkeypatch.setattr("arb.nodes.upload.upload", uploads)
+    assert hand_over(site, head, workdir=str(tmp_path)) == 1
+    assert (uploads.count, head.forgotten) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("errors", "count"),
+    [
+        ([NodeUnreachable("lost", code=LOST)] * 2, 2),
+        ([NodeUnreachable("cannot connect", code="unreachable")], 1),
+        ([NodeError("disk full")], 1),
+    ],
+    ids=["lost-twice", "unreachable", "refused"],
+)
+def test_a_copy_that_cannot_be_made_hands_no_job_over(site, tmp_path, monkeypatch, errors, count):
+    uploads, head = Uploads(*errors), Head()
+    monkeypatch.setattr("arb.nodes.upload.upload", uploads)
+    with pytest.raises(NodeError):
+        hand_over(site, head, workdir=str(tmp_path))
+    assert uploads.count == count
+    assert head.jobs == {}
 
 
 @pytest.mark.parametrize("error", [NodeError("no"), HostKeyError("another key")])

@@ -23,6 +23,8 @@ __all__ = ["WORKDIR", "Launched", "check_workdir", "last_job", "submit"]
 
 WORKDIR: Final = "~/sky_workdir"
 
+_LOST: Final = frozenset({"connection-lost", "agent-connection-lost"})
+"""Codes of connections that were there: the next one is tried, however the first broke."""
 _RESEND_EVERY_S: Final = 1.0
 _RESEND_FOR_S: Final = 20.0
 
@@ -105,22 +107,36 @@ def _hand_over(session: Session, nodes: Nodes, **job: Any) -> int:
             return agent.submit(token=token, **job)
         except NodeUnreachable as error:
             nodes.head.forget_agent()
-            if not sent:
+            if not sent and error.code not in _LOST:
                 raise
             if session.clock.monotonic() >= give_up_at:
-                error.hint = f"the job may be queued all the same: arb queue {nodes.cluster.name}"
+                if sent:
+                    name = nodes.cluster.name
+                    error.hint = f"the job may be queued all the same: arb queue {name}"
                 raise
             session.clock.sleep(_RESEND_EVERY_S)
 
 
 def _copy_workdir(session: Session, nodes: Sequence[ClusterNode], workdir: str) -> None:
     from arb.nodes.fanout import fan_out
-    from arb.nodes.upload import upload
 
     folder = check_workdir(workdir)
     session.progress.state(f"copying {workdir} to {counted(len(nodes), 'node')}")
-    fan_out(lambda node: upload(node.ssh, folder, WORKDIR), list(nodes))
+    fan_out(lambda node: _copy(node, folder), list(nodes))
     session.progress.state("")
+
+
+def _copy(node: ClusterNode, folder: Path) -> None:
+    """Copy to one node; a connection that broke on the way is made once more, for what is missing."""
+    from arb.nodes.upload import upload
+
+    try:
+        upload(node.ssh, folder, WORKDIR)
+    except NodeUnreachable as error:
+        if error.code not in _LOST:
+            raise
+        node.forget_agent()
+        upload(node.ssh, folder, WORKDIR)
 
 
 def _user() -> str:
