@@ -152,8 +152,29 @@ def test_the_provider_is_not_asked_at_every_try(site, cluster):
 
 
 def test_a_node_that_stays_away_is_given_up_after_two_minutes(site, cluster):
+    running = SimpleNamespace(num_nodes=2, state=SimpleNamespace(is_final=False))
+    cluster[0].state = cluster[1].state = running
     cluster[1].log = b""
     cluster[1].errors = [NodeUnreachable("still lost")] * 1000
+    begun = site.clock.monotonic()
+    with pytest.raises(NodeUnreachable, match="still lost"):
+        read(site, cluster)
+    assert 120 <= site.clock.monotonic() - begun <= 130
+
+
+def test_a_peer_that_stays_away_does_not_hold_up_the_end_of_the_job(site, cluster):
+    cluster[1].log = b""
+    cluster[1].errors = [NodeUnreachable("still lost")] * 1000
+    begun = site.clock.monotonic()
+    assert read(site, cluster) == {0: b"rank 0 says hello\n", 1: b""}
+    assert site.clock.monotonic() - begun <= 20
+    (warning,) = site.told.warnings
+    assert "arb logs train 1 --rank 1: still lost" in warning
+
+
+def test_a_head_that_stays_away_is_waited_for(site, cluster):
+    cluster[0].log = b""
+    cluster[0].errors = [NodeUnreachable("still lost")] * 1000
     begun = site.clock.monotonic()
     with pytest.raises(NodeUnreachable, match="still lost"):
         read(site, cluster)

@@ -26,6 +26,8 @@ __all__ = ["LogWish", "follow", "save_logs"]
 
 _RETRY_S: Final = 2.0
 _PATIENCE_S: Final = 120.0
+_PATIENCE_ENDED_S: Final = 10.0
+"""For a peer's output once the job has ended: more than a restart of its agent takes."""
 _ASK_S: Final = 10.0
 _NOT_THERE_YET_S: Final = 0.2
 
@@ -137,6 +139,9 @@ class _Reader:
                 now = clock.monotonic()
                 lost_at = now if lost_at is None else lost_at
                 self._check_alive(error, now - lost_at)
+                if now - lost_at > _PATIENCE_ENDED_S and self._is_over():
+                    self._tell_missing(error)
+                    return
                 clock.sleep(_RETRY_S)
             except NodeError as error:
                 if error.code != "no-such-job" or not self._may_come():
@@ -152,6 +157,22 @@ class _Reader:
         for data in log:
             self._offset = log.offset
             yield data
+
+    def _is_over(self) -> bool:
+        """Say whether the job has ended, by its head: a peer that is away adds output only."""
+        if self._node.rank == 0:
+            return False
+        try:
+            return self._nodes.head.agent().job(self._number).state.is_final
+        except NodeError:
+            return False
+
+    def _tell_missing(self, error: NodeUnreachable) -> None:
+        name, number = self._nodes.cluster.name, self._number
+        self._session.progress.warn(
+            f"output of rank {self._node.rank} is missing, the rest of it is read with "
+            f"arb logs {name} {number} --rank {self._node.rank}: {error.summary}"
+        )
 
     def _may_come(self) -> bool:
         """Say whether a peer that does not know the job yet will: the head prepares it late."""
