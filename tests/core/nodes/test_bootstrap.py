@@ -35,6 +35,14 @@ def test_agent_is_installed_started_and_asked(agent_sshd, home):
     assert list((home / ".arb/agent").iterdir())
 
 
+def test_what_an_agent_refuses_is_told_with_the_nodes_name(agent_sshd):
+    with agent_sshd.node(name="train rank 3") as node:
+        client = connect_agent(node)
+        with pytest.raises(NodeError, match=r"^train rank 3: there is no job 99$"):
+            client.job(99)
+        client.close()
+
+
 def test_second_time_nothing_is_installed_and_the_same_daemon_answers(agent_sshd, monkeypatch):
     with agent_sshd.node() as node:
         first = connect_agent(node)

@@ -68,7 +68,7 @@ def connect_agent(node: SshNode, *, timeout_s: float = START_TIMEOUT_S) -> Agent
     """
     from arb.nodes.agent_client import AgentClient
 
-    client = AgentClient(open_agent(node, timeout_s=timeout_s))
+    client = AgentClient(open_agent(node, timeout_s=timeout_s), where=node.name)
     client.hello()
     return client
 

@@ -113,7 +113,7 @@ def _connect(
         raise NodeUnreachable(
             f"cannot connect to {where}: {error.strerror or error}",
             code="unreachable",
-            hint="it may be starting, gone, or behind a firewall",
+            hint="it may be starting, gone, or behind a firewall; arb status --refresh asks its provider",
         ) from error
     _tune(sock, keepalive_s)
     return _PromptSocket(fileno=sock.detach())

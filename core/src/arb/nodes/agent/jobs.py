@@ -143,7 +143,9 @@ class JobStore:
         """
         job = self._jobs.get(number) if isinstance(number, int) else None
         if job is None:
-            raise AgentError("no-such-job", f"there is no job {number}", "see: arb queue")
+            raise AgentError(
+                "no-such-job", f"there is no job {number}", "arb queue CLUSTER lists them"
+            )
         return job
 
     def by_token(self, token: str) -> Job | None:

@@ -35,7 +35,9 @@ class LogStream:
         self._folder = os.path.join(files.JOBS, str(number) if isinstance(number, int) else "-")
         self._state: dict[str, Any] = files.read_json(self._file("state.json")) or {}
         if not self._state and not request.get("wait"):
-            raise AgentError("no-such-job", f"there is no job {number}", "see: arb queue")
+            raise AgentError(
+                "no-such-job", f"there is no job {number}", "arb queue CLUSTER lists them"
+            )
         rank = request.get("rank")
         if self._state and rank is not None and rank != self._state.get("rank", 0):
             own = self._state.get("rank", 0)
