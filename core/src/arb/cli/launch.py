@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(context_settings={"ignore_unknown_options": False})
+@app.command()
 def launch(
     task: TaskArgument = None,
     cluster: Annotated[
