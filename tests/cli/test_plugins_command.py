@@ -34,14 +34,21 @@ def hello(monkeypatch, installed):
     installed(("arb.commands", "hello", f"{module.__name__}:app", "arb-hello"))
 
 
-def test_long_texts_stand_under_their_row_and_fit_the_terminal(cli, installed):
+def test_long_texts_stand_under_their_row_and_fit_the_terminal(cli, installed, monkeypatch, mocker):
     installed(("arb.providers", "bad", "arb_missing_" + "x " * 60, "arb-bad"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    mocker.patch.object(sys.stdout, "isatty", return_value=True)
     lines = cli("plugins").out.splitlines()
     assert lines[0].split() == ["name", "group", "distribution", "version", "api", "state"]
     assert lines[1].split() == ["bad", "arb.providers", "arb-bad", "1.0", "-", "broken"]
     assert lines[2].startswith("    import of arb_missing_")
     assert len(lines) > 3
     assert max(map(len, lines)) <= 100
+
+
+def test_a_pipe_gets_long_texts_whole(cli, installed):
+    installed(("arb.providers", "bad", "arb_missing_" + "x " * 60, "arb-bad"))
+    assert len(cli("plugins").out.splitlines()) == 3
 
 
 def test_a_command_that_arb_itself_has_is_told_never_to_run(cli, installed):
