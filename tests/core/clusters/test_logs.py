@@ -172,6 +172,15 @@ def test_a_peer_that_stays_away_does_not_hold_up_the_end_of_the_job(site, cluste
     assert "arb logs train 1 --rank 1: still lost" in warning
 
 
+def test_a_peer_that_was_asked_for_by_its_rank_must_answer(site, cluster):
+    cluster[1].log = b""
+    cluster[1].errors = [NodeUnreachable("still lost")] * 1000
+    begun = site.clock.monotonic()
+    with pytest.raises(NodeUnreachable, match="still lost"):
+        read(site, cluster, LogWish(rank=1))
+    assert site.clock.monotonic() - begun <= 20
+
+
 def test_a_head_that_stays_away_is_waited_for(site, cluster):
     cluster[0].log = b""
     cluster[0].errors = [NodeUnreachable("still lost")] * 1000

@@ -140,6 +140,8 @@ class _Reader:
                 lost_at = now if lost_at is None else lost_at
                 self._check_alive(error, now - lost_at)
                 if now - lost_at > _PATIENCE_ENDED_S and self._is_over():
+                    if self._wish.rank is not None:
+                        raise
                     self._tell_missing(error)
                     return
                 clock.sleep(_RETRY_S)
