@@ -95,6 +95,20 @@ def test_it_is_gone_however_setup_ends(node, how, finished, kill):
     assert _files(node.home) == []
 
 
+def test_what_a_killed_daemon_left_of_secrets_is_removed_by_the_next(node, finished):
+    client, job = node.run("true")
+    finished(client, job)
+    client.close()
+    node.kill_agent()
+    half_submitted = node.arb / "jobs" / "7"
+    half_submitted.mkdir(mode=0o700)
+    for folder in (half_submitted, node.arb / "jobs" / str(job)):
+        (folder / "secrets.json").write_text(SECRET)
+        (folder / "secrets.sh.123.tmp").write_text(SECRET)
+    assert node.connect().call("status")["jobs_active"] == 0
+    assert _files(node.home) == []
+
+
 def test_everything_of_the_agent_is_private(node, finished):
     client, job = node.run("true")
     finished(client, job)

@@ -111,9 +111,8 @@ class Job:
         return dict(files.read_json(self.path("secrets.json")) or {})
 
     def forget_secrets(self) -> None:
-        """Remove every secret from the disk."""
-        files.remove(self.path("secrets.json"))
-        files.remove(self.path("secrets.sh"))
+        """Remove every secret from the disk, also what a killed daemon left half written."""
+        _forget_secrets(self.folder)
 
     def summary(self) -> dict[str, Any]:
         """Return what clients see."""
@@ -201,10 +200,25 @@ class JobStore:
         spec = files.read_json(os.path.join(files.JOBS, name, "spec.json"))
         state = files.read_json(os.path.join(files.JOBS, name, "state.json"))
         if not name.isdigit() or not spec:
-            return  # never acknowledged to anyone
+            # Never acknowledged to anyone; its secrets may be there already.
+            _forget_secrets(os.path.join(files.JOBS, name))
+            return
         if not state:
             state = {"state": LOST, "reason": "its state was damaged", "mark": "damaged." + name}
-        self._keep(Job(int(name), spec, state))
+        job = Job(int(name), spec, state)
+        if job.final:
+            job.forget_secrets()
+        self._keep(job)
+
+
+def _forget_secrets(folder: str) -> None:
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        if name.startswith("secrets."):
+            files.remove(os.path.join(folder, name))
 
 
 def _remove(folder: str) -> None:
