@@ -25,7 +25,8 @@ class Home:
     def from_env(cls, env: Mapping[str, str]) -> Home:
         """Take ``ARB_HOME`` from an environment, or the default under the user's home."""
         configured = env.get("ARB_HOME", "")
-        root = Path(configured).expanduser() if configured else Path.home() / ".arb"
+        home = Path(env.get("HOME") or Path.home())
+        root = Path(configured).expanduser() if configured else home / ".arb"
         return cls(Path(os.path.abspath(root)))  # noqa: PTH100 - keep symbolic links as given
 
     @property

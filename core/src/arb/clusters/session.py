@@ -70,6 +70,11 @@ class Session:
         """The user's settings."""
         return read_config(self.home.config_file)
 
+    @property
+    def user_home(self) -> Path:
+        """The user's home folder, where the clouds' own tools keep their files."""
+        return Path(self.env.get("HOME") or Path.home())
+
     @cached_property
     def store(self) -> Store:
         """The state store."""
@@ -96,7 +101,7 @@ class Session:
             cache_dir=self.home.folder("cache"),
             data_dir=self.home.folder("data"),
             env=self.env,
-            home=Path.home(),
+            home=self.user_home,
             owner=lambda: self.store.owner(),  # noqa: PLW0108 - opens the store late
             limiter=self._limiter,
             options=self.config.provider_options,

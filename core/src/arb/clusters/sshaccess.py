@@ -24,7 +24,7 @@ def publish(session: Session) -> None:
     changed is a warning: ``arb ssh`` works all the same.
     """
     generated = write_config(session)
-    own = Path(session.env.get("HOME") or Path.home()) / ".ssh" / "config"
+    own = session.user_home / ".ssh" / "config"
     change = add_include if session.config.ssh_config else remove_include
     try:
         change(own, generated)
