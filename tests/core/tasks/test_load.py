@@ -168,6 +168,7 @@ def test_a_command_is_a_task():
         ("just text", "task.yaml: expected a mapping of keys, got a str"),
         ("name: 'a b'", "task.yaml:1:1: name: 'a b' is not a name"),
         ("envs: {1X: y}", "task.yaml:1:1: envs: '1X' is not a variable name"),
+        ("secrets: {A: x, s3-cret: }", "task.yaml:1:1: secrets: entry 2 is not a variable name"),
         ("envs: {A: [1]}", "task.yaml:1:1: envs: A: a variable is one value, not a list"),
         ("resources: {cpus: many}", "task.yaml:1:13: resources.cpus: 'many' is not an amount"),
         ("resources: {accelerators: 'H100:x'}", "'H100:x' is not an accelerator"),

@@ -6,7 +6,14 @@ import math
 import re
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 __all__ = ["Accelerator", "Amount", "Resources", "Task"]
 
@@ -134,12 +141,14 @@ class Task(_Model):
 
     @field_validator("envs", "secrets", mode="before")
     @classmethod
-    def _variables(cls, value: Any) -> Any:
+    def _variables(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, dict):
             return value
-        for name in value:
+        for number, name in enumerate(value, start=1):
             if not _VARIABLE.fullmatch(str(name)):
-                raise ValueError(f"{name!r} is not a variable name")
+                # Where a secret's name should be its value may stand.
+                told = f"entry {number}" if info.field_name == "secrets" else repr(name)
+                raise ValueError(f"{told} is not a variable name")
         return {str(k): None if v is None else _scalar(k, v) for k, v in value.items()}
 
     @field_validator("setup", "run", "workdir", mode="before")
