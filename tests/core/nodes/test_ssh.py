@@ -299,6 +299,16 @@ def test_wait_ready_stops_at_its_deadline_with_the_last_reason(sshd, fake_clock)
     assert caught.value.code == "not-ready"
 
 
+def test_wait_ready_tells_the_same_kind_of_reason_once(sshd, fake_clock):
+    told: list[str] = []
+    node = sshd.node(expected_host_key=generate_key().public)
+    with pytest.raises(NodeUnreachable):
+        wait_ready(
+            node, fake_clock.monotonic() + 10, fake_clock, on_wait=lambda e: told.append(e.code)
+        )
+    assert told == ["host-key-not-yet"]
+
+
 def test_wait_ready_ends_at_once_on_a_changed_key(sshd, fake_clock):
     node = sshd.node(expected_host_key=generate_key().public, host_key_seen=True)
     with pytest.raises(HostKeyError):

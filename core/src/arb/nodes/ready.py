@@ -36,15 +36,15 @@ def wait_ready(
         node: Where to.
         deadline: In ``clock.monotonic()`` seconds.
         clock: Time.
-        on_wait: Called with the reason of each new kind of failure, for progress and for noticing
-            meanwhile that the machine is gone: what it raises ends the wait.
+        on_wait: Called with the reason whenever it is of another kind than the last, for progress;
+            what it raises ends the wait.
 
     Raises:
         HostKeyError: At once, when the key changed after it was seen.
         NodeUnreachable: The deadline passed (``not-ready``); the summary has the last reason.
     """
     clock = clock or SystemClock()
-    pause = FIRST_PAUSE_S
+    pause, told = FIRST_PAUSE_S, ""
     while True:
         try:
             node.connect(max(1.0, min(LONGEST_ATTEMPT_S, deadline - clock.monotonic())))
@@ -54,7 +54,8 @@ def wait_ready(
             reason = error
         else:
             return
-        if on_wait is not None:
+        if on_wait is not None and reason.code != told:
+            told = reason.code
             on_wait(reason)
         left = deadline - clock.monotonic()
         if left <= 0:
