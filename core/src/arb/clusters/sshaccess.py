@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arb.errors import StateError
@@ -12,6 +11,8 @@ from arb.state.machines import machines_of_cluster
 from arb.types import SshEndpoint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from arb.clusters.session import Session
 
 __all__ = ["publish", "write_config"]
