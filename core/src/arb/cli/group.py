@@ -10,7 +10,6 @@ import typer
 from typer.core import TyperGroup
 
 from arb.cli.commands import COMMANDS
-from arb.cli.light import light_params, lighten
 from arb.errors import ArbError, StateError, UsageError, closest
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ class LazyGroup(TyperGroup):
 
     A plugin cannot replace a command of the core.
     """
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the group's own parameters."""
-        return light_params(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         """Return every command's name without importing any."""
@@ -91,7 +86,6 @@ def _as_command(app: typer.Typer, name: str, summary: str) -> Any:
     app._add_completion = False  # noqa: SLF001 - typer has no public switch after construction
     command = typer.main.get_command(app)
     command.name = name
-    lighten(command)
     if not command.help:
         command.help = summary
     return command
