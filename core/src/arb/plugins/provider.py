@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import PluginError, UsageError, closest
 from arb.plugins.budgets import BUDGETS_S
 from arb.plugins.contexts import ContextMaker
+from arb.plugins.origin import Origin
 from arb.plugins.validation import PluginHooks, check_capabilities
 from arb.types import Capability
 
@@ -59,7 +60,7 @@ class Answer:
     version: str
 
 
-class Provider:
+class Provider(Origin):
     """One usable provider. Its methods are the hooks of ``arb.hookspecs``, without the context.
 
     Every method may raise what its hook's specification says, and besides: ``PluginError`` when the
@@ -76,7 +77,7 @@ class Provider:
     ) -> None:
         self.name: Final = hooks.entry.name
         self.info: Final = info
-        self._hooks: Final = hooks
+        super().__init__(hooks)
         self._invoker: Final = invoker
         self._contexts: Final = ContextMaker(settings, self.name, info.rate_budgets)
 
@@ -94,26 +95,6 @@ class Provider:
         check_capabilities(hooks, info)
         _check_options(hooks.entry.name, settings.options.get(hooks.entry.name, {}), info.options)
         return cls(hooks, info, invoker, settings)
-
-    @property
-    def distribution(self) -> str:
-        """The distribution that brought it."""
-        return self._hooks.entry.distribution
-
-    @property
-    def version(self) -> str:
-        """The distribution's version."""
-        return self._hooks.entry.version
-
-    @property
-    def api(self) -> int:
-        """The version of the hook API it was written for."""
-        return self._hooks.api
-
-    @property
-    def hooks(self) -> tuple[str, ...]:
-        """The hooks that it implements, sorted."""
-        return tuple(sorted(self._hooks.found))
 
     @property
     def hung_in(self) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from arb.plugins.budgets import BUDGETS_S
 from arb.plugins.contexts import ContextMaker
+from arb.plugins.origin import Origin
 from arb.plugins.validation import PluginHooks
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["Store"]
 _HOOK: Final = "arb_store_config"
 
 
-class Store:
+class Store(Origin):
     """One usable object store.
 
     Attributes:
@@ -28,7 +29,7 @@ class Store:
 
     def __init__(self, hooks: PluginHooks, invoker: Invoker, settings: PluginSettings) -> None:
         self.scheme: Final = hooks.entry.name
-        self._hooks: Final = hooks
+        super().__init__(hooks)
         self._invoker: Final = invoker
         self._contexts: Final = ContextMaker(settings, self.scheme, {})
 
@@ -40,26 +41,6 @@ class Store:
             PluginError: It cannot be used.
         """
         return cls(PluginHooks.of(loaded), invoker, settings)
-
-    @property
-    def distribution(self) -> str:
-        """The distribution that brought it."""
-        return self._hooks.entry.distribution
-
-    @property
-    def version(self) -> str:
-        """The distribution's version."""
-        return self._hooks.entry.version
-
-    @property
-    def api(self) -> int:
-        """The version of the hook API it was written for."""
-        return self._hooks.api
-
-    @property
-    def hooks(self) -> tuple[str, ...]:
-        """The hooks that it implements, sorted."""
-        return tuple(sorted(self._hooks.found))
 
     def config(self, uri: str) -> StoreRemote:
         """Return the rclone remote for a bucket address.
