@@ -146,7 +146,13 @@ def test_a_number_that_another_process_has_by_now_is_not_ours():
     me = procs.stat(os.getpid())
     assert procs.is_alive(me.pid, me.start)
     assert not procs.is_alive(me.pid, me.start - 1)
-    assert procs.of_job("no-such-mark", [(me.session, -1)]) == []
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        start = procs.stat(other.pid).start
+        try:
+            assert procs.of_job("no-such-mark", [(other.pid, start)]) == [other.pid]
+            assert procs.of_job("no-such-mark", [(other.pid, start - 1)]) == []
+        finally:
+            other.kill()
 
 
 @pytest.fixture

@@ -98,6 +98,8 @@ class SshChannel:
                 self._drain_stderr()
                 _check(deadline)
                 continue
+            except EOFError as error:  # the socket broke, and paramiko's reader has yet to see it
+                raise self._lost() from error
             except OSError:
                 sent = 0
             if not sent:
@@ -110,6 +112,8 @@ class SshChannel:
         """Close the command's standard input."""
         try:
             self._channel.shutdown_write()
+        except EOFError as error:
+            raise self._lost() from error
         except OSError:
             self._raise_if_lost()
 
@@ -221,11 +225,12 @@ class SshChannel:
     def _raise_if_lost(self) -> None:
         transport = self._channel.get_transport()
         if self.exit_status is None and not transport.is_active():
-            raise NodeUnreachable(
-                f"the connection to {self._where} was lost while a command ran",
-                code="connection-lost",
-                hint="the command may still be running there",
-            )
+            raise self._lost()
+
+    def _lost(self) -> NodeUnreachable:
+        summary = f"the connection to {self._where} was lost while a command ran"
+        hint = "the command may still be running there"
+        return NodeUnreachable(summary, code="connection-lost", hint=hint)
 
 
 def _deadline(timeout: float | None) -> float | None:
