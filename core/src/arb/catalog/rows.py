@@ -32,7 +32,13 @@ REQUIRED: Final = (
 _FLOATS: Final = frozenset(f.name for f in fields(Offer) if f.type == "float")
 _FLOORED: Final = sorted(_FLOATS - {"price_usd_hour", "as_of"})
 _DEFAULTED: Final = _FLOATS - frozenset(REQUIRED)
-_UNKNOWABLE: Final[dict[str, type]] = {"available": bool, "capacity": int, "user_data": bool}
+_UNKNOWABLE: Final[dict[str, type]] = {
+    "available": bool,
+    "capacity": int,
+    "user_data": bool,
+    "latitude": float,
+    "longitude": float,
+}
 
 
 @dataclass(frozen=True, slots=True)

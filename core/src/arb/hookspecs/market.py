@@ -29,8 +29,9 @@ def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body
             return the public price list.
 
     Returns:
-        ``Catalog(frame, source, as_of)``: where the rows come from (``live`` or ``bundled``) and
-        their date. ``frame`` is a pandas DataFrame of ``n >= 0`` rows. Required columns, any order:
+        ``Catalog(frame, source, as_of, files)``: where the rows come from (``live`` or
+        ``bundled``), their date, and files (a configuration, a list of hosts) whose change makes
+        them stale. ``frame`` is a pandas DataFrame of ``n >= 0`` rows. Required columns, any order:
 
         ==================  ========  ====  ==================================================
         column              dtype     unit  meaning
@@ -52,7 +53,8 @@ def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body
         ``quota_family`` "" (offers that count against one quota), ``disk_gib`` 0, ``minimum_s``
         0 (billing floor), ``available`` NA, ``capacity`` NA (how many machines can be had at once,
         where that is known and small), ``user_data`` NA (False where this offer cannot do what the
-        capability ``USER_DATA`` promises), ``note`` "" (shown wherever the offer is, for instance
+        capability ``USER_DATA`` promises), ``latitude`` and ``longitude`` NA (degrees, of the
+        region), ``note`` "" (shown wherever the offer is, for instance
         ``simulated``), ``payload`` "{}" (JSON that ``arb_provision`` gets back). Unknown columns
         are dropped with a warning.
 

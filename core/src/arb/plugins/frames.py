@@ -45,6 +45,8 @@ OPTIONAL_COLUMNS: Final = {
     "available": "boolean",
     "capacity": "number",
     "user_data": "boolean",
+    "latitude": "number",
+    "longitude": "number",
     "note": "text",
     "payload": "text",
 }

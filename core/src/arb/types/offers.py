@@ -14,11 +14,20 @@ __all__ = ["Catalog", "Offer"]
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Offers with their origin. ``source`` is ``live`` or ``bundled``; ``as_of`` is their date."""
+    """Offers with their origin.
+
+    Attributes:
+        frame: One row an offer; columns of ``arb_catalog``.
+        source: ``live`` or ``bundled``.
+        as_of: Date of the prices, seconds since the epoch.
+        files: Absolute paths that the rows were read from. Once one of them changes, appears or
+            goes, the rows are read again, whatever their age.
+    """
 
     frame: pd.DataFrame
     source: str
     as_of: float
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +35,8 @@ class Offer:
     """One buyable thing: a validated catalog row. Columns and units: ``arb_catalog``.
 
     ``note`` is shown wherever the offer is (``simulated``). ``available``, ``capacity`` (machines that
-    can be had at once) and ``user_data`` (None: as the provider's capabilities say) are None when
-    unknown.
+    can be had at once), ``user_data`` (None: as the provider's capabilities say), ``latitude`` and
+    ``longitude`` (degrees) are None when unknown.
     """
 
     provider: str
@@ -51,6 +60,8 @@ class Offer:
     available: bool | None = None
     capacity: int | None = None
     user_data: bool | None = None
+    latitude: float | None = None
+    longitude: float | None = None
     note: str = ""
     payload: str = "{}"
     source: str = ""
