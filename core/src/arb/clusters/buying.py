@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from arb.clusters import bringup
 from arb.clusters.sshaccess import publish
 from arb.provision.giveback import finish
-from arb.provision.order import Order
+from arb.provision.order import Extras, Order
 from arb.provision.walk import buy
 from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster, update_cluster
 from arb.state.tokens import new_id
@@ -34,7 +34,7 @@ def buy_cluster(session: Session, plan: Plan) -> ClusterRecord:
             offers=plan.ranking.offers if plan.ranking else (),
             count=plan.num_nodes,
             authorized_key=session.client_key.public,
-            ports=plan.task.resources.ports,
+            extras=lambda _: Extras(ports=plan.task.resources.ports),
             bringup_timeout_s=session.config.bringup_timeout * 60,
         )
         buy(session.shop, order, lambda purchase: _bring_up(session, record, purchase))

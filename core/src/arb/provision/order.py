@@ -9,27 +9,42 @@ from arb.state.tokens import machine_token
 from arb.types import Capability, ProvisionRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from arb.types import Instance, NodeSetup, Offer, ProviderInfo, SshEndpoint
 
-__all__ = ["Node", "Order", "Purchase", "build_request", "request_tokens", "setup_tokens"]
+__all__ = ["Extras", "Node", "Order", "Purchase", "build_request", "request_tokens"]
+__all__ += ["setup_tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a request asks for beside its offer: the fields of ``ProvisionRequest``."""
+
+    ports: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    disk_gib: float = 0
+    image: str = ""
+
+
+def _nothing_more(offer: Offer) -> Extras:  # noqa: ARG001 - for every offer
+    return Extras()
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """A wish for ``count`` equal machines for one cluster, and the offers to try in order.
 
-    ``authorized_key`` is the public line of the owner's client key.
+    ``authorized_key`` is the public line of the owner's client key. ``extras`` says what the
+    alternative of the task that an offer came from asks for besides.
     """
 
     cluster: str
     cluster_id: str
-    offers: tuple[Offer, ...]
+    offers: Sequence[Offer]
     count: int
     authorized_key: str
-    ports: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    extras: Callable[[Offer], Extras] = _nothing_more
     bringup_timeout_s: float = 1800
 
 
@@ -59,14 +74,17 @@ def build_request(
     order: Order, offer: Offer, token: str, setups: tuple[NodeSetup, ...]
 ) -> ProvisionRequest:
     """Return the request of one attempt."""
+    extras = order.extras(offer)
     return ProvisionRequest(
         cluster=order.cluster,
         token=token,
         offer=offer,
         count=order.count,
         setups=setups,
-        ports=order.ports,
-        labels=order.labels,
+        ports=extras.ports,
+        labels=extras.labels,
+        disk_gib=extras.disk_gib,
+        image=extras.image,
         bringup_timeout_s=order.bringup_timeout_s,
     )
 
