@@ -128,3 +128,15 @@ def outside_imports(source: Path) -> set[str]:
                 found.add(node.module)
     own = {path.name for path in source.iterdir()}
     return {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names) - own
+
+
+def test_every_plugin_package_is_held_to_the_import_contracts() -> None:
+    packages = {path.parent.name for path in ROOT.glob("plugins/*/src/*/py.typed")}
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    contracts = {contract["name"]: contract for contract in rules["contracts"]}
+    held = {
+        "root_packages": set(rules["root_packages"]) - {"arb"},
+        "core": set(contracts["The core imports no plugin package"]["forbidden_modules"]),
+        "each other": set(contracts["No plugin package imports another"]["modules"]),
+    }
+    assert held == dict.fromkeys(held, packages)

@@ -1,0 +1,3 @@
+"""The Spheron provider of ``arb``."""
+
+from __future__ import annotations
