@@ -39,6 +39,11 @@ class Home:
         """Where state is when ``ARB_DATABASE_URL`` does not say otherwise."""
         return f"sqlite:///{self.root / 'state.db'}"
 
+    @property
+    def catalog_db(self) -> Path:
+        """The merged price lists; safe to lose. Its folder is ``folder("cache")``."""
+        return self.root / "cache" / "catalog.db"
+
     def folder(self, name: str) -> Path:
         """Return a sub-folder, made with mode 0700."""
         make_private(self.root)

@@ -1,0 +1,236 @@
+"""What ``arb gpus`` shows, in plain SQL over the groups and, where a filter needs it, their rows.
+
+A group's cheapest offer is its first row, so that the plain listing reads one row a group, however
+many offers there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arb.catalog.store import CatalogStore
+    from arb.tasks.amounts import Amount
+
+__all__ = [
+    "OfferQuery",
+    "Sort",
+    "Spread",
+    "count_matching",
+    "emptying_filter",
+    "rows_of_listing",
+]
+
+_TOLERANCE: Final = 1e-6
+
+
+class Spread(StrEnum):
+    """How many offers of a group are shown."""
+
+    GROUP = "group"
+    """The cheapest of each provider, accelerator, count, memory and capacity class."""
+    REGION = "region"
+    """The cheapest of each of these in every region."""
+    OFFER = "offer"
+    """Every offer."""
+
+
+class Sort(StrEnum):
+    """The order of a listing. Ties go by price, then by name."""
+
+    PRICE = "price"
+    ACCELERATOR_PRICE = "gpu-price"
+    """By the price of one accelerator."""
+    VALUE = "value"
+    """By dollars per dense bf16 PFLOP-hour; what has none comes last."""
+    NAME = "name"
+    """By accelerator and count."""
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferQuery:
+    """Filters, order and extent of a listing. Empty fields and None do not restrict.
+
+    Attributes:
+        accelerator: Canonical name.
+        count: How many accelerators.
+        provider: Provider id.
+        region: The provider's spelling, compared without case; ``*`` matches any text.
+        zone: As ``region``.
+        instance_type: As ``region``.
+        spot: Only spot, or only on-demand.
+        max_price_usd_hour: For the whole instance.
+        available: Leave out what its provider says it has none of.
+        cpu_only: Offers without accelerators instead of those with.
+        owned: The user's own machines too. They are always shown of a ``provider`` that is named.
+        spread: See ``Spread``.
+        sort: See ``Sort``.
+        limit: At most so many; 0 is all.
+    """
+
+    accelerator: str = ""
+    count: Amount | None = None
+    provider: str = ""
+    region: str = ""
+    zone: str = ""
+    instance_type: str = ""
+    spot: bool | None = None
+    max_price_usd_hour: float | None = None
+    available: bool = False
+    cpu_only: bool = False
+    owned: bool = False
+    spread: Spread = Spread.GROUP
+    sort: Sort = Sort.PRICE
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """One filter: how people write it, its condition, and the values of that."""
+
+    told: str
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+def rows_of_listing(store: CatalogStore, query: OfferQuery) -> list[int]:
+    """Return the numbers of the offers to show, in order."""
+    groups, rows = _group_clauses(store, query), _row_clauses(query)
+    is_summary = query.spread is Spread.GROUP and not rows
+    statement = _FIRST_ROWS if is_summary else _STATEMENTS[query.spread]
+    sql = f"{_GROUPS}{statement} ORDER BY {_ORDERS[query.sort]}, {_TIES} LIMIT ?"
+    sql = sql.format(groups=_all_of(groups), rows=_all_of(rows))
+    found = store.rows_of(sql, (*_values(groups, rows), query.limit or -1))
+    return [row for (row,) in found]
+
+
+def count_matching(store: CatalogStore, query: OfferQuery) -> int:
+    """Return how many offers pass the filters."""
+    return _count(store, _group_clauses(store, query), _row_clauses(query))
+
+
+def emptying_filter(store: CatalogStore, query: OfferQuery) -> str:
+    """Return the filter that removed the last offer; empty when some are left."""
+    groups, rows = _group_clauses(store, query), _row_clauses(query)
+    passed: tuple[list[_Clause], list[_Clause]] = ([], [])
+    for kind, clauses in enumerate((groups, rows)):
+        for clause in clauses:
+            passed[kind].append(clause)
+            if not _count(store, *passed):
+                return clause.told
+    return ""
+
+
+def _count(store: CatalogStore, groups: Sequence[_Clause], rows: Sequence[_Clause]) -> int:
+    counted = f"(SELECT count(*) FROM offers o WHERE {_OF_GROUP} AND {_all_of(rows)})"
+    sql = f"{_GROUPS}SELECT sum({counted if rows else 'g.rows'}) FROM g"
+    found = store.rows_of(sql.format(groups=_all_of(groups)), _values(groups, rows))
+    return int(found[0][0] or 0)
+
+
+def _group_clauses(store: CatalogStore, query: OfferQuery) -> list[_Clause]:
+    """Return the filters that groups decide, in the order in which they are told."""
+    hidden = store.hidden()
+    clauses = [_Clause("installed providers", f"g.provider NOT IN ({_marks(hidden)})", (*hidden,))]
+    if query.provider:
+        clauses.append(_Clause(f"provider {query.provider}", "g.provider = ?", (query.provider,)))
+    elif not query.owned:
+        clauses.append(_Clause("machines that are not your own", "NOT g.owned"))
+    wanted = "g.accelerator = ''" if query.cpu_only else "g.accelerator != ''"
+    clauses.append(_Clause("no accelerator" if query.cpu_only else "any accelerator", wanted))
+    if query.accelerator:
+        told = f"accelerator {query.accelerator}"
+        clauses.append(_Clause(told, "g.accelerator = ?", (query.accelerator,)))
+    if query.count is not None:
+        clauses.append(_count_clause(query.count))
+    if query.spot is not None:
+        told = "spot" if query.spot else "on-demand"
+        clauses.append(_Clause(told, "g.spot = ?", (query.spot,)))
+    if query.max_price_usd_hour is not None:
+        # Spares the rows of groups that are too expensive; the rows say it again.
+        told = _max_price(query.max_price_usd_hour)
+        clauses.append(_Clause(told, "g.cheapest_usd_hour <= ?", (query.max_price_usd_hour,)))
+    return clauses
+
+
+def _count_clause(count: Amount) -> _Clause:
+    least, most = count.value - _TOLERANCE, count.value + _TOLERANCE
+    told = f"count {count}"
+    if count.at_least:
+        return _Clause(told, "g.accelerator_count >= ?", (least,))
+    return _Clause(told, "g.accelerator_count BETWEEN ? AND ?", (least, most))
+
+
+def _row_clauses(query: OfferQuery) -> list[_Clause]:
+    """Return the filters that need a look at every row."""
+    clauses = []
+    for kind in ("region", "zone", "instance_type"):
+        if pattern := getattr(query, kind):
+            sql = (
+                f"o.{kind} IN (SELECT code FROM words WHERE kind = '{kind}' AND lower(text) GLOB ?)"
+            )
+            told = f"{kind.replace('_', ' ')} {pattern}"
+            clauses.append(_Clause(told, sql, (_glob(pattern.lower()),)))
+    if query.max_price_usd_hour is not None:
+        told = _max_price(query.max_price_usd_hour)
+        clauses.append(_Clause(told, "o.price_usd_hour <= ?", (query.max_price_usd_hour,)))
+    if query.available:
+        clauses.append(_Clause("availability", "o.available IS NOT 0"))
+    return clauses
+
+
+def _values(groups: Sequence[_Clause], rows: Sequence[_Clause]) -> list[Any]:
+    return [value for clause in (*groups, *rows) for value in clause.values]
+
+
+def _max_price(usd: float) -> str:
+    return f"price up to {usd:g} $/h"
+
+
+def _glob(pattern: str) -> str:
+    """Return a pattern in which nothing but ``*`` is special."""
+    return "".join(f"[{sign}]" if sign in "?[" else sign for sign in pattern)
+
+
+def _all_of(clauses: Sequence[_Clause]) -> str:
+    return " AND ".join(clause.sql for clause in clauses) or "1"
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+_GROUPS: Final = "WITH g AS (SELECT * FROM groups g WHERE {groups}) "
+_OF_GROUP: Final = "o.row BETWEEN g.first AND g.first + g.rows - 1"
+_FIRST_ROWS: Final = "SELECT o.row FROM g CROSS JOIN offers o ON o.row = g.first"
+_STATEMENTS: Final = {
+    Spread.GROUP: (
+        "SELECT o.row FROM g CROSS JOIN offers o ON o.row = "
+        f"(SELECT o.row FROM offers o WHERE {_OF_GROUP} AND {{rows}} ORDER BY o.row LIMIT 1)"
+    ),
+    Spread.REGION: (
+        f"SELECT o.row FROM (SELECT min(o.row) AS row FROM g CROSS JOIN offers o ON {_OF_GROUP} "
+        "WHERE {rows} GROUP BY g.id, o.region) f "
+        "CROSS JOIN offers o ON o.row = f.row CROSS JOIN groups g ON g.id = o.grp"
+    ),
+    Spread.OFFER: f"SELECT o.row FROM g CROSS JOIN offers o ON {_OF_GROUP} WHERE {{rows}}",
+}
+_ORDERS: Final = {
+    Sort.PRICE: "o.price_usd_hour",
+    Sort.ACCELERATOR_PRICE: "o.price_usd_hour / max(g.accelerator_count, 1e-9)",
+    Sort.VALUE: (
+        "g.tflops * g.accelerator_count <= 0, "
+        "o.price_usd_hour / (g.tflops * max(g.accelerator_count, 1e-9))"
+    ),
+    Sort.NAME: "g.accelerator, g.accelerator_count, g.accelerator_gib",
+    Sort.PROVIDER: "g.provider, g.accelerator, g.accelerator_count",
+}
+_TIES: Final = (
+    "o.price_usd_hour, g.spot, g.provider, g.accelerator, g.accelerator_count, "
+    "o.region, o.zone, o.instance_type, o.row"
+)
