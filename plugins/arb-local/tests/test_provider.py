@@ -75,9 +75,17 @@ def open_provider(tmp_path):
 
 def offers(provider):
     """Return the catalog's rows as the core's offers."""
+    import pandas as pd
+
     known = Offer.__dataclass_fields__
     rows = provider.catalog().frame.to_dict("records")
-    return [Offer(provider="local", **{k: v for k, v in row.items() if k in known}) for row in rows]
+    return [
+        Offer(
+            provider="local",
+            **{k: None if pd.isna(v) else v for k, v in row.items() if k in known},
+        )
+        for row in rows
+    ]
 
 
 def offer_of(provider, offer_id, *, spot=False):
@@ -208,22 +216,64 @@ def test_a_partial_gang_names_what_exists(open_provider, client):
     assert [i.token for i in caught.value.made] == [s.token for s in order.setups[:2]]
 
 
-def test_live_prices_follow_the_configuration_and_the_capacity(open_provider, tmp_path):
-    asked = [
-        offer_of(open_provider(simulated=[SIMULATED]), "sim.h100x8@east/a", spot=spot)
-        for spot in (False, True)
-    ]
-    dearer = open_provider(simulated=[{**SIMULATED, "price_usd_hour": 25.0}])
+def test_live_prices_follow_the_configuration(open_provider):
+    asked = offer_of(open_provider(simulated=[SIMULATED]), "sim.h100x8@east/a")
+    frame = open_provider(simulated=[{**SIMULATED, "price_usd_hour": 25.0}]).query_prices([asked])
+    assert frame["price_usd_hour"].tolist() == [25.0]
+
+
+def test_capacity_is_found_out_by_a_launch_unless_the_type_tells_it(open_provider, tmp_path):
+    import pandas as pd
+
+    silent = {**SIMULATED, "capacity": 3}
+    telling = {**silent, "instance_type": "telling", "tells_capacity": True}
+    provider = open_provider(simulated=[silent, telling])
     room = Room(tmp_path / "data" / "local" / "room")
-    room.set_capacity(Place("sim.h100x8", "east", "a", spot=True), 0)
-    frame = dearer.query_prices(asked)
-    answers = {
-        (row.offer_id, row.spot): (row.price_usd_hour, row.available) for row in frame.itertuples()
+    for name in ("sim.h100x8", "telling"):
+        room.set_capacity(Place(name, "east", "a", spot=True), 0)
+    ids = ("sim.h100x8@east/a", "telling@east/a")
+    asked = [offer_of(provider, id_, spot=spot) for id_ in ids for spot in (False, True)]
+    told = [(offer.available, offer.capacity) for offer in asked]
+    live = provider.query_prices(asked)
+    answers = {(r.offer_id, r.spot): r.available for r in live.itertuples()}
+    assert told == [(None, None), (None, None), (True, 3), (False, 0)]
+    assert {key: bool(free) for key, free in answers.items() if not pd.isna(free)} == {
+        (ids[1], False): True,
+        (ids[1], True): False,
     }
-    assert answers == {
-        ("sim.h100x8@east/a", False): (25.0, True),
-        ("sim.h100x8@east/a", True): (8.0, False),
+
+
+def test_machines_that_were_bought_are_not_free(open_provider, client):
+    provider = open_provider(simulated=[{**SIMULATED, "capacity": 3, "tells_capacity": True}])
+    provider.provision(request(client, offer_of(provider, "sim.h100x8@west"), count=2))
+    assert offer_of(provider, "sim.h100x8@west").capacity == 1
+    assert offer_of(provider, "sim.h100x8@east/a").capacity == 3
+
+
+def test_a_type_has_the_price_and_the_coordinates_of_its_region(open_provider):
+    kind = {
+        **SIMULATED,
+        "price_usd_hour": {"east": 20.0, "west": 18.0},
+        "spot_price_usd_hour": {"east/b": 21.0},
+        "coordinates": {"west": [45.6, -121.2]},
+        "arch": "arm64",
     }
+    found = [o for o in offers(open_provider(simulated=[kind])) if o.price_usd_hour]
+    assert [(o.place, o.spot, o.price_usd_hour, o.latitude, o.longitude) for o in found] == [
+        ("east/a", False, 20.0, None, None),
+        ("east/b", False, 20.0, None, None),
+        ("east/b", True, 21.0, None, None),
+        ("west", False, 18.0, 45.6, -121.2),
+    ]
+    assert {o.arch for o in found} == {"arm64"}
+
+
+def test_the_catalog_names_the_file_that_it_was_read_from(open_provider, tmp_path):
+    file = tmp_path / "types.yaml"
+    file.write_text("- {instance_type: a, price_usd_hour: 1}\n")
+    assert open_provider(simulated="~/types.yaml").catalog().files == (str(file),)
+    assert open_provider(simulated=str(file)).catalog().files == (str(file),)
+    assert open_provider(simulated=[SIMULATED]).catalog().files == ()
 
 
 def test_an_offer_that_is_not_sold_any_more_has_no_live_price(open_provider):

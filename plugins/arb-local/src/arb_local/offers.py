@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.types import Catalog
 from arb_local.hardware import read_hardware
-from arb_local.settings import open_room, simulated_types
+from arb_local.settings import open_room, simulated_file, simulated_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,26 +23,32 @@ __all__ = ["HOST_TYPE", "read_catalog", "read_prices", "rows_of_hardware", "rows
 HOST_TYPE: Final = "this-machine"
 HOST_REGION: Final = "local"
 _CATEGORIES: Final = ("region", "zone", "instance_type", "accelerator")
+_UNKNOWABLE: Final = {
+    "available": "boolean",
+    "capacity": "Int64",
+    "latitude": "float64",
+    "longitude": "float64",
+}
 _FLOATS: Final = ("accelerator_count", "accelerator_gib", "vcpus", "memory_gib")
 
 
 def read_catalog(context: ProviderContext) -> Catalog:
     """Return every offer of this computer and of the simulated types."""
+    file = simulated_file(context)
     rows = list(rows_of_hardware(read_hardware()))
     for simulated in simulated_types(context):
-        rows.extend(rows_of_type(simulated))
-    return Catalog(_frame(rows), source="live", as_of=context.clock.now())
+        rows.extend(_with_stock(context, simulated))
+    files = () if file is None else (str(file),)
+    return Catalog(_frame(rows), source="live", as_of=context.clock.now(), files=files)
 
 
 def read_prices(context: ProviderContext, offers: Sequence[Offer]) -> pd.DataFrame:
     """Return price and availability of some offers as the configuration and the room say now."""
     import pandas as pd
 
-    rows = [
-        {**row, "available": _is_available(context, row)}
-        for row in _current_rows(context, offers)
-        if (row["offer_id"], row["spot"]) in {(o.offer_id, o.spot) for o in offers}
-    ]
+    asked = {(offer.offer_id, offer.spot) for offer in offers}
+    current = _current_rows(context, offers)
+    rows = [row for row in current if (row["offer_id"], row["spot"]) in asked]
     frame = pd.DataFrame(rows, columns=["offer_id", "spot", "price_usd_hour", "available"])
     types: dict[str, Any] = {
         "offer_id": "str",
@@ -60,7 +66,8 @@ def rows_of_hardware(hardware: Hardware) -> Iterator[dict[str, Any]]:
         same = [gpu for gpu in hardware.gpus if gpu.name == name]
         for count in range(1, len(same) + 1):
             indices = [gpu.index for gpu in same]
-            yield _host_row(hardware, name, count, same[0].memory_gib, indices)
+            row = _host_row(hardware, name, count, same[0].memory_gib, indices)
+            yield {**row, "capacity": len(same) // count}
 
 
 def rows_of_type(simulated: SimulatedType) -> Iterator[dict[str, Any]]:
@@ -68,7 +75,7 @@ def rows_of_type(simulated: SimulatedType) -> Iterator[dict[str, Any]]:
     for region, zones in simulated.regions.items():
         for zone in zones or ("",):
             for spot in (False, True):
-                price = simulated.spot_price_usd_hour if spot else simulated.price_usd_hour
+                price = simulated.price(region, zone, spot=spot)
                 if price is not None:
                     yield _simulated_row(simulated, region, zone, price, spot=spot)
 
@@ -94,6 +101,10 @@ def _host_row(
         "minimum_s": 0.0,
         "interconnect": "",
         "fabric": "",
+        "available": True,
+        "capacity": None,
+        "latitude": None,
+        "longitude": None,
         "payload": json.dumps({"gpus": indices, "gpu_count": count}),
     }
 
@@ -102,6 +113,7 @@ def _simulated_row(
     simulated: SimulatedType, region: str, zone: str, price: float, *, spot: bool
 ) -> dict[str, Any]:
     place = "/".join(part for part in (region, zone) if part)
+    latitude, longitude = simulated.coordinates.get(region, (None, None))
     payload = {
         "simulated": True,
         "capacity": simulated.capacity,
@@ -123,11 +135,15 @@ def _simulated_row(
         "memory_gib": simulated.memory_gib,
         "spot": spot,
         "price_usd_hour": price,
-        "arch": "x86_64",
+        "arch": simulated.arch,
         "note": "simulated",
         "minimum_s": simulated.minimum_s,
         "interconnect": simulated.interconnect,
         "fabric": simulated.fabric,
+        "available": None,
+        "capacity": None,
+        "latitude": latitude,
+        "longitude": longitude,
         "payload": json.dumps(payload),
     }
 
@@ -137,7 +153,7 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
     frame = pd.DataFrame(rows)
     types: dict[str, Any] = dict.fromkeys(_CATEGORIES, "category")
-    types |= dict.fromkeys(_FLOATS, "float32")
+    types |= {**dict.fromkeys(_FLOATS, "float32"), **_UNKNOWABLE}
     return frame.astype({**types, "offer_id": "str", "spot": bool, "price_usd_hour": "float64"})
 
 
@@ -148,13 +164,17 @@ def _current_rows(context: ProviderContext, offers: Sequence[Offer]) -> list[dic
         rows.extend(rows_of_hardware(read_hardware()))
     for simulated in simulated_types(context):
         if simulated.instance_type in wanted:
-            rows.extend(rows_of_type(simulated))
+            rows.extend(_with_stock(context, simulated))
     return rows
 
 
-def _is_available(context: ProviderContext, row: dict[str, Any]) -> bool:
+def _with_stock(context: ProviderContext, simulated: SimulatedType) -> Iterator[dict[str, Any]]:
+    """Yield a simulated type's rows, with what is free of it where it tells that."""
     from arb_local.room import Place
 
-    place = Place(row["instance_type"], row["region"], row["zone"], row["spot"])
-    capacity = json.loads(row["payload"]).get("capacity")
-    return open_room(context).free(place, capacity) != 0
+    for row in rows_of_type(simulated):
+        if simulated.tells_capacity:
+            place = Place(row["instance_type"], row["region"], row["zone"], row["spot"])
+            free = open_room(context).free(place, simulated.capacity)
+            row |= {"available": free != 0, "capacity": free}
+        yield row

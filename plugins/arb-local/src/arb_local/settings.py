@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from arb.errors import UsageError
 from arb_local.room import Room
 from arb_local.simulated import read_simulated
+from arb_local.simulated_file import simulated_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from arb.types import ProviderContext
     from arb_local.simulated import SimulatedType
 
-__all__ = ["OPTIONS", "ROOM_VARIABLE", "node_path", "open_room", "room_path", "simulated_types"]
+__all__ = [
+    "OPTIONS",
+    "ROOM_VARIABLE",
+    "node_path",
+    "open_room",
+    "room_path",
+    "simulated_file",
+    "simulated_types",
+]
 
 ROOM_VARIABLE: Final = "ARB_LOCAL_ROOM"
 
@@ -38,6 +47,16 @@ def room_path(options: Mapping[str, object], env: Mapping[str, str], data_dir: P
 def open_room(context: ProviderContext) -> Room:
     """Open the machine room of a hook call."""
     return Room(room_path(context.options, context.env, context.data_dir), now=context.clock.now)
+
+
+def simulated_file(context: ProviderContext) -> Path | None:
+    """Return the file of the simulated instance types; None when they are in the settings.
+
+    Raises:
+        UsageError: The option is wrong.
+    """
+    option = context.options.get("simulated")
+    return simulated_path(option, context.home) if isinstance(option, str) and option else None
 
 
 def simulated_types(context: ProviderContext) -> tuple[SimulatedType, ...]:

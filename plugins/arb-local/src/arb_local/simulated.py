@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import UsageError, closest
+from arb.errors import closest
+from arb_local.simulated_file import read_simulated_file
+from arb_local.simulated_values import WHERE, read_value, wrong
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["SimulatedType", "read_simulated"]
-
-_WHERE: Final = "provider_options.local.simulated"
-_HINT: Final = "see the table of simulated instance types in the README of arb-local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,14 @@ class SimulatedType:
         accelerator_gib: Memory of one, in GiB.
         vcpus: CPUs.
         memory_gib: Memory, in GiB.
-        price_usd_hour: On-demand price; None: not sold on demand.
-        spot_price_usd_hour: Spot price; None: not sold as spot.
+        price_usd_hour: On-demand price by place (``region/zone``, ``region`` or "" for all); empty:
+            not sold on demand.
+        spot_price_usd_hour: The same for spot.
         regions: Region name to its zones; no zones: one place without a zone.
+        coordinates: Region name to latitude and longitude, in degrees.
         capacity: Machines at once in each zone and class; None: no limit.
+        tells_capacity: Catalog and live prices say how many machines are free, as some clouds do;
+            otherwise only a launch finds out.
         boot_delay_s: Time until a machine answers.
         minimum_s: Billing floor: before it a termination is refused for the time being.
         notice_s: Warning before a preemption that ``preempt_after_s`` brings.
@@ -38,6 +43,7 @@ class SimulatedType:
             one machine a call.
         interconnect: As in the catalog.
         fabric: As in the catalog.
+        arch: As in the catalog; the machines have this computer's.
     """
 
     instance_type: str
@@ -46,10 +52,12 @@ class SimulatedType:
     accelerator_gib: float = 0
     vcpus: float = 4
     memory_gib: float = 16
-    price_usd_hour: float | None = None
-    spot_price_usd_hour: float | None = None
+    price_usd_hour: Mapping[str, float] = field(default_factory=dict)
+    spot_price_usd_hour: Mapping[str, float] = field(default_factory=dict)
     regions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"sim": ()})
+    coordinates: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     capacity: int | None = None
+    tells_capacity: bool = False
     boot_delay_s: float = 0
     minimum_s: float = 0
     notice_s: float = 30
@@ -57,10 +65,21 @@ class SimulatedType:
     partial_gangs: bool = False
     interconnect: str = ""
     fabric: str = ""
+    arch: str = "x86_64"
+
+    def price(self, region: str, zone: str, *, spot: bool) -> float | None:
+        """Return the price at a place, the most specific that was given; None: not sold there."""
+        prices = self.spot_price_usd_hour if spot else self.price_usd_hour
+        places = (f"{region}/{zone}", region, "")
+        return next((prices[place] for place in places if place in prices), None)
+
+    def places(self) -> list[str]:
+        """Return every ``region`` and ``region/zone``."""
+        zones = [f"{region}/{zone}" for region, zones in self.regions.items() for zone in zones]
+        return [*self.regions, *zones]
 
 
 _NAMES: Final = tuple(f.name for f in fields(SimulatedType))
-_TEXTS: Final = frozenset({"instance_type", "accelerator", "interconnect", "fabric"})
 _PRICES: Final = ("price_usd_hour", "spot_price_usd_hour")
 
 
@@ -68,129 +87,52 @@ def read_simulated(option: object, home: Path) -> tuple[SimulatedType, ...]:
     """Read the option ``simulated``.
 
     Args:
-        option: A list of maps, or the path of a YAML or CSV file that holds one. In a CSV file
-            ``regions`` is written ``east=a|b;west``.
+        option: A list of maps, or the path of a YAML or CSV file that holds one.
         home: What ``~`` in the path stands for.
 
     Raises:
         UsageError: Something in it is wrong; the message says where.
     """
-    rows = _read_file(option, home) if isinstance(option, str) and option else option or []
+    rows = read_simulated_file(option, home) if isinstance(option, str) and option else option or []
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
-        raise _wrong(_WHERE, "must be a list of maps, or the path of a YAML or CSV file")
-    types = tuple(_read_type(row, f"{_WHERE}[{i}]") for i, row in enumerate(rows))
+        raise wrong(WHERE, "must be a list of maps, or the path of a YAML or CSV file")
+    types = tuple(_read_type(row, f"{WHERE}[{i}]") for i, row in enumerate(rows))
     names = [t.instance_type for t in types]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise _wrong(_WHERE, f"names {twice!r} twice")
+        raise wrong(WHERE, f"names {twice!r} twice")
     return types
-
-
-def _read_file(text: str, home: Path) -> object:
-    path = home / text[2:] if text.startswith("~/") else Path(text)
-    try:
-        content = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise _wrong(_WHERE, f"cannot read {text}: {error.strerror}") from error
-    if path.suffix.lower() == ".csv":
-        return _read_csv(content)
-    import yaml
-
-    try:
-        return yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        raise _wrong(_WHERE, f"{text} is not YAML: {error}".replace("\n", " ")) from error
-
-
-def _read_csv(content: str) -> list[dict[str, Any]]:
-    import csv
-
-    rows = csv.DictReader(content.splitlines(), skipinitialspace=True)
-    return [
-        {
-            key: _csv_regions(value) if key == "regions" else value
-            for key, value in row.items()
-            if value not in {None, ""}
-        }
-        for row in rows
-    ]
-
-
-def _csv_regions(text: str) -> dict[str, list[str]]:
-    pairs = (part.partition("=") for part in text.split(";") if part.strip())
-    return {name.strip(): [z for z in zones.split("|") if z] for name, _, zones in pairs}
 
 
 def _read_type(row: object, where: str) -> SimulatedType:
     if not isinstance(row, Mapping):
-        raise _wrong(where, "must be a map")
+        raise wrong(where, "must be a map")
     for key in row:
         if key not in _NAMES:
-            raise _wrong(where, closest(str(key), _NAMES, what="key"))
+            raise wrong(where, closest(str(key), _NAMES, what="key"))
     if not row.get("instance_type"):
-        raise _wrong(where, "has no instance_type")
-    values = {key: _read_value(key, value, f"{where}.{key}") for key, value in row.items()}
-    if all(values.get(name) is None for name in _PRICES):
-        raise _wrong(where, "has neither price_usd_hour nor spot_price_usd_hour")
+        raise wrong(where, "has no instance_type")
+    values: dict[str, Any] = {
+        key: read_value(key, value, f"{where}.{key}") for key, value in row.items()
+    }
+    if not any(values.get(name) for name in _PRICES):
+        raise wrong(where, "has neither price_usd_hour nor spot_price_usd_hour")
     if values.get("accelerator"):
         values.setdefault("accelerator_count", 1)
     elif values.get("accelerator_count"):
-        raise _wrong(where, "has an accelerator_count and no accelerator")
-    return SimulatedType(**values)
+        raise wrong(where, "has an accelerator_count and no accelerator")
+    simulated = SimulatedType(**values)
+    _check_places(simulated, where)
+    return simulated
 
 
-def _read_value(key: str, value: object, where: str) -> Any:
-    if key in _TEXTS:
-        return str(value)
-    if key == "regions":
-        return _read_regions(value, where)
-    if key == "partial_gangs":
-        return _read_bool(value, where)
-    if value is None:
-        return None if key in {*_PRICES, "capacity"} else 0
-    number = _read_number(value, where)
-    if key in _PRICES and number == 0:
-        raise _wrong(where, "must be above 0: only this machine itself is free")
-    if key == "capacity":
-        return int(number)
-    return number
-
-
-def _read_number(value: object, where: str) -> float:
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = -1
-    if isinstance(value, bool) or not 0 <= number < float("inf"):
-        raise _wrong(where, f"must be a number of 0 or more, not {value!r}")
-    return number
-
-
-def _read_bool(value: object, where: str) -> bool:
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    text = str(value).lower()
-    if text not in known:
-        raise _wrong(where, f"must be true or false, not {value!r}")
-    return known[text]
-
-
-def _read_regions(value: object, where: str) -> dict[str, tuple[str, ...]]:
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, Sequence):
-        value = {name: [] for name in value}
-    if not isinstance(value, Mapping) or not value:
-        raise _wrong(where, "must be a map of region to its zones, or a list of regions")
-    return {str(name): _read_zones(zones, f"{where}.{name}") for name, zones in value.items()}
-
-
-def _read_zones(value: object, where: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise _wrong(where, "must be a list of zones")
-    return tuple(str(zone) for zone in value)
-
-
-def _wrong(where: str, what: str) -> UsageError:
-    return UsageError(f"{where} {what}", code="local-simulated-invalid", hint=_HINT)
+def _check_places(simulated: SimulatedType, where: str) -> None:
+    """Refuse prices and coordinates of places that the type is not sold in."""
+    known = simulated.places()
+    for name in _PRICES:
+        for place in getattr(simulated, name):
+            if place and place not in known:
+                raise wrong(f"{where}.{name}", closest(place, known, what="place"))
+    for region in simulated.coordinates:
+        if region not in simulated.regions:
+            raise wrong(f"{where}.coordinates", closest(region, simulated.regions, what="region"))
