@@ -11,7 +11,8 @@ from arb.errors import UsageError
 from arb.tasks import Overrides, load_task
 from arb.tasks.document import read_document
 from arb.tasks.load import _build
-from arb.tasks.model import Resources, Task
+from arb.tasks.model import Task
+from arb.tasks.resources import Resources
 
 settings.register_profile("arb-tasks", database=None, deadline=None, max_examples=150)
 settings.load_profile("arb-tasks")

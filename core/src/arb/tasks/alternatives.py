@@ -40,6 +40,7 @@ class Alternative:
         accelerator: A name as the user wrote it; any known alias will do.
         count: How many accelerators. With ``accelerator`` never None.
         accelerator_gib: Memory of one accelerator in GiB (the form ``80GB+``).
+        accelerator_maker: Who makes it (the form ``NVIDIA:80GB``), compared without case.
         cpus: vCPUs.
         memory: GiB.
         memory_per_cpu: GiB a vCPU at least (the form ``4x``).
@@ -64,6 +65,7 @@ class Alternative:
     accelerator: str = ""
     count: Amount | None = None
     accelerator_gib: Amount | None = None
+    accelerator_maker: str = ""
     cpus: Amount | None = None
     memory: Amount | None = None
     memory_per_cpu: float | None = None

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from arb.errors import UsageError, closest
 from arb.tasks.document import Document, read_document
-from arb.tasks.model import Resources, Task
+from arb.tasks.model import Task
+from arb.tasks.resources import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,219 @@
+"""How values of a task file are read, written and described: one ``Form`` a kind of value.
+
+A form is a parse function, its inverse and a JSON Schema. pydantic's own types would do for few of
+them, as most keys have several forms, and these cost less to build.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
+from pydantic_core import core_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializerFunctionWrapHandler
+    from pydantic.json_schema import JsonSchemaValue
+
+__all__ = ["Flag", "Form", "Lenient", "Short", "Strict", "Text", "choice", "kind", "number"]
+__all__ += ["read_text", "whole"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Metadata for ``Annotated``.
+
+    Attributes:
+        parse: Value of the YAML, or of this form's own type -> value of the model. ``ValueError``
+            says what is wrong.
+        schema: JSON Schema of what ``parse`` takes.
+        dump: Value of the model -> what a task file would hold.
+    """
+
+    parse: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+    dump: Callable[[Any], Any] | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return the validator."""
+        writes = None
+        if self.dump is not None:
+            writes = core_schema.plain_serializer_function_ser_schema(self._dumped)
+        return core_schema.no_info_plain_validator_function(self.parse, serialization=writes)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the description for editors."""
+        return dict(self.schema)
+
+    def _dumped(self, value: Any) -> Any:
+        return None if value is None or self.dump is None else self.dump(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """Metadata for ``Annotated``: a map that has short forms as well.
+
+    Attributes:
+        model: The map.
+        expand: Any value -> the map that it stands for, or a final value that is no map.
+        schema: JSON Schemas of the short forms.
+    """
+
+    model: type[BaseModel]
+    expand: Callable[[Any], Any]
+    schema: tuple[Mapping[str, Any], ...]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return the validator."""
+        return core_schema.no_info_wrap_validator_function(
+            self._read,
+            handler.generate_schema(self.model),
+            serialization=core_schema.plain_serializer_function_ser_schema(_dumped),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the description for editors."""
+        return {"anyOf": [*map(dict, self.schema), handler(schema)]}
+
+    def _read(self, value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        expanded = self.expand(value)
+        return handler(expanded) if isinstance(expanded, dict | self.model) else expanded
+
+
+class Strict(BaseModel):
+    """A mapping whose keys are all known. A dump holds what was given and nothing else."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, defer_build=True, arbitrary_types_allowed=True
+    )
+
+    @model_serializer(mode="wrap")
+    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if key in self.model_fields_set}
+
+
+class Lenient(Strict):
+    """A mapping in which a key without a value is as if it were not there."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: item for key, item in value.items() if item is not None}
+
+
+def kind(value: Any) -> str:
+    """Name the kind of a YAML value, with an article."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    names = {"str": "a text", "dict": "a map", "list": "a list", "tuple": "a list"}
+    return names.get(type(value).__name__, f"a {type(value).__name__}")
+
+
+def _dumped(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+def read_text(value: Any) -> str:
+    """Take a text.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(value, str):
+        return value
+    quote = "" if isinstance(value, dict | list | None) else ": quote it"
+    raise ValueError(f"expected a text, got {kind(value)}{quote}")
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"expected true or false, got {kind(value)}")
+
+
+def whole(lowest: int | None = None, highest: int | None = None) -> Form:
+    """Return the form of a whole number within bounds."""
+
+    def parse(value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"expected a whole number, got {kind(value)}")
+        _within(value, lowest, highest)
+        return value
+
+    return Form(parse, _bounded("integer", lowest, highest))
+
+
+def number(lowest: float | None = None, *, above: float | None = None) -> Form:
+    """Return the form of a number; ``lowest`` is allowed, ``above`` is not."""
+
+    def parse(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"expected a number, got {kind(value)}")
+        if not math.isfinite(value):
+            raise ValueError("expected a finite number")
+        if above is not None and value <= above:
+            raise ValueError(f"must be above {above:g}")
+        _within(value, lowest, None)
+        return value
+
+    schema = _bounded("number", lowest, None)
+    return Form(parse, schema if above is None else {**schema, "exclusiveMinimum": above})
+
+
+def choice(*names: str) -> Form:
+    """Return the form of one of some names, whatever their case; the value is spelled as here."""
+    spelled = {name.lower(): name for name in names}
+
+    def parse(value: Any) -> str:
+        found = spelled.get(read_text(value).strip().lower())
+        if found is None:
+            from arb.errors import closest
+
+            raise ValueError(closest(value, names, what="value"))
+        return found
+
+    return Form(parse, {"type": "string", "pattern": _any_case(names)})
+
+
+def _within(value: float, lowest: float | None, highest: float | None) -> None:
+    if lowest is not None and value < lowest:
+        raise ValueError(f"must be at least {lowest:g}")
+    if highest is not None and value > highest:
+        raise ValueError(f"must be at most {highest:g}")
+
+
+def _bounded(name: str, lowest: float | None, highest: float | None) -> dict[str, Any]:
+    bounds = {"minimum": lowest, "maximum": highest}
+    return {"type": name, **{key: bound for key, bound in bounds.items() if bound is not None}}
+
+
+def _any_case(names: tuple[str, ...]) -> str:
+    def letter(char: str) -> str:
+        return f"[{char.upper()}{char.lower()}]" if char.isalpha() else char
+
+    return f"^({'|'.join(''.join(map(letter, name)) for name in names)})$"
+
+
+Text = Annotated[str, Form(read_text, {"type": "string"})]
+Flag = Annotated[bool, Form(_flag, {"type": "boolean"})]

@@ -1,0 +1,196 @@
+"""What one node must have: the keys below ``resources``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from arb.tasks.forms import (
+    Flag,
+    Form,
+    Lenient,
+    Strict,
+    Text,
+    choice,
+    kind,
+    number,
+    read_text,
+    whole,
+)
+from arb.tasks.hardware import (
+    AcceleratorsForm,
+    Cpus,
+    DiskSize,
+    ImageForm,
+    Infra,
+    LocalDisk,
+    MemoryForm,
+    Ports,
+    Provider,
+    UseSpot,
+)
+from arb.tasks.lifecycle import AutostopForm, JobRecoveryForm
+from arb.tasks.places import Place
+
+if TYPE_CHECKING:
+    from arb.tasks.alternatives import Alternative
+
+__all__ = ["AttachedDisk", "Choice", "Keys", "Resources"]
+
+
+DiskTier = Annotated[str, choice("low", "medium", "high", "ultra", "best")]
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a map of labels, got {kind(value)}")
+    return {str(key): read_text(item) for key, item in value.items()}
+
+
+def _arguments(value: Any) -> dict[str, str | bool]:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a map, got {kind(value)}")
+    return {str(k): v if isinstance(v, bool) else read_text(v) for k, v in value.items()}
+
+
+class AttachedDisk(Strict):
+    """One entry of ``volumes``: a disk of the provider.
+
+    Attributes:
+        path: Where it is mounted.
+        name: Of an existing network disk.
+        disk_size: GiB.
+        disk_tier: How fast it is.
+        storage_type: ``network``, or ``instance`` for a disk inside the machine.
+        attach_mode: Whether it can be written.
+        auto_delete: Delete it with the cluster.
+    """
+
+    path: Text
+    name: Text = ""
+    disk_size: DiskSize = 0
+    disk_tier: DiskTier = ""
+    storage_type: Annotated[str, choice("network", "instance")] = "network"
+    attach_mode: Annotated[str, choice("read_write", "read_only")] = "read_write"
+    auto_delete: Flag = False
+
+
+class Keys(Strict):
+    """The keys that ``resources`` and the entries of ``any_of`` and ``ordered`` share.
+
+    Empty fields do not restrict.
+
+    Attributes:
+        infra: ``PROVIDER[/REGION[/ZONE]]``; excludes the next three.
+        cloud: Provider id.
+        region: The provider's spelling.
+        zone: The provider's spelling.
+        instance_type: The provider's spelling.
+        accelerators: One, several in order, or any of several.
+        accelerator_args: For the provider, for instance the runtime of a TPU.
+        cpus: vCPUs.
+        memory: GiB, or GiB a vCPU.
+        use_spot: True, False or ``prefer``.
+        job_recovery: For managed jobs.
+        disk_size: GiB of the boot disk; 0 takes the provider's default.
+        disk_tier: How fast it is.
+        ephemeral_storage: The name that ``disk_size`` had for containers.
+        network_tier: ``best`` asks for a fabric that is faster than ethernet.
+        local_disk: ``nvme:500+`` or ``ssd:500``: GB of disks inside the machine.
+        max_hourly_cost: USD an hour for one node.
+        ports: TCP ports and ranges to open.
+        image_id: What the machine boots, or the container that the task runs in.
+        autostop: When the cluster ends by itself; False is never.
+        labels: Tags for the machines.
+        priority: Of the job, -1000 to 1000.
+        priority_class: Of the job, by name.
+        volumes: Disks of the provider to attach.
+    """
+
+    infra: Infra = ""
+    cloud: Provider = ""
+    region: Text = ""
+    zone: Text = ""
+    instance_type: Text = ""
+    accelerators: AcceleratorsForm = None
+    accelerator_args: Annotated[
+        dict[str, str | bool],
+        Form(
+            _arguments,
+            {"type": "object", "additionalProperties": {"type": ["string", "boolean"]}},
+        ),
+    ] = Field(default_factory=dict)
+    cpus: Cpus = None
+    memory: MemoryForm = None
+    use_spot: UseSpot = False
+    job_recovery: JobRecoveryForm = None
+    disk_size: DiskSize = 0
+    disk_tier: DiskTier = ""
+    ephemeral_storage: DiskSize = 0
+    network_tier: Annotated[str, choice("standard", "best")] = ""
+    local_disk: LocalDisk = ""
+    max_hourly_cost: Annotated[float | None, number(above=0)] = None
+    ports: Ports = ()
+    image_id: ImageForm = None
+    autostop: AutostopForm = None
+    labels: Annotated[
+        dict[str, str],
+        Form(_labels, {"type": "object", "additionalProperties": {"type": "string"}}),
+    ] = Field(default_factory=dict)
+    priority: Annotated[int | None, whole(-1000, 1000)] = None
+    priority_class: Text = ""
+    volumes: tuple[AttachedDisk, ...] = ()
+
+    def given(self) -> dict[str, Any]:
+        """Return the keys that were written, with their values."""
+        return {key: getattr(self, key) for key in self.model_fields_set}
+
+    @property
+    def place(self) -> Place:
+        """Provider, region and zone; empty for "any"."""
+        if self.infra:
+            return Place.parse(self.infra)
+        region, zone = ("" if part == "*" else part for part in (self.region, self.zone))
+        return Place(self.cloud, region, zone)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.infra and (self.cloud or self.region or self.zone):
+            raise ValueError("infra excludes cloud, region and zone: give one or the other")
+        return self
+
+
+class Choice(Keys):
+    """One entry of ``any_of`` or ``ordered``; what it leaves out is taken from beside the list."""
+
+
+class Resources(Lenient, Keys):
+    """The whole ``resources`` block.
+
+    Attributes:
+        any_of: Each is as good as another; the objective decides.
+        ordered: The first is preferred, whatever it costs.
+    """
+
+    any_of: tuple[Choice, ...] = ()
+    ordered: tuple[Choice, ...] = ()
+
+    @model_validator(mode="after")
+    def _choices_fit(self) -> Self:
+        if self.any_of and self.ordered:
+            raise ValueError("any_of and ordered exclude each other: keep one")
+        for number_, entry in enumerate(self.any_of or self.ordered, start=1):
+            merged = {**self.given(), **entry.given()}
+            if "infra" in merged and merged.keys() & {"cloud", "region", "zone"}:
+                raise ValueError(
+                    f"entry {number_} and what stands beside the list name a place in both ways: "
+                    "write infra, or cloud, region and zone, everywhere"
+                )
+        return self
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """Return every way to satisfy this, preferred ones first."""
+        from arb.tasks.choices import expand
+
+        return expand(self)
