@@ -1,14 +1,21 @@
-"""Task files: YAML in, a validated ``Task`` out."""
+"""Task files: YAML in, a validated ``Task`` out.
+
+A module is imported when the first of its names is used: listings need amounts and no models.
+"""
 
 from __future__ import annotations
 
-from arb.tasks.accelerators import Accelerator, Accelerators
-from arb.tasks.alternatives import Alternative, SpotUse
-from arb.tasks.amounts import Amount
-from arb.tasks.load import Overrides, load_task, task_from_command
-from arb.tasks.model import Task
-from arb.tasks.resources import Resources
-from arb.tasks.variables import parse_assignment, read_env_file
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from arb.tasks.accelerators import Accelerator, Accelerators
+    from arb.tasks.alternatives import Alternative, SpotUse
+    from arb.tasks.amounts import Amount
+    from arb.tasks.load import Overrides, load_task, task_from_command
+    from arb.tasks.model import Task
+    from arb.tasks.resources import Resources
+    from arb.tasks.variables import parse_assignment, read_env_file
 
 __all__ = [
     "Accelerator",
@@ -24,3 +31,24 @@ __all__ = [
     "read_env_file",
     "task_from_command",
 ]
+
+_MODULES: Final = {
+    "accelerators": ("Accelerator", "Accelerators"),
+    "alternatives": ("Alternative", "SpotUse"),
+    "amounts": ("Amount",),
+    "load": ("Overrides", "load_task", "task_from_command"),
+    "model": ("Task",),
+    "resources": ("Resources",),
+    "variables": ("parse_assignment", "read_env_file"),
+}
+_HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name from its module; afterwards it is an ordinary attribute."""
+    module = _HOMES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
