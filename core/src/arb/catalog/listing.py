@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from arb.catalog.market import Group
     from arb.catalog.store import CatalogStore
     from arb.tasks.amounts import Amount
 
@@ -22,6 +23,7 @@ __all__ = [
     "Spread",
     "count_matching",
     "emptying_filter",
+    "has_memory",
     "rows_of_listing",
 ]
 
@@ -47,6 +49,8 @@ class Sort(StrEnum):
     """By the price of one accelerator."""
     VALUE = "value"
     """By dollars per dense bf16 PFLOP-hour; what has none comes last."""
+    MEMORY = "memory"
+    """By the memory of all accelerators together, most first."""
     NAME = "name"
     """By accelerator and count."""
     PROVIDER = "provider"
@@ -58,6 +62,8 @@ class OfferQuery:
 
     Attributes:
         accelerator: Canonical name.
+        accelerator_gib: Memory of one accelerator, as it is reported or as it is sold.
+        maker: Who makes the accelerator, compared without case.
         count: How many accelerators.
         provider: Provider id.
         region: The provider's spelling, compared without case; ``*`` matches any text.
@@ -74,6 +80,8 @@ class OfferQuery:
     """
 
     accelerator: str = ""
+    accelerator_gib: Amount | None = None
+    maker: str = ""
     count: Amount | None = None
     provider: str = ""
     region: str = ""
@@ -146,6 +154,7 @@ def _group_clauses(store: CatalogStore, query: OfferQuery) -> list[_Clause]:
     if query.accelerator:
         told = f"accelerator {query.accelerator}"
         clauses.append(_Clause(told, "g.accelerator = ?", (query.accelerator,)))
+    clauses.extend(_fact_clauses(store, query))
     if query.count is not None:
         clauses.append(_count_clause(query.count))
     if query.spot is not None:
@@ -156,6 +165,43 @@ def _group_clauses(store: CatalogStore, query: OfferQuery) -> list[_Clause]:
         told = _max_price(query.max_price_usd_hour)
         clauses.append(_Clause(told, "g.cheapest_usd_hour <= ?", (query.max_price_usd_hour,)))
     return clauses
+
+
+def _fact_clauses(store: CatalogStore, query: OfferQuery) -> Iterator[_Clause]:
+    """Yield the filters on what is known of accelerators beside their rows."""
+    wanted, maker = query.accelerator_gib, query.maker.casefold()
+    if wanted is not None:
+        told = f"memory {wanted} GiB"
+        yield _numbered(told, [g for g in store.groups() if has_memory(g, wanted)])
+    if maker:
+        known = {name for name in store.accelerators() if _maker(name).casefold() == maker}
+        told = f"maker {query.maker}"
+        yield _numbered(told, [g for g in store.groups() if g.accelerator in known])
+
+
+def has_memory(group: Group, wanted: Amount) -> bool:
+    """Say whether a group's accelerators have this much memory each.
+
+    A driver reports some percent less than the data sheet, so either figure will do.
+    """
+    from arb.catalog.names import facts
+
+    if not group.accelerator:
+        return False
+    known = facts(group.accelerator)
+    as_sold = known.nearest_gib(group.accelerator_gib) if known else 0.0
+    return wanted.admits(group.accelerator_gib) or wanted.admits(as_sold)
+
+
+def _maker(accelerator: str) -> str:
+    from arb.catalog.names import facts
+
+    known = facts(accelerator)
+    return known.maker if known else ""
+
+
+def _numbered(told: str, groups: Sequence[Group]) -> _Clause:
+    return _Clause(told, f"g.id IN ({', '.join(str(group.id) for group in groups)})")
 
 
 def _count_clause(count: Amount) -> _Clause:
@@ -227,6 +273,7 @@ _ORDERS: Final = {
         "g.tflops * g.accelerator_count <= 0, "
         "o.price_usd_hour / (g.tflops * max(g.accelerator_count, 1e-9))"
     ),
+    Sort.MEMORY: "-g.accelerator_gib * g.accelerator_count",
     Sort.NAME: "g.accelerator, g.accelerator_count, g.accelerator_gib",
     Sort.PROVIDER: "g.provider, g.accelerator, g.accelerator_count",
 }
