@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
-from arb.optimizer.rank import Ranking, rank_offers
+from arb.optimizer._offers import rank_offers
+from arb.optimizer.options import Objective, RankOptions
+from arb.optimizer.rank import rank
+from arb.optimizer.ranking import Entry, Ranking
+from arb.optimizer.rejections import Rejections, Removed
+from arb.optimizer.standing import Standing
 
-__all__ = ["Ranking", "rank_offers"]
+__all__ = [
+    "Entry",
+    "Objective",
+    "RankOptions",
+    "Ranking",
+    "Rejections",
+    "Removed",
+    "Standing",
+    "rank",
+    "rank_offers",
+]

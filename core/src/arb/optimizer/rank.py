@@ -2,79 +2,172 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.optimizer.adjust import adjusted_prices
+from arb.optimizer.filters import RowFilter, row_filters
+from arb.optimizer.groups import choose_groups
+from arb.optimizer.options import RankOptions
+from arb.optimizer.ranking import Ranked, Ranking
+from arb.optimizer.rejections import Rejections, Removed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterator, Sequence
 
-    from arb.tasks import Resources
-    from arb.types import Offer
+    import numpy as np
 
-__all__ = ["Ranking", "rank_offers"]
+    from arb.catalog.market import Group, Market
+    from arb.optimizer.groups import Chosen
+    from arb.tasks.alternatives import Alternative
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["rank"]
+
+_DEFAULTS: Final = RankOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """Offers to try in this order, and how many each filter removed.
+def rank(
+    market: Market, alternatives: Sequence[Alternative], options: RankOptions = _DEFAULTS
+) -> Ranking:
+    """Return every offer that satisfies one of the alternatives, best first.
 
-    Attributes:
-        offers: Best first: price, then provider, region, zone, instance type.
-        rejected: Filter -> number of offers that it removed, in the order of the filters.
+    An offer that satisfies several stands once, under the most preferred of them. The order is that
+    of ``Standing.key``: preference, whether the objective can compare it, score, and names.
+
+    Args:
+        market: What can be bought. The ranking goes on reading offers from it.
+        alternatives: At least one, as ``Resources.alternatives`` returns them.
+        options: Objective, duration, number of nodes and so on.
+
+    Raises:
+        UsageError: The objective lacks something.
+        ArbError: A plugin refused the plan.
     """
-
-    offers: tuple[Offer, ...]
-    rejected: Mapping[str, int] = field(default_factory=dict)
-
-    def last_filter(self) -> str:
-        """Return the filter that removed the last offers; empty when none removed any."""
-        return next(reversed([name for name, count in self.rejected.items() if count]), "")
-
-
-def rank_offers(offers: Iterable[Offer], resources: Resources) -> Ranking:
-    """Filter by what the task asks for and sort by price."""
-    left = list(offers)
-    rejected: dict[str, int] = {}
-    for name, keeps in _filters(resources):
-        kept = [offer for offer in left if keeps(offer)]
-        rejected[name] = len(left) - len(kept)
-        left = kept
-        if not left:
-            break
-    return Ranking(tuple(sorted(left, key=_order)), rejected)
+    groups = market.groups()
+    total = sum(group.rows for group in groups)
+    chosen = [choose_groups(groups, each, options) for each in alternatives]
+    wanted = list(dict.fromkeys(group for each in chosen for group in each.groups))
+    sieve = _Sieve(market, wanted, options) if wanted else None
+    rejections = []
+    for number, (alternative, each) in enumerate(zip(alternatives, chosen, strict=True)):
+        removed, left, hint = each.removed, 0, each.hint
+        if sieve is not None and each.groups:
+            more, left, hint = sieve.take(number, alternative, each.groups)
+            removed += more
+        rejections.append(Rejections(alternative, total, removed, left, hint))
+    notices = _notices(chosen, rejections)
+    if sieve is None or not any(each.left for each in rejections):
+        return Ranking((), tuple(alternatives), tuple(rejections), notices)
+    ranked, told = sieve.ranked()
+    found = tuple(alternatives), tuple(rejections), (*notices, *told)
+    return Ranking.of(market, ranked, *found)
 
 
-def _order(offer: Offer) -> tuple[object, ...]:
-    return (
-        offer.price_usd_hour,
-        offer.provider,
-        offer.region,
-        offer.zone,
-        offer.instance_type,
-        offer.offer_id,
-    )
+def _notices(chosen: Sequence[Chosen], rejections: Sequence[Rejections]) -> tuple[str, ...]:
+    """Return what should be known of alternatives that others outlived, and of spot that is none."""
+    notices = []
+    some_left = any(each.left for each in rejections)
+    for each, outcome in zip(chosen, rejections, strict=True):
+        if outcome.left and each.on_demand_instead:
+            cheapest = min(group.cheapest_usd_hour for group in each.groups)
+            notices.append(
+                f"{outcome.alternative.provider} has no spot market: offered on demand, "
+                f"from ${cheapest:,.2f} an hour"
+            )
+        elif some_left and not outcome.left:
+            notices.append(f"{outcome.where or 'resources'}: {outcome.explained()}")
+    return tuple(dict.fromkeys(notices))
 
 
-def _filters(resources: Resources) -> Iterable[tuple[str, Callable[[Offer], bool]]]:
-    provider, region, zone = resources.place
-    if provider:
-        yield f"provider {provider}", lambda o: o.provider == provider
-    if region:
-        yield f"region {region}", lambda o: o.region == region
-    if zone:
-        yield f"zone {zone}", lambda o: o.zone == zone
-    if resources.instance_type:
-        wanted = resources.instance_type
-        yield f"instance_type {wanted}", lambda o: o.instance_type == wanted
-    if (accelerator := resources.accelerators) is not None:
-        name = accelerator.name.casefold()
-        yield f"accelerators {accelerator.name}", lambda o: o.accelerator.casefold() == name
-        count = accelerator.count
-        yield f"accelerators {accelerator}", lambda o: o.accelerator_count == count
-    if (cpus := resources.cpus) is not None:
-        yield "cpus", lambda o: cpus.admits(o.vcpus)
-    if (memory := resources.memory) is not None:
-        yield "memory", lambda o: memory.admits(o.memory_gib)
-    spot = resources.use_spot
-    yield f"use_spot: {str(spot).lower()}", lambda o: o.spot == spot
-    yield "availability", lambda o: o.available is not False
+class _Sieve:
+    """The candidates of all alternatives, and which alternative took each row."""
+
+    def __init__(self, market: Market, groups: Sequence[Group], options: RankOptions) -> None:
+        import numpy as np
+
+        from arb.optimizer.columns import Columns
+
+        frame = market.candidates(groups, whole=options.adjust is not None)
+        self._options = options
+        self._columns = Columns(frame)
+        self._adjusted = adjusted_prices(frame, options.adjust) if options.adjust else None
+        self._taken = np.full(len(frame), -1, dtype=np.int64)
+        self._preference = np.zeros(len(frame), dtype=np.int64)
+
+    def take(
+        self, number: int, alternative: Alternative, groups: Sequence[Group]
+    ) -> tuple[tuple[Removed, ...], int, str]:
+        """Apply an alternative's filters to the rows of its groups.
+
+        Returns:
+            What each filter removed, how many rows are left, and what to do when none is.
+        """
+        import numpy as np
+
+        ids = np.array([group.id for group in groups], dtype=np.int64)
+        rows = np.flatnonzero(np.isin(self._columns.whole_numbers("group"), ids))
+        removed: list[Removed] = []
+        hint = ""
+        for each in self._filters(alternative):
+            kept = rows[each.passes(self._columns)[rows]]
+            if len(kept) < len(rows):
+                removed.append(Removed(each.reason, len(rows) - len(kept)))
+            if not len(kept):
+                hint = each.hint(self._columns, rows)
+                rows = kept
+                break
+            rows = kept
+        self._claim(number, alternative.preference, rows)
+        return tuple(removed), len(rows), hint
+
+    def _filters(self, alternative: Alternative) -> Iterator[RowFilter]:
+        prices = self._adjusted
+        if prices is not None:
+            import numpy as np
+
+            yield RowFilter(
+                "arb_adjust_offers",
+                lambda _: ~np.isnan(prices),
+                lambda *_: "an installed policy removed them; arb plugins lists what is installed",
+            )
+        yield from row_filters(alternative, self._options)
+
+    def _claim(self, number: int, preference: int, rows: Array) -> None:
+        """Give rows to an alternative unless one that is preferred at least as much has them."""
+        better = rows[(self._taken[rows] < 0) | (preference < self._preference[rows])]
+        self._taken[better] = number
+        self._preference[better] = preference
+
+    def ranked(self) -> tuple[Ranked, tuple[str, ...]]:
+        """Score and sort what was taken; return it with what a reader should know."""
+        import numpy as np
+
+        from arb.optimizer.objective import score
+        from arb.optimizer.order import best_first
+
+        columns = self._columns
+        rows = np.flatnonzero(self._taken >= 0)
+        scoring = score(columns, rows, self._options)
+        catalog = columns.numbers("price_usd_hour")[rows]
+        price = catalog if self._adjusted is None else self._adjusted[rows]
+        factor = scoring.factor
+        if self._adjusted is not None:
+            factor = factor * np.where(
+                catalog > 0, price / np.where(catalog > 0, catalog, 1.0), 1.0
+            )
+        scores = np.where(catalog > 0, catalog, price) * factor
+        order = best_first(columns, rows, self._preference[rows], scoring.comparable, scores)
+        at = rows[order]
+        return Ranked(
+            rows=columns.whole_numbers("row")[at],
+            alternative=self._taken[at],
+            comparable=scoring.comparable[order],
+            price=price[order],
+            effective=(price * scoring.billing)[order],
+            score=scores[order],
+            factor=factor[order],
+            provider=columns.codes("provider")[at],
+            spot=columns.spot[at],
+            providers=tuple(columns.texts("provider")),
+        ), scoring.notices

@@ -1,0 +1,175 @@
+"""The second step: filters over candidate rows, vectorised."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from arb.errors import closest
+from arb.optimizer.rejections import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
+    from arb.optimizer.columns import Columns
+    from arb.optimizer.options import RankOptions
+    from arb.tasks.alternatives import Alternative
+    from arb.tasks.amounts import Amount
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["PLAIN_FABRICS", "RowFilter", "row_filters"]
+
+PLAIN_FABRICS = frozenset({"", "ethernet"})
+"""What ``network_tier: best`` does not take."""
+_LOCAL_DISK = re.compile(
+    r"\s*(?:[a-z]+\s*:?)?\s*(?:(\d+(?:\.\d+)?)\s*(?:gi?b?)?\s*(\+)?)?\s*", re.IGNORECASE
+)
+_ROUNDING = 1e-9
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """One filter.
+
+    Attributes:
+        reason: The filter as the task writes it.
+        passes: Says of each candidate whether it passes.
+        hint: What to say when none of these row numbers passes.
+    """
+
+    reason: str
+    passes: Callable[[Columns], Array]
+    hint: Callable[[Columns, Array], str]
+
+
+def row_filters(alternative: Alternative, options: RankOptions) -> Iterator[RowFilter]:
+    """Yield the filters of an alternative, in the order in which they are applied and told."""
+    for name in ("region", "zone", "instance_type"):
+        if wanted := getattr(alternative, name):
+            yield _text_filter(name, wanted)
+    yield from _size_filters(alternative)
+    if arch := alternative.arch.casefold():
+        yield RowFilter(
+            f"arch {arch}",
+            lambda c: c.admitted("arch", lambda text: text.casefold() == arch),
+            lambda c, rows: f"sold with {joined(_texts(c, rows, 'arch'))}",
+        )
+    yield from _equipment_filters(alternative)
+    yield from _buying_filters(alternative, options)
+
+
+def _text_filter(column: str, wanted: str) -> RowFilter:
+    """Return a filter on a name; in places ``*`` stands for any text."""
+    parts = wanted.casefold().split("*") if column != "instance_type" else [wanted.casefold()]
+    pattern = re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
+
+    def hint(columns: Columns, rows: Array) -> str:
+        known = _texts(columns, rows, column)
+        if not known:
+            return f"nothing here has a {column}"
+        return closest(wanted, known, what=column) if len(known) > 1 else f"only {known[0]} has it"
+
+    return RowFilter(
+        f"{column} {wanted}",
+        lambda c: c.admitted(column, lambda text: bool(pattern.fullmatch(text.casefold()))),
+        hint,
+    )
+
+
+def _size_filters(alternative: Alternative) -> Iterator[RowFilter]:
+    for name, column, unit in (("cpus", "vcpus", "vCPUs"), ("memory", "memory_gib", "GiB")):
+        amount = getattr(alternative, name)
+        if amount is not None:
+            yield _amount_filter(f"{name} {amount}", column, amount, unit)
+    ratio = alternative.memory_per_cpu
+    if ratio is not None:
+        yield RowFilter(
+            f"memory {ratio:g}x",
+            lambda c: c.numbers("memory_gib") >= ratio * c.numbers("vcpus") - _ROUNDING,
+            lambda c, rows: f"the most is {_best_ratio(c, rows):.3g} GiB a vCPU",
+        )
+
+
+def _amount_filter(reason: str, column: str, amount: Amount, unit: str) -> RowFilter:
+    def hint(columns: Columns, rows: Array) -> str:
+        sizes = sorted({float(size) for size in columns.numbers(column)[rows]})
+        if amount.at_least:
+            return f"the most is {sizes[-1]:g} {unit}"
+        near = sorted(sorted(sizes, key=lambda size: abs(size - amount.value))[:2])
+        told = joined([f"{size:g}" for size in near])
+        return f"the nearest are {told} {unit}: write {amount.value:g}+ to allow more"
+
+    return RowFilter(reason, lambda c: _admitted(c.numbers(column), amount), hint)
+
+
+def _equipment_filters(alternative: Alternative) -> Iterator[RowFilter]:
+    if alternative.network_tier == "best":
+        yield RowFilter(
+            "network_tier best",
+            lambda c: c.admitted("fabric", lambda text: text.casefold() not in PLAIN_FABRICS),
+            lambda *_: "none is known to have more than plain ethernet",
+        )
+    if alternative.local_disk:
+        match = _LOCAL_DISK.fullmatch(alternative.local_disk)
+        size, more = (float(match[1] or 0), match[2]) if match else (0.0, None)
+        yield RowFilter(
+            f"local_disk {alternative.local_disk}",
+            lambda c: _has_disk(c.numbers("disk_gib"), size, at_least=bool(more) or not size),
+            lambda c, rows: f"the largest is {c.numbers('disk_gib')[rows].max():g} GiB",
+        )
+
+
+def _buying_filters(alternative: Alternative, options: RankOptions) -> Iterator[RowFilter]:
+    limit = alternative.max_price_usd_hour
+    if limit is not None:
+        yield RowFilter(
+            f"max_hourly_cost {limit:g}",
+            lambda c: c.numbers("price_usd_hour") <= limit + _ROUNDING,
+            lambda c, rows: (
+                f"the cheapest costs ${c.numbers('price_usd_hour')[rows].min():,.2f} an hour"
+            ),
+        )
+    yield RowFilter(
+        "availability",
+        lambda c: ~(c.numbers("available") == 0),
+        lambda *_: "all of it is sold out now: try again later, or allow other places",
+    )
+    nodes = options.num_nodes
+    if nodes > 1:
+        yield RowFilter(
+            f"num_nodes {nodes}",
+            lambda c: ~(c.numbers("capacity") < nodes),
+            lambda c, rows: f"at most {c.numbers('capacity')[rows].max():g} can be had at once",
+        )
+
+
+def _admitted(sizes: Array, amount: Amount) -> Array:
+    """Do what ``Amount.admits`` does, for a whole column."""
+    import numpy as np
+
+    if amount.at_least:
+        return sizes >= amount.value - _TOLERANCE
+    near = np.maximum(1e-9 * np.maximum(np.abs(sizes), amount.value), _TOLERANCE)
+    return np.abs(sizes - amount.value) <= near
+
+
+def _has_disk(sizes: Array, wanted: float, *, at_least: bool) -> Array:
+    if at_least:
+        return (sizes > 0) & (sizes >= wanted - _TOLERANCE)
+    return abs(sizes - wanted) <= _TOLERANCE
+
+
+def _best_ratio(columns: Columns, rows: Array) -> float:
+    pairs = zip(columns.numbers("memory_gib")[rows], columns.numbers("vcpus")[rows], strict=True)
+    return max((float(gib / vcpus) for gib, vcpus in pairs if vcpus), default=0.0)
+
+
+def _texts(columns: Columns, rows: Array, name: str) -> list[str]:
+    """Return the different texts of some rows, sorted, without the empty one."""
+    codes = set(columns.codes(name)[rows].tolist())
+    return sorted({columns.texts(name)[code] for code in codes} - {""})
