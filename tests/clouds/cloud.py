@@ -101,6 +101,11 @@ class Cloud(ABC):
         """Return how the cloud behaves at first; a cloud may have more settings."""
         return Settings()
 
+    def foreign_order(self, name: str, **facts: Any) -> Order:
+        """Return a machine of somebody else in the same account; a cloud may need more facts."""
+        place = {"kind": "other", "region": "elsewhere", "price_usd_hour": 1.0}
+        return Order(name, user_data=UserData(), **{**place, **facts})
+
     def on_end(self, vm: Vm) -> None:  # noqa: B027 - most clouds have nothing to do
         """Do what the end of a machine brings with it, for instance the end of its keys."""
 
@@ -285,7 +290,7 @@ class Cloud(ABC):
         """Put something of somebody else into the account and return its id."""
         with self.lock:
             if kind == "machine":
-                order = Order(name, user_data=UserData(), **{**_FOREIGN, **facts})
+                order = self.foreign_order(name, **facts)
                 return self.make_vm(order, self.new_id("other-"), foreign=True).id
             return self.record(kind, self.new_id("other-"), name, foreign=True, **facts).id
 
@@ -352,6 +357,3 @@ class Cloud(ABC):
         facts = {"id": vm.id, "name": vm.name, "state": state, "reason": vm.reason}
         facts |= {"address": vm.address, "port": vm.port, "user": vm.user, "node": vm.node}
         return facts | {"foreign": vm.entry.foreign, "spot": vm.order.spot, "kind": vm.order.kind}
-
-
-_FOREIGN: dict[str, Any] = {"kind": "other", "region": "elsewhere", "price_usd_hour": 1.0}

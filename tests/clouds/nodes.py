@@ -164,7 +164,7 @@ class PaperNodes:
     def make(self, token: str, data: UserData, **_: object) -> Node:
         """Return a node's facts."""
         self._made += 1
-        return Node(token, f"192.0.2.{self._made % 250 + 1}", 22, "ubuntu")
+        return Node(token, f"192.0.2.{self._made % 250 + 1}", 2222, "ubuntu")
 
     def end(self, node_id: str, *, reason: str = "user") -> None:
         """Do nothing."""
