@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arb.catalog.market import Group
     from arb.catalog.store import CatalogStore
 
-__all__ = ["read_candidates"]
+__all__ = ["read_candidates", "read_frame"]
 
 _COLUMNS: Final = ("row", *CODED, *AMOUNTS, "offer_id")
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM offers WHERE row BETWEEN ? AND ? ORDER BY row"
@@ -61,6 +61,18 @@ def read_candidates(
     if whole:
         columns |= _details(store, ranges, columns)
     return pd.DataFrame(columns)
+
+
+def read_frame(store: CatalogStore, provider: str) -> pd.DataFrame:
+    """Return a provider's offers in normal form, as they were written."""
+    from arb.catalog.columns import normal_dtypes
+
+    groups = [group for group in store.groups() if group.provider == provider]
+    frame = store.candidates(groups, whole=True)
+    known = store.provider(provider)
+    of_all = known.as_of if known else 0.0
+    frame["as_of"] = frame["as_of"].where(frame["as_of"] != of_all)
+    return frame[list(normal_dtypes())]
 
 
 def _joined(spans: Sequence[tuple[int, Group]]) -> list[tuple[int, int]]:

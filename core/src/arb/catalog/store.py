@@ -115,6 +115,12 @@ class CatalogStore:
         spans = sorted((self._firsts[group.id], group) for group in groups)
         return read_candidates(self, spans, whole=whole)
 
+    def frame_of(self, provider: str) -> pd.DataFrame:
+        """Return a provider's offers in normal form, for writing them again."""
+        from arb.catalog.candidates import read_frame
+
+        return read_frame(self, provider)
+
     def offers(self, rows: Sequence[int]) -> list[Offer]:
         """Return whole offers in the order asked for.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import tempfile
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from arb.catalog.schema import ProviderRow
 
-__all__ = ["write_catalog"]
+__all__ = ["fill", "remove_leftovers", "write_catalog", "write_providers"]
 
 _CHUNK: Final = 20_000
 """Rows that are Python objects at a time: what a row costs as objects is many times its numbers."""
@@ -43,34 +44,71 @@ def write_catalog(
     Raises:
         OSError: The folder cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    os.close(handle)
-    try:
-        with closing(sqlite3.connect(name, isolation_level=None)) as database:
-            _fill(database, list(providers), frames)
-        os.replace(name, path)  # noqa: PTH105 - one call, as the docstring promises
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    with _replacing(path) as database:
+        fill(database, providers, frames)
 
 
-def _fill(
+def write_providers(path: Path, providers: Iterable[ProviderRow]) -> None:
+    """Write what is known of providers anew; their offers stay.
+
+    Args:
+        path: A catalog file of our format.
+        providers: All of them, those of every offer among them.
+
+    Raises:
+        OSError: The file cannot be read or its folder not be written.
+    """
+    with _replacing(path, copy=True) as database:
+        database.execute("BEGIN")
+        database.execute("DELETE FROM providers")
+        _write_providers(database, providers)
+        database.execute("COMMIT")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers that were killed left. Only while nobody else can write."""
+    for left in path.parent.glob(f".{path.name}-*"):
+        left.unlink(missing_ok=True)
+
+
+def fill(
     database: sqlite3.Connection,
-    providers: list[ProviderRow],
+    providers: Iterable[ProviderRow],
     frames: Mapping[str, pd.DataFrame],
 ) -> None:
-    # No journal and no waiting for the disk: a crash leaves a file that nobody has the name of.
-    database.execute("PRAGMA journal_mode = OFF")
-    database.execute("PRAGMA synchronous = OFF")
+    """Make the tables in an empty database and fill them; arguments as for ``write_catalog``."""
     database.executescript(SCHEMA)
     database.execute("BEGIN")
     known = [replace(p, rows=len(frames.get(p.name, ()))) for p in providers]
-    rows = [(provider.name, provider.to_json()) for provider in known]
-    database.executemany("INSERT INTO providers VALUES (?, ?)", rows)
-    owned = {provider.name for provider in providers if provider.owned}
-    _write_offers(database, frames, owned)
+    _write_providers(database, known)
+    _write_offers(database, frames, {provider.name for provider in known if provider.owned})
     database.execute("COMMIT")
+
+
+@contextmanager
+def _replacing(path: Path, *, copy: bool = False) -> Iterator[sqlite3.Connection]:
+    """Yield a database, empty or a copy, that takes the file's place at the end."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    os.close(handle)
+    made = Path(name)
+    try:
+        if copy:
+            shutil.copyfile(path, made)
+        with closing(sqlite3.connect(made, isolation_level=None)) as database:
+            # No journal and no waiting for the disk: a crash leaves a file that nobody looks at.
+            database.execute("PRAGMA journal_mode = OFF")
+            database.execute("PRAGMA synchronous = OFF")
+            yield database
+        made.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            made.unlink()
+        raise
+
+
+def _write_providers(database: sqlite3.Connection, providers: Iterable[ProviderRow]) -> None:
+    rows = [(provider.name, provider.to_json()) for provider in providers]
+    database.executemany("INSERT INTO providers VALUES (?, ?)", rows)
 
 
 def _write_offers(

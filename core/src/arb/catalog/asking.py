@@ -1,0 +1,110 @@
+"""One provider is asked for its catalog, and what it answers is checked."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from arb.catalog.files import state_of
+from arb.catalog.schema import ProviderRow
+from arb.catalog.stale import fingerprint
+from arb.errors import ArbError, PluginError, ProviderUnavailable
+from arb.types import Capability
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arb.catalog.validate import Validated
+    from arb.plugins.manager import Plugins
+    from arb.plugins.provider import Provider
+    from arb.types import Catalog, Clock
+
+__all__ = ["Answer", "ask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One provider's reply.
+
+    Attributes:
+        row: What is known of it now; counts of rows are 0 when it failed.
+        frame: Its good offers in normal form; None when it failed.
+        error: Why it failed.
+        notes: What was odd about the answer and did no harm.
+    """
+
+    row: ProviderRow
+    frame: pd.DataFrame | None = None
+    error: ArbError | None = None
+    notes: tuple[str, ...] = ()
+
+
+def ask(plugins: Plugins, name: str, clock: Clock) -> Answer:
+    """Ask one provider for its catalog and check it. Whatever goes wrong is in the answer."""
+    entry = plugins.table.find("arb.providers", name)
+    began, row = clock.monotonic(), ProviderRow(name, fingerprint=fingerprint(plugins, name))
+    if entry is not None:
+        row = replace(row, distribution=entry.distribution, version=entry.version)
+    try:
+        answer = _read(plugins.provider(name), row, clock)
+    except ArbError as error:
+        answer = Answer(replace(row, error=error.summary, error_code=error.code), error=error)
+    took_s = clock.monotonic() - began
+    return replace(answer, row=replace(answer.row, tried_at=clock.now(), took_s=took_s))
+
+
+def _read(provider: Provider, row: ProviderRow, clock: Clock) -> Answer:
+    """Return a provider's good rows.
+
+    Raises:
+        ArbError: There is none, or none that is good.
+    """
+    since = time.time()  # what file systems say is not told by a clock that tests move
+    catalog = _catalog(provider, clock)
+    checked = _checked(provider, catalog)
+    told = replace(
+        row,
+        source=catalog.source,
+        as_of=min(catalog.as_of, clock.now()),
+        refreshed_at=clock.now(),
+        ttl_s=provider.info.catalog_ttl_s,
+        owned=provider.can(Capability.OWNED),
+        rows=len(checked.frame),
+        refused=checked.refused,
+        refusals=tuple(map(str, checked.faults)),
+        files=state_of(catalog.files, since),
+    )
+    return Answer(told, checked.frame, notes=checked.notes)
+
+
+def _catalog(provider: Provider, clock: Clock) -> Catalog:
+    """Ask; once more when the provider was out of reach and half of the time is left."""
+    half = clock.monotonic() + provider.budget_s("arb_catalog") / 2
+    try:
+        return provider.catalog()
+    except ProviderUnavailable as error:
+        if error.code == "deadline" or clock.monotonic() > half:
+            raise
+    return provider.catalog()
+
+
+def _checked(provider: Provider, catalog: Catalog) -> Validated:
+    from arb.catalog.validate import validate
+
+    origin = f"{provider.distribution} {provider.version}"
+    if not math.isfinite(catalog.as_of):
+        raise PluginError(f"{origin}: the date of the catalog is no date", code="catalog-date")
+    try:
+        checked = validate(
+            catalog.frame,
+            owned=provider.can(Capability.OWNED),
+            minimum_s=provider.info.minimum_s,
+        )
+    except PluginError as error:
+        raise PluginError(f"{origin}: {error.summary}", code=error.code) from error
+    if checked.refused and not len(checked.frame):
+        summary = f"{origin}: every offer was refused; {checked.faults[0]}"
+        raise PluginError(summary, code="catalog-rows")
+    return checked

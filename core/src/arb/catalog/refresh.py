@@ -1,0 +1,248 @@
+"""Reading catalogs again: providers side by side, each with its deadline, good rows kept.
+
+Asking takes as long as the slowest provider's deadline. What came is then merged with what others
+have read meanwhile, under a lock, and replaces the file in one step.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from arb.catalog.asking import ask
+from arb.catalog.stale import stale
+from arb.catalog.store import open_catalog
+from arb.errors import StateError
+from arb.plugins.calls import in_parallel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from arb.catalog.asking import Answer
+    from arb.catalog.schema import ProviderRow
+    from arb.catalog.store import CatalogStore
+    from arb.errors import ArbError
+    from arb.plugins.manager import Plugins
+    from arb.types import Clock
+
+__all__ = ["Outcome", "RefreshReport", "fresh_catalog", "refresh"]
+
+_PROVIDERS: Final = "arb.providers"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of asking one provider.
+
+    Attributes:
+        row: What is known of it now; with an error, of the rows that were kept.
+        error: Why there is nothing new; None when there is.
+        notes: What was odd about the answer and did no harm.
+    """
+
+    row: ProviderRow
+    error: ArbError | None = None
+    notes: tuple[str, ...] = ()
+
+    def warnings(self, age: Callable[[float], str], now: float) -> list[str]:
+        """Return what a user should hear: who failed, and whose rows were refused.
+
+        Args:
+            age: Writes a number of seconds for people.
+            now: Seconds since the epoch.
+        """
+        row = self.row
+        origin = f"{row.distribution or row.name} {row.version}".strip()
+        if self.error is None:
+            lines = [*row.refusals, *self.notes]
+            return [f"{origin}: {line}" for line in lines]
+        kept = f"; prices from {age(now - row.refreshed_at)} ago are used" if row.rows else ""
+        told = self.error.summary
+        named = told if row.name in told or row.distribution in told else f"{row.name}: {told}"
+        return [named + kept]
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """What came of a refresh, by provider."""
+
+    outcomes: tuple[Outcome, ...]
+    took_s: float = 0
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """Those without new rows."""
+        return tuple(outcome for outcome in self.outcomes if outcome.error is not None)
+
+
+def refresh(
+    plugins: Plugins,
+    path: Path,
+    names: Iterable[str] | None = None,
+    *,
+    clock: Clock,
+    state: Callable[[str], None] | None = None,
+) -> RefreshReport:
+    """Ask providers for their catalogs and write them; one that fails keeps its last good rows.
+
+    Args:
+        plugins: What is installed.
+        path: The catalog file; its folder exists.
+        names: Whom to ask; None is everyone who may be used.
+        clock: Time.
+        state: Hears who is still awaited; an empty text at the end. Called from several threads.
+
+    Raises:
+        UsageError: A name is not that of a provider that may be used.
+        StateError: The file cannot be written.
+    """
+    begun = clock.monotonic()
+    chosen = plugins.provider_names() if names is None else tuple(dict.fromkeys(names))
+    _check_names(plugins, chosen)
+    awaited = _Awaited(chosen, state)
+    answers = in_parallel(lambda name: awaited.told(name, ask(plugins, name, clock)), chosen)
+    outcomes = _merge(plugins, path, answers) if answers else ()
+    return RefreshReport(outcomes, clock.monotonic() - begun)
+
+
+def fresh_catalog(  # noqa: PLR0913 - keyword-only parts of one question
+    plugins: Plugins,
+    path: Path,
+    *,
+    clock: Clock,
+    buying: bool = False,
+    names: Iterable[str] | None = None,
+    state: Callable[[str], None] | None = None,
+) -> tuple[CatalogStore, RefreshReport]:
+    """Open the catalog, after asking those again that ``stale`` names.
+
+    Args:
+        plugins: What is installed; providers that are not are not shown.
+        path: The catalog file; its folder exists.
+        clock: Time.
+        buying: As for ``stale``.
+        names: The providers that count; None is all.
+        state: As for ``refresh``.
+
+    Raises:
+        StateError: The file cannot be written.
+    """
+    usable = plugins.provider_names()
+    store = open_catalog(path, usable)
+    due = stale(store, plugins, now=clock.now(), buying=buying, names=names)
+    if not due:
+        return store, RefreshReport(())
+    store.close()
+    report = refresh(plugins, path, due, clock=clock, state=state)
+    return open_catalog(path, usable), report
+
+
+class _Awaited:
+    """Tells who has not answered yet."""
+
+    def __init__(self, names: Iterable[str], state: Callable[[str], None] | None) -> None:
+        self._names = list(names)
+        self._state = state
+        self._lock = threading.Lock()
+        self._tell()
+
+    def told(self, name: str, answer: Answer) -> Answer:
+        """Note that one has answered."""
+        with self._lock:
+            self._names.remove(name)
+            self._tell()
+        return answer
+
+    def _tell(self) -> None:
+        if self._state is not None:
+            names = ", ".join(self._names)
+            self._state(f"reading prices of {names}" if names else "")
+
+
+def _check_names(plugins: Plugins, names: Iterable[str]) -> None:
+    """Refuse names of providers that are not there; what else is wrong costs that provider."""
+    usable = plugins.provider_names()
+    for name in names:
+        if name not in usable:
+            plugins.provider(name)
+
+
+def _merge(plugins: Plugins, path: Path, answers: Iterable[Answer]) -> tuple[Outcome, ...]:
+    """Write what came together with what others have read; return what holds now."""
+    with _plain_errors(path), _locked(path), open_catalog(path) as store:
+        old = {row.name: row for row in store.providers()}
+        installed = set(plugins.table.names(_PROVIDERS)) | set(plugins.provider_names())
+        known = {name: row for name, row in old.items() if name in installed}
+        frames: dict[str, pd.DataFrame] = {}
+        outcomes = []
+        for answer in answers:
+            name = answer.row.name
+            row = _newest(known.get(name), answer)
+            if row is answer.row and answer.frame is not None:
+                frames[name] = answer.frame
+            known[name] = row
+            outcomes.append(Outcome(row, answer.error, answer.notes))
+        _write(path, store, known, frames)
+    return tuple(outcomes)
+
+
+def _newest(old: ProviderRow | None, answer: Answer) -> ProviderRow:
+    """Return what is to be known of a provider."""
+    if old is None or not old.refreshed_at:
+        return answer.row
+    if answer.error is None:
+        return answer.row if answer.row.refreshed_at >= old.refreshed_at else old
+    new = answer.row
+    return replace(
+        old,
+        version=new.version,
+        distribution=new.distribution,
+        fingerprint=new.fingerprint,
+        tried_at=new.tried_at,
+        took_s=new.took_s,
+        error=new.error,
+        error_code=new.error_code,
+    )
+
+
+def _write(
+    path: Path,
+    store: CatalogStore,
+    known: dict[str, ProviderRow],
+    frames: dict[str, pd.DataFrame],
+) -> None:
+    from arb.catalog.write import remove_leftovers, write_catalog, write_providers
+
+    remove_leftovers(path)
+
+    sold = {group.provider for group in store.groups()}
+    if sold and not frames and sold <= set(known):
+        write_providers(path, known.values())
+        return
+    kept = {name: store.frame_of(name) for name in sold & set(known) - set(frames)}
+    write_catalog(path, known.values(), {**kept, **frames})
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Let one process at a time merge and write."""
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        summary = f"cannot write {path}: {getattr(error, 'strerror', None) or error}"
+        hint = "set ARB_HOME to a folder of yours with room on its disk"
+        raise StateError(summary, code="catalog-file", hint=hint) from error
