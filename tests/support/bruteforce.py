@@ -95,7 +95,8 @@ def machine_claims(offer, wanted):
     is_fast = offer.fabric not in {"", "ethernet"}
     yield "network_tier best", wanted.network_tier != "best" or is_fast
     disk = wanted.local_disk
-    yield f"local_disk {disk}", not disk or offer.disk_gib >= float(disk[5:-1])
+    gb = offer.disk_gib * 2**30 / 1e9
+    yield f"local_disk {disk}", not disk or gb >= 0.98 * float(disk[5:-1])
 
 
 def buying_claims(offer, wanted, options):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arb.errors import closest
 from arb.optimizer.rejections import joined
+from arb.tasks.amounts import Amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from arb.optimizer.columns import Columns
     from arb.optimizer.options import RankOptions
     from arb.tasks.alternatives import Alternative
-    from arb.tasks.amounts import Amount
 
     Array = np.ndarray[Any, Any]
 
@@ -25,9 +25,9 @@ __all__ = ["PLAIN_FABRICS", "RowFilter", "row_filters"]
 
 PLAIN_FABRICS = frozenset({"", "ethernet"})
 """What ``network_tier: best`` does not take."""
-_LOCAL_DISK = re.compile(
-    r"\s*(?:[a-z]+\s*:?)?\s*(?:(\d+(?:\.\d+)?)\s*(?:gi?b?)?\s*(\+)?)?\s*", re.IGNORECASE
-)
+_GB_A_GIB = 1.073741824
+_NEAR_DISK = 0.02
+"""Disks of one size are sold in sizes that differ by so much."""
 _ROUNDING = 1e-9
 _TOLERANCE = 1e-6
 
@@ -72,13 +72,20 @@ def _text_filter(column: str, wanted: str) -> RowFilter:
         known = _texts(columns, rows, column)
         if not known:
             return f"nothing here has a {column}"
-        return closest(wanted, known, what=column) if len(known) > 1 else f"only {known[0]} has it"
+        return f"only {known[0]} has it" if len(known) == 1 else _nearest(wanted, known)
 
     return RowFilter(
         f"{column} {wanted}",
         lambda c: c.admitted(column, lambda text: bool(pattern.fullmatch(text.casefold()))),
         hint,
     )
+
+
+def _nearest(wanted: str, known: list[str]) -> str:
+    """Say which name was meant, or which there are."""
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.7)
+    return f"did you mean {folded[near[0]]}?" if near else f"there are {joined(known)}"
 
 
 def _size_filters(alternative: Alternative) -> Iterator[RowFilter]:
@@ -114,13 +121,14 @@ def _equipment_filters(alternative: Alternative) -> Iterator[RowFilter]:
             lambda c: c.admitted("fabric", lambda text: text.casefold() not in PLAIN_FABRICS),
             lambda *_: "none is known to have more than plain ethernet",
         )
-    if alternative.local_disk:
-        match = _LOCAL_DISK.fullmatch(alternative.local_disk)
-        size, more = (float(match[1] or 0), match[2]) if match else (0.0, None)
+    if disk := alternative.local_disk:
+        size = Amount.parse(disk.rpartition(":")[2])
         yield RowFilter(
-            f"local_disk {alternative.local_disk}",
-            lambda c: _has_disk(c.numbers("disk_gib"), size, at_least=bool(more) or not size),
-            lambda c, rows: f"the largest is {c.numbers('disk_gib')[rows].max():g} GiB",
+            f"local_disk {disk}",
+            lambda c: _has_disk(c.numbers("disk_gib") * _GB_A_GIB, size),
+            lambda c, rows: (
+                f"the largest is {c.numbers('disk_gib')[rows].max() * _GB_A_GIB:,.0f} GB"
+            ),
         )
 
 
@@ -158,10 +166,11 @@ def _admitted(sizes: Array, amount: Amount) -> Array:
     return np.abs(sizes - amount.value) <= near
 
 
-def _has_disk(sizes: Array, wanted: float, *, at_least: bool) -> Array:
-    if at_least:
-        return (sizes > 0) & (sizes >= wanted - _TOLERANCE)
-    return abs(sizes - wanted) <= _TOLERANCE
+def _has_disk(sizes_gb: Array, wanted: Amount) -> Array:
+    """Compare sizes alone: which kind of disk it is, catalogs do not tell."""
+    if wanted.at_least:
+        return sizes_gb >= wanted.value * (1 - _NEAR_DISK)
+    return abs(sizes_gb - wanted.value) <= wanted.value * _NEAR_DISK
 
 
 def _best_ratio(columns: Columns, rows: Array) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from arb.catalog.listing import has_memory
 from arb.catalog.names import facts, read_spelling
 from arb.optimizer import nearest
 from arb.optimizer.rejections import Removed
@@ -126,7 +127,7 @@ def _accelerator_filters(alternative: Alternative) -> Iterator[_Filter]:
         shown = f"{gib.value:g}GB{'+' if gib.at_least else ''}"
         title = title or shown
         yield _Filter(
-            f"accelerators {shown}", lambda g: _has_memory(g, gib), nearest.accelerator_memory
+            f"accelerators {shown}", lambda g: has_memory(g, gib), nearest.accelerator_memory
         )
     if maker := alternative.accelerator_maker.casefold():
         yield _Filter(
@@ -145,15 +146,3 @@ def _accelerator_filters(alternative: Alternative) -> Iterator[_Filter]:
 def _maker(group: Group) -> str:
     known = facts(group.accelerator)
     return known.maker if known else ""
-
-
-def _has_memory(group: Group, wanted: Amount) -> bool:
-    """Compare with what the catalog says, and with the size that such a model is sold as.
-
-    A driver reports some percent less than the data sheet.
-    """
-    if not group.accelerator:
-        return False
-    known = facts(group.accelerator)
-    as_sold = known.nearest_gib(group.accelerator_gib) if known else 0.0
-    return wanted.admits(group.accelerator_gib) or wanted.admits(as_sold)
