@@ -190,10 +190,11 @@ def _watch(watcher: _Watcher) -> None:
     from arb.plugins.provider import Provider
     from arb.provision.journal import Journal
 
-    reading = {"check_open", "check_wanted", "knows_all"}
+    reading = {"check_open", "check_wanted", "knows_all", "under", "write"}
+    hooks = ["query_prices", "provision", "poll", "list_instances", "terminate", "cleanup"]
     for kind, names in (
         (Journal, [n for n in vars(Journal) if not n.startswith("_") and n not in reading]),
-        (Provider, ["provision", "poll", "list_instances", "terminate", "cleanup", "ssh_ports"]),
+        (Provider, [*hooks, "ssh_ports"]),
     ):
         for name in names:
             step = f"{kind.__name__}.{name}"

@@ -53,6 +53,8 @@ class FakeCloud:
         on_provision: One script a call, the last one for all further calls; empty sells. A script
             takes the request, and returns a result or raises.
         on_poll: The same for ``arb_poll``, which exists only when this is not None.
+        on_prices: The same for ``arb_query_prices``. A script takes the offers and returns rows, each
+            a dictionary of the hook's columns; ``available`` is unknown unless given.
         on_terminate: Scripts by instance id, then for all others under ``""``.
         on_list: Scripts for whole listings; they take the honest listing.
         on_cleanup: Scripts; they take the cluster reference.
@@ -69,6 +71,7 @@ class FakeCloud:
     )
     on_provision: list[Callable[[ProvisionRequest], ProvisionResult]] = field(default_factory=list)
     on_poll: list[Callable[[ProvisionRequest], list[Instance]]] | None = None
+    on_prices: list[Callable[[tuple[Offer, ...]], list[dict[str, Any]]]] | None = None
     on_terminate: dict[str, list[Callable[[InstanceRef], Termination]]] = field(
         default_factory=dict
     )
@@ -116,6 +119,18 @@ class FakeCloud:
         """Make all machines."""
         return ProvisionResult(self.make(request, **changes), "handle-1", self.account)
 
+    @staticmethod
+    def listed_prices(offers: tuple[Offer, ...], **prices: float | None) -> list[dict[str, Any]]:
+        """Return rows of ``arb_query_prices``: the catalog's prices, but for some offer ids.
+
+        None leaves the offer out.
+        """
+        return [
+            {"offer_id": o.offer_id, "spot": o.spot, "price_usd_hour": price}
+            for o in offers
+            if (price := prices.get(o.offer_id, o.price_usd_hour)) is not None
+        ]
+
     def change(self, id_: str, **changes: Any) -> None:
         """Change one machine."""
         self.machines[id_] = replace(self.machines[id_], **changes)
@@ -153,6 +168,15 @@ class FakeCloud:
             columns = [f.name for f in fields(Offer) if f.name not in own | unknown]
             return Catalog(pd.DataFrame(rows, columns=columns), "bundled", 0.0)
 
+        def arb_query_prices(context, offers):
+            import pandas as pd
+
+            self.calls.append(("arb_query_prices", offers))
+            rows = self._scripted(self.on_prices, offers, self.listed_prices)
+            columns = ["offer_id", "spot", "price_usd_hour", "available"]
+            frame = pd.DataFrame(rows, columns=columns)
+            return frame.astype({"spot": bool, "available": "boolean"})
+
         def arb_provision(context, request):
             self.calls.append(("arb_provision", request))
             return self._scripted(self.on_provision, request, self.sell)
@@ -186,6 +210,8 @@ class FakeCloud:
             hooks.append(arb_cleanup)
         if self.on_poll is not None:
             hooks.append(arb_poll)
+        if self.on_prices is not None:
+            hooks.append(arb_query_prices)
         return hooks
 
     @staticmethod

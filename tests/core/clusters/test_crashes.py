@@ -90,6 +90,7 @@ def place(tmp_path: Path, crashes: Crashes) -> Iterator[Place]:
 
 
 LAUNCH = [
+    "Provider.query_prices",
     "Journal.open",
     "Provider.provision",
     "Journal.failed",

@@ -121,13 +121,13 @@ class World:
 
     def open_intent(self, record: ClusterRecord, wanted: Offer) -> ProvisionRequest:
         """Commit an intent as a process does that dies before its order is answered."""
-        from arb.provision.walk import _request
+        from arb.provision.attempt import request_for
 
         shop = self.shop
         order = Order(record.name, record.id, (wanted,), record.num_nodes, self.key)
         provider = shop.provider(wanted.provider)
         return shop.journal.open(
-            record.id, wanted, lambda token: _request(provider, order, wanted, token)
+            record.id, wanted, lambda token: request_for(provider, order, wanted, token)
         )
 
     def place(self, record: ClusterRecord, wanted: Offer) -> ProvisionRequest:

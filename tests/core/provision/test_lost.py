@@ -12,7 +12,7 @@ from arb.provision.giveback import end_cluster, finish
 from arb.provision.lost import OPEN_S
 from arb.provision.resume import has_unfinished, resume
 from arb.state.clusters import ClusterStatus, get_by_id, get_cluster
-from arb.types import Capability, InstanceState, ProvisionResult
+from arb.types import Capability, InstanceState, ProvisionResult, Termination
 
 
 def loses(world, count=None, **changes):
@@ -27,6 +27,14 @@ def loses(world, count=None, **changes):
 
 def nothing(request):
     raise ProviderUnavailable("502 from the gateway", code="http")
+
+
+def pending(seconds):
+    return lambda _: Termination(gone=False, retry_after_s=seconds, detail="minimum run time")
+
+
+def gone(_):
+    return Termination.GONE
 
 
 def no_lag(world):
@@ -305,19 +313,59 @@ def test_a_provider_that_cannot_be_listed_does_not_stop_the_others(world):
     assert has_unfinished(world.store)
 
 
-def test_more_machines_than_ordered_are_all_given_back(world):
+@pytest.mark.parametrize("batch", [False, True], ids=["one-call-each", "batch"])
+def test_of_machines_under_one_token_the_older_count_and_the_others_go(any_world, batch):
+    """The order was sent twice somewhere on its way."""
+    world = any_world
+    if batch:
+        capabilities = frozenset({*world.cloud.info.capabilities, Capability.BATCH})
+        world.cloud.info = replace(world.cloud.info, capabilities=capabilities)
+
     def twice(request):
         world.cloud.make(request)
+        world.clock.advance(1)
         world.cloud.make(request)
         raise ProviderUnavailable("lost", code="http")
 
     world.cloud.on_provision = [twice, world.cloud.sell]
-    record = world.cluster()
+    record = world.cluster(count=2)
 
     purchase = world.buy(record, offer("a"), offer("b"))
 
-    assert purchase.offer.offer_id == "b"
-    assert world.cloud.alive() == ["i-3"]
+    assert [node.instance.id for node in purchase.nodes] == ["i-1", "i-2"]
+    assert world.cloud.alive() == ["i-1", "i-2"]
+    assert world.states(record) == ["ready"]
+
+
+def test_a_second_machine_of_a_token_that_shows_up_while_waiting_goes(world):
+    """The provider named the younger one; what counts is what is listed."""
+
+    def twice(request):
+        world.cloud.make(request, state=InstanceState.PENDING)
+        world.clock.advance(1)
+        made = world.cloud.make(request, state=InstanceState.PENDING)
+        return ProvisionResult(made, "op")
+
+    def up(listing):
+        world.cloud.change("i-1", state=InstanceState.RUNNING)
+        return replace(listing, instances=tuple(world.cloud.machines.values()))
+
+    world.cloud.on_provision = [twice]
+    world.cloud.on_list = [lambda listing: listing, up]
+    world.cloud.on_terminate["i-2"] = [pending(1200), gone]
+    record = world.cluster()
+
+    purchase = world.buy(record, offer("a"))
+    world.up(record)
+
+    assert [node.instance.id for node in purchase.nodes] == ["i-1"]
+    assert world.cloud.alive() == ["i-1", "i-2"], "it cannot end yet"
+    assert has_unfinished(world.store)
+    world.clock.advance(1201)
+    resume(world.new_process())
+    assert world.cloud.alive() == ["i-1"]
+    assert world.states(record) == ["ready"]
+    assert not has_unfinished(world.store)
 
 
 def test_a_machine_that_is_gone_already_is_not_waited_for(world):

@@ -13,7 +13,8 @@ from arb.errors import (
     RequestError,
     Scope,
 )
-from arb.state.blocks import active_blocks, add_block
+from arb.state import events
+from arb.state.blocks import active_blocks, add_block, forget_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Blocklist"]
 
+CAPACITY_S: Final = 300.0
 _BLOCK_S: Final[Mapping[type[ArbError], float]] = {
-    CapacityError: 300,
     QuotaError: 3600,
     RequestError: 300,
     CredentialsError: 60,
@@ -45,35 +46,67 @@ class Blocklist:
     Args:
         store: Where refusals are remembered.
         clock: Time.
+
+    Attributes:
+        capacity_s: For how long "no capacity" counts when the provider does not say, in seconds.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
+        self.capacity_s = CAPACITY_S
         self._store = store
         self._clock = clock
         self._blocks: Blocks | None = None
         self._read_at = 0.0
         self._own: dict[tuple[str, str, bool], Block] = {}
 
-    def covering(self, offer: Offer) -> str | None:
-        """Return the reason of the block in force that covers an offer, or None."""
+    def covering(self, offer: Offer) -> Block | None:
+        """Return the block in force that covers an offer, or None."""
         now = self._clock.monotonic()
         if self._blocks is None or now - self._read_at >= _FRESH_S:
             self._blocks, self._read_at = active_blocks(self._store, self._store.now()), now
             self._own = {}
-        block = self._own.get(offer.key) or self._blocks.covering(offer)
-        return block.reason if block else None
+        return self._own.get(offer.key) or self._blocks.covering(offer)
 
-    def remember(self, tx: Transaction, offer: Offer, error: ArbError) -> None:
-        """Block what an error of an attempt covers, until it expires."""
+    def remember(
+        self, tx: Transaction, offer: Offer, error: ArbError, *, cluster: str = ""
+    ) -> Block:
+        """Block what an error of an attempt covers, until it expires.
+
+        Args:
+            tx: An exclusive transaction.
+            offer: What was refused.
+            error: Why.
+            cluster: Whose walk it was, for the log.
+        """
         refusal = error if isinstance(error, Refusal) else _as_refusal(error)
-        seconds = refusal.block_s
-        if seconds is None:
-            seconds = next((s for kind, s in _BLOCK_S.items() if isinstance(error, kind)), _OTHER_S)
-        block = add_block(tx, offer, refusal, seconds=seconds)
+        block = add_block(tx, offer, refusal, seconds=self._seconds(error, refusal))
+        data = {
+            "provider": block.provider,
+            "scope": block.scope.value,
+            "place": block.place,
+            "until": block.until,
+            "code": block.code,
+            "reason": block.reason,
+        }
+        events.append(tx, events.OFFERS_BLOCKED, cluster=cluster, data=data)
         if refusal.scope is Scope.OFFER:
             self._own[offer.key] = block
         else:
             self._blocks = None
+        return block
+
+    def forget(self) -> None:
+        """Forget every refusal, because the user says that things have changed."""
+        with self._store.write(exclusive=False) as tx:
+            forget_blocks(tx)
+        self._blocks = None
+
+    def _seconds(self, error: ArbError, refusal: Refusal) -> float:
+        if refusal.block_s is not None:
+            return refusal.block_s
+        if isinstance(error, CapacityError):
+            return self.capacity_s
+        return next((s for kind, s in _BLOCK_S.items() if isinstance(error, kind)), _OTHER_S)
 
 
 def _as_refusal(error: ArbError) -> Refusal:

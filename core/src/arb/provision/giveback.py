@@ -12,7 +12,7 @@ from arb.provision.lost import LOST, look_for_lost
 from arb.provision.shop import explained
 from arb.state.attempts import AttemptState, attempts_of_cluster, get_attempt, open_attempts
 from arb.state.clusters import ClusterStatus, get_by_id, update_cluster
-from arb.state.machines import machines_of_cluster
+from arb.state.machines import ending_machines, machines_of_cluster
 from arb.text import counted
 from arb.types import ClusterRef, InstanceRef, InstanceState
 
@@ -61,16 +61,20 @@ def give_back_attempt(shop: Shop, token: str, *, patience_s: float = PATIENCE_S)
 
 
 def give_back_rest(shop: Shop, cluster_id: str) -> None:
-    """End what failed attempts left of a cluster that is up, without waiting for anything."""
+    """End what failed attempts left of a cluster that is up, without waiting for anything.
+
+    Machines that were made beside its nodes go as well.
+    """
     look_for_lost(shop, cluster_id)
     for attempt in open_attempts(shop.journal.store, cluster_id=cluster_id):
         if attempt.state is not AttemptState.READY:
             give_back_attempt(shop, attempt.id, patience_s=0)
+    terminate_due(shop, ending_machines(shop.journal.store, cluster_id=cluster_id))
 
 
 def end_cluster(shop: Shop, cluster_id: str) -> list[Machine]:
     """Commit the wish to end a cluster and every machine of it; nothing is called yet."""
-    with shop.journal.store.write() as tx:
+    with shop.journal.write() as tx:
         record = get_by_id(tx, cluster_id)
         if record is not None and record.status is not ClusterStatus.GONE:
             update_cluster(tx, cluster_id, status=ClusterStatus.TERMINATING)
@@ -156,7 +160,7 @@ def _terminate(shop: Shop, machine: Machine) -> None:
         shop.progress.warn(f"{machine.key} could not be ended: {explained(error)}")
         shop.unfinished[machine.key] = error
         shop.journal.terminated(
-            machine, gone=False, retry_after_s=_FAILED_RETRY_S, detail=error.summary
+            machine, gone=False, retry_after_s=_FAILED_RETRY_S, detail=explained(error)
         )
     else:
         shop.unfinished.pop(machine.key, None)
@@ -189,7 +193,7 @@ def _close(shop: Shop, cluster_id: str) -> None:
     for attempt in attempts_of_cluster(store, cluster_id):
         _forget_keys(shop, attempt)
     forget_gang_key(shop.vault, cluster_id)
-    with store.write() as tx:
+    with shop.journal.write() as tx:
         update_cluster(tx, cluster_id, status=ClusterStatus.GONE)
 
 

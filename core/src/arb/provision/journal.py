@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
+from arb.provision.records import attempt_row, error_text, is_alive, machine_row
 from arb.state.attempts import (
+    ENDED,
     Attempt,
     AttemptState,
     get_attempt,
@@ -17,19 +19,20 @@ from arb.state.attempts import (
 from arb.state.clusters import ClusterStatus, get_by_id
 from arb.state.machines import (
     Machine,
+    get_machine,
     machines_of_cluster,
     record_machine,
     report_billed,
     update_machine,
 )
-from arb.state.requests import digest, dump_request
-from arb.state.tokens import attempt_token, parse_token
+from arb.state.tokens import attempt_token
 from arb.types import InstanceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from arb.provision.order import Node
+    from arb.state.leases import Lease
     from arb.state.store import Reader, Store, Transaction
     from arb.types import Instance, Offer, ProvisionRequest
 
@@ -45,45 +48,78 @@ class ClusterEnding(ArbError):
 
 
 class Journal:
-    """Attempts and machines of one store. Every method is one durable transaction.
+    """Attempts and machines of one store. Every method that writes is one durable transaction.
 
     Args:
         store: Where.
+        lease: The turn that its writes belong to. Once another process has taken it over, every
+            write raises ``LeaseLost`` and leaves nothing.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lease: Lease | None = None) -> None:
         self.store = store
+        self.lease = lease
+
+    def under(self, lease: Lease | None) -> Journal:
+        """Return the journal of the same store whose writes belong to a turn, or to none."""
+        return Journal(self.store, lease)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Run a block as one durable transaction, under the lease.
+
+        Raises:
+            LeaseLost: Another process took over.
+            StateError: As ``Store.write``.
+        """
+        with self.store.write() as tx:
+            if self.lease is not None:
+                self.lease.keep(tx)
+            yield tx
 
     def open(
-        self, cluster_id: str, offer: Offer, build: Callable[[str], ProvisionRequest]
+        self,
+        cluster_id: str,
+        offer: Offer,
+        build: Callable[[str], ProvisionRequest],
+        *,
+        sold_by: str = "",
+        along: Callable[[Transaction], None] = _nothing,
     ) -> ProvisionRequest:
         """Commit the intent to buy, and return the request that may now be sent.
 
         Args:
             cluster_id: Whose machines they will be.
-            offer: What is bought.
+            offer: What is bought, at its price of now.
             build: Makes the request from the attempt's token. It makes keys, so it runs before the
                 transaction.
+            sold_by: The provider's distribution.
+            along: Writes what else is to be remembered in the same transaction: a commit waits
+                for the disk.
         """
         self.check_wanted(cluster_id)
-        with self.store.write() as tx:
-            seq = next_seq(tx, cluster_id)
-        token = attempt_token(self.store.owner(), cluster_id, seq)
-        request = build(token)
-        with self.store.write() as tx:
-            insert_attempt(tx, _attempt(cluster_id, seq, offer, request, tx.now))
+        seq = next_seq(self.store, cluster_id)
+        request = build(attempt_token(self.store.owner(), cluster_id, seq))
+        with self.write() as tx:
+            along(tx)
+            insert_attempt(
+                tx, attempt_row(cluster_id, seq, offer, request, tx.now), sold_by=sold_by
+            )
         return request
 
     def check_wanted(self, cluster_id: str) -> None:
-        """Refuse to go on with a cluster that another command is ending.
+        """Refuse to go on with a cluster that another command is ending or has taken over.
 
         Raises:
             ClusterEnding: ``arb down`` was faster.
+            LeaseLost: This process stood still, and another one took over.
         """
         record = get_by_id(self.store, cluster_id)
         if record is not None and record.status is not ClusterStatus.INIT:
             summary = f"cluster {record.name} was ended by another command while it was launched"
             raise ClusterEnding(summary, code="cluster-ending")
+        if self.lease is not None:
+            self.lease.look(self.store)
 
     def check_open(self, cluster_id: str, token: str) -> None:
         """Refuse to send an order whose intent another command closed, or whose cluster it ends.
@@ -92,6 +128,7 @@ class Journal:
 
         Raises:
             ClusterEnding: Nothing may be sent.
+            LeaseLost: Likewise.
         """
         self.check_wanted(cluster_id)
         attempt = get_attempt(self.store, token)
@@ -103,7 +140,7 @@ class Journal:
         self, request: ProvisionRequest, made: Iterable[Instance], handle: str, account: str
     ) -> None:
         """Record that the provider took the order, and the machines that it named."""
-        with self.store.write() as tx:
+        with self.write() as tx:
             update_attempt(
                 tx, request.token, state=AttemptState.PLACED, handle=handle, account=account
             )
@@ -111,7 +148,7 @@ class Journal:
 
     def noticed(self, request: ProvisionRequest, seen: Iterable[Instance]) -> None:
         """Record machines of an order that show up after it was placed."""
-        with self.store.write() as tx:
+        with self.write() as tx:
             self._record(tx, request.token, seen)
 
     def knows_all(self, request: ProvisionRequest) -> bool:
@@ -142,23 +179,23 @@ class Journal:
             along: Writes what else is to be remembered in the same transaction: a commit waits
                 for the disk.
         """
-        with self.store.write() as tx:
+        with self.write() as tx:
             along(tx)
             self._record(tx, request.token, made)
             attempt = get_attempt(tx, request.token)
             if attempt is None:
                 return
-            open_ones = [m for m in machines_of_attempt(tx, attempt) if _alive(m)]
+            open_ones = [m for m in machines_of_attempt(tx, attempt) if is_alive(m)]
             for machine in open_ones:
                 _want_gone(tx, machine)
             state = AttemptState.GIVING_BACK if open_ones else AttemptState.FAILED
             if not certain:
                 state = AttemptState.UNKNOWN
-            update_attempt(tx, request.token, state=state, error_json=_error(error))
+            update_attempt(tx, request.token, state=state, error_json=error_text(error))
 
     def ready(self, request: ProvisionRequest, nodes: Sequence[Node]) -> None:
         """Record that every machine runs, and where its SSH server is."""
-        with self.store.write() as tx:
+        with self.write() as tx:
             self._record(tx, request.token, (node.instance for node in nodes))
             for node in nodes:
                 instance, endpoint = node.instance, node.endpoint
@@ -178,28 +215,45 @@ class Journal:
                 )
             update_attempt(tx, request.token, state=AttemptState.READY)
 
-    def appeared(self, attempt: Attempt, made: Iterable[Instance], account: str) -> bool:
-        """Record machines that were found under an old intent; they are to go.
+    def appeared(
+        self, token: str, made: Iterable[Instance], account: str, *, handle: str = ""
+    ) -> bool:
+        """Record machines that were found under a purchase that nobody waits for; they are to go.
+
+        A purchase that had ended is open again until they are gone.
 
         Args:
-            attempt: The intent.
+            token: Of the attempt.
             made: What was found.
             account: Whose machines they are.
+            handle: What the provider returned for the attempt, when that was not written down.
 
         Returns:
             Whether one of them was not known.
         """
-        with self.store.write() as tx:
-            own(tx, attempt.id, account)
-            news = self._record(tx, attempt.id, made)
-            for machine in machines_of_attempt(tx, attempt):
-                if _alive(machine):
-                    _want_gone(tx, machine)
+        with self.write() as tx:
+            own(tx, token, account, handle)
+            news = self._record(tx, token, made)
+            attempt = get_attempt(tx, token)
+            alive = machines_of_attempt(tx, attempt) if attempt else []
+            for machine in alive:
+                _want_gone(tx, machine)
+            if alive and attempt and attempt.state in ENDED:
+                update_attempt(tx, token, state=AttemptState.GIVING_BACK)
         return news
+
+    def surplus(self, token: str, extra: Iterable[Instance]) -> None:
+        """Record machines that were made beside those that a purchase uses; they alone are to go."""
+        with self.write() as tx:
+            for instance in extra:
+                self._record(tx, token, [instance])
+                machine = get_machine(tx, instance.provider, instance.id)
+                if machine is not None and is_alive(machine):
+                    _want_gone(tx, machine)
 
     def want_gone(self, cluster_id: str) -> list[Machine]:
         """Commit the wish to end every machine of a cluster; return those that still live."""
-        with self.store.write() as tx:
+        with self.write() as tx:
             alive = machines_of_cluster(tx, cluster_id)
             for machine in alive:
                 _want_gone(tx, machine)
@@ -209,7 +263,7 @@ class Journal:
         self, machine: Machine, *, gone: bool, retry_after_s: float, detail: str
     ) -> None:
         """Record the provider's answer to one termination."""
-        with self.store.write() as tx:
+        with self.write() as tx:
             update_machine(
                 tx,
                 machine.provider,
@@ -221,12 +275,12 @@ class Journal:
 
     def closed(self, attempt: Attempt) -> None:
         """Record that nothing of an attempt is left."""
-        with self.store.write() as tx:
+        with self.write() as tx:
             update_attempt(tx, attempt.id, state=AttemptState.CLOSED)
 
     def seen(self, machine: Machine, instance: Instance) -> None:
         """Record what a listing says of a machine."""
-        with self.store.write() as tx:
+        with self.write() as tx:
             update_machine(
                 tx,
                 machine.provider,
@@ -239,22 +293,24 @@ class Journal:
                 report_billed(tx, machine, instance.reported_usd)
 
     def _set(self, token: str, state: AttemptState, error: ArbError) -> None:
-        with self.store.write() as tx:
-            update_attempt(tx, token, state=state, error_json=_error(error))
+        with self.write() as tx:
+            update_attempt(tx, token, state=state, error_json=error_text(error))
 
     def _record(self, tx: Transaction, token: str, made: Iterable[Instance]) -> bool:
         """Write machines down; say whether one was not known."""
         attempt = get_attempt(tx, token)
         if attempt is None:
             return False
-        return sum(record_machine(tx, _machine(attempt, instance)) for instance in made) > 0
+        return sum(record_machine(tx, machine_row(attempt, instance)) for instance in made) > 0
 
 
-def own(tx: Transaction, token: str, account: str) -> None:
-    """Note whose purchase an attempt is, once that is known."""
+def own(tx: Transaction, token: str, account: str, handle: str = "") -> None:
+    """Note whose purchase an attempt is, and the provider's handle, once they are known."""
     attempt = get_attempt(tx, token)
     if account and attempt is not None and not attempt.account:
         update_attempt(tx, token, account=account)
+    if handle and attempt is not None and not attempt.handle:
+        update_attempt(tx, token, handle=handle)
 
 
 def all_known(reader: Reader, attempt: Attempt) -> bool:
@@ -269,60 +325,6 @@ def machines_of_attempt(tx: Transaction, attempt: Attempt) -> list[Machine]:
     return [machine for machine in alive if machine.attempt_id == attempt.id]
 
 
-def _attempt(
-    cluster_id: str, seq: int, offer: Offer, request: ProvisionRequest, now: float
-) -> Attempt:
-    return Attempt(
-        id=request.token,
-        cluster_id=cluster_id,
-        seq=seq,
-        provider=offer.provider,
-        offer_json=offer.to_json(),
-        count=request.count,
-        request_json=dump_request(request),
-        request_digest=digest(request),
-        price_usd_hour=offer.price_usd_hour,
-        opened_at=now,
-    )
-
-
-def _machine(attempt: Attempt, instance: Instance) -> Machine:
-    offer = json.loads(attempt.offer_json)
-    parsed = parse_token(instance.token)
-    rank = parsed.rank if parsed and parsed.rank is not None else 0
-    price = attempt.price_usd_hour if instance.price_usd_hour is None else instance.price_usd_hour
-    return Machine(
-        provider=attempt.provider,
-        instance_id=instance.id,
-        token=instance.token,
-        attempt_id=attempt.id,
-        cluster_id=attempt.cluster_id,
-        rank=rank,
-        region=instance.region,
-        zone=instance.zone,
-        instance_type=instance.instance_type or offer["instance_type"],
-        state=instance.state,
-        reason=instance.reason,
-        detail=instance.detail,
-        address=instance.address,
-        private_address=instance.private_address,
-        price_usd_hour=price,
-        minimum_s=offer["minimum_s"],
-        spot=offer["spot"],
-        handle=attempt.handle or instance.payload,
-        account=attempt.account,
-        made_at=instance.made_at or attempt.opened_at,
-    )
-
-
-def _alive(machine: Machine) -> bool:
-    return machine.state is not InstanceState.GONE
-
-
 def _want_gone(tx: Transaction, machine: Machine) -> None:
     if machine.terminate_after is None:
         update_machine(tx, machine.provider, machine.instance_id, terminate_after=tx.now)
-
-
-def _error(error: ArbError) -> str:
-    return json.dumps(error.to_dict())

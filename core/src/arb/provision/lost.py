@@ -60,7 +60,7 @@ def _look(shop: Shop, attempt: Attempt) -> bool:
     listing = provider.list_instances(query)
     alive = [i for i in listing.instances if i.state is not InstanceState.GONE]
     if alive:
-        return shop.journal.appeared(attempt, alive, listing.account)
+        return shop.journal.appeared(attempt.id, alive, listing.account)
     if listing.covers(request.offer.region, attempt.account or listing.account):
         age = shop.journal.store.now() - attempt.opened_at
         if age > (OPEN_S if provider.info.listing_lag_s else 0):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from arb.state.tokens import machine_token
-from arb.types import Capability, ProvisionRequest
+from arb.provision.agreement import Agreement
+from arb.state.tokens import machine_token, parse_token
+from arb.types import Capability, InstanceState, ProvisionRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from arb.optimizer.standing import Standing
     from arb.types import Instance, NodeSetup, Offer, ProviderInfo, SshEndpoint
 
-__all__ = ["Extras", "Node", "Order", "Purchase", "build_request", "request_tokens"]
-__all__ += ["setup_tokens"]
+__all__ = ["Extras", "Node", "Order", "Purchase", "build_request", "in_rank_order", "one_each"]
+__all__ += ["request_tokens", "setup_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Order:
     """A wish for ``count`` equal machines for one cluster, and the offers to try in order.
 
     ``authorized_key`` is the public line of the owner's client key. ``extras`` says what the
-    alternative of the task that an offer came from asks for besides.
+    alternative of the task that an offer came from asks for besides. ``standing`` is the ranking's:
+    it says where an offer stands at a new price; without it the price alone does.
     """
 
     cluster: str
@@ -46,6 +49,8 @@ class Order:
     authorized_key: str
     extras: Callable[[Offer], Extras] = _nothing_more
     bringup_timeout_s: float = 1800
+    standing: Callable[[Offer], Standing] | None = None
+    agreement: Agreement = field(default_factory=Agreement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +104,42 @@ def setup_tokens(info: ProviderInfo, token: str, count: int) -> list[tuple[str, 
 def request_tokens(request: ProvisionRequest) -> frozenset[str]:
     """Return the tokens that machines of this request carry."""
     return frozenset(setup.token for setup in request.setups)
+
+
+def one_each(
+    request: ProvisionRequest, instances: Iterable[Instance]
+) -> tuple[list[Instance], list[Instance]]:
+    """Part machines of a request into those that count and those that are too many.
+
+    Two machines under one token are one, the older; in a batch, where all share a token, so many
+    as were ordered count, the oldest. A machine that is gone counts when there is no other. One
+    without a token of the request was named by the provider itself, and counts.
+
+    Returns:
+        Those that count, in rank order, and the rest.
+    """
+    kept: list[Instance] = []
+    rest: list[Instance] = []
+    room = dict.fromkeys(request_tokens(request), 1)
+    if len(request.setups) == 1:
+        room = dict.fromkeys(room, request.count)
+    for instance in sorted(instances, key=_seniority):
+        left = room.get(instance.token)
+        (rest if left == 0 else kept).append(instance)
+        if left:
+            room[instance.token] = left - 1
+    return in_rank_order(kept), rest
+
+
+def in_rank_order(instances: Iterable[Instance]) -> list[Instance]:
+    """Sort by the rank in the token; machines of a batch by id, which is stable."""
+    return sorted(instances, key=lambda i: (_rank(i.token), i.made_at, i.id))
+
+
+def _seniority(instance: Instance) -> tuple[object, ...]:
+    return (instance.state is InstanceState.GONE, instance.made_at, instance.id)
+
+
+def _rank(token: str) -> int:
+    parsed = parse_token(token)
+    return parsed.rank if parsed and parsed.rank is not None else -1

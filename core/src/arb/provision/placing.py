@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arb.errors import ArbError, CredentialsError, RateLimited, Refusal, Scope
-from arb.provision.order import request_tokens
-from arb.provision.ready import in_rank_order
+from arb.provision.order import in_rank_order, one_each, request_tokens
+from arb.provision.waiting import pause
 from arb.types import InstanceState, ListQuery, ProvisionResult
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "InterruptedPurchase", "LostAnswer", "find_made", "place"]
 
-_RATE_LIMIT_PATIENCE_S = 300
+_RATE_LIMIT_PATIENCE_S = 120
+"""For so long a cheaper offer is worth waiting for; beyond it the next offer is tried."""
+_LEAST_WAIT_S = 1.0
 _LOOKS_S = (0, 5, 15, 30)
 _LOOK_S = 0.2
 
@@ -75,7 +77,8 @@ def place(
         request: What.
         clock: Time.
         progress: Hears of waits.
-        check: Called right before each call; what it raises is raised, and nothing is sent.
+        check: Called right before each call and while one waits; what it raises is raised, and
+            nothing is sent.
 
     Raises:
         Refusal, CredentialsError: The provider said no.
@@ -90,10 +93,11 @@ def place(
         try:
             return _call(provider, request, progress)
         except RateLimited as error:
-            if clock.monotonic() + error.retry_after_s > limit:
+            wait_s = max(_LEAST_WAIT_S, error.retry_after_s)
+            if clock.monotonic() + wait_s > limit:
                 raise _as_refusal(error) from error
-            progress.state(f"{provider.name} asks to wait {error.retry_after_s:.0f} s")
-            clock.sleep(error.retry_after_s)
+            progress.state(f"{provider.name} asks to wait {wait_s:.0f} s")
+            pause(clock, wait_s, check)
 
 
 def find_made(
@@ -115,7 +119,7 @@ def find_made(
     for at in (*(s for s in _LOOKS_S if s < lag), lag):
         clock.sleep(max(0.0, begun + at - clock.monotonic()))
         found = _list_made(provider, request, account)
-        if len(found.instances) >= request.count or provider.hung_in:
+        if len(one_each(request, found.instances)[0]) == request.count or provider.hung_in:
             break
     return found
 

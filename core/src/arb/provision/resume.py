@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from arb.errors import ArbError
 from arb.state.attempts import AttemptState, open_attempts
 from arb.state.clusters import ClusterStatus, get_by_id, list_clusters
+from arb.state.machines import ending_machines
 
 if TYPE_CHECKING:
     from arb.provision.shop import Shop
@@ -30,7 +31,9 @@ def has_unfinished(store: Store) -> bool:
     """Say whether there may be something to carry on with. Reads state only."""
     if any(record.status in _UNFINISHED for record in list_clusters(store)):
         return True
-    return any(a.state is not AttemptState.READY for a in open_attempts(store))
+    if any(a.state is not AttemptState.READY for a in open_attempts(store)):
+        return True
+    return bool(ending_machines(store))
 
 
 def resume(shop: Shop, *, busy: str = "") -> None:
@@ -48,6 +51,7 @@ def resume(shop: Shop, *, busy: str = "") -> None:
     store = shop.journal.store
     # Attempts first: a cluster that is younger than them has none here, and is not taken for gone.
     open_ones = {a.cluster_id for a in open_attempts(store) if a.state is not AttemptState.READY}
+    open_ones |= {machine.cluster_id for machine in ending_machines(store)}
     live = list_clusters(store)
     for record in live:
         if record.name != busy and (record.status in _UNFINISHED or record.id in open_ones):
@@ -60,8 +64,8 @@ def _carry_on(shop: Shop, record: ClusterRecord) -> None:
     from arb.state.leases import LeaseHeld, Leases
 
     try:
-        with Leases(shop.journal.store).held(cluster_lease(record.name)):
-            _finish_or_tidy(shop, record.id)
+        with Leases(shop.journal.store).held(cluster_lease(record.name)) as lease:
+            _finish_or_tidy(shop.under(lease), record.id)
     except LeaseHeld:
         return
     except ArbError as error:

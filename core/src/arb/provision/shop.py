@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from arb.plugins.provider import Provider
     from arb.progress import Progress
     from arb.provision.journal import Journal
+    from arb.state.leases import Lease
     from arb.state.vault import Vault
     from arb.types import Clock, ProvisionRequest
 
@@ -41,6 +43,12 @@ class Shop:
     def __post_init__(self) -> None:
         """Begin to remember refusals."""
         object.__setattr__(self, "blocklist", Blocklist(self.journal.store, self.clock))
+
+    def under(self, lease: Lease | None) -> Shop:
+        """Return the same means whose journal writes belong to a turn, or to none."""
+        twin = copy.copy(self)
+        object.__setattr__(twin, "journal", self.journal.under(lease))
+        return twin
 
     def provider(self, name: str) -> Provider:
         """Return an installed provider.

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from arb.errors import ArbError, CredentialsError, NoOfferError, PluginError
-from arb.provision.order import Node, Purchase, build_request, setup_tokens
-from arb.provision.placing import Found, InterruptedPurchase, LostAnswer, find_made, place
-from arb.provision.ready import wait_running
-from arb.provision.undo import goes_on, undo, undo_interrupted, undo_placed
-from arb.types import Capability
+from arb.errors import ArbError, CredentialsError, NoOfferError, StateError
+from arb.provision.attempt import attempt
+from arb.provision.course import Course, Failure
+from arb.provision.telling import Teller, brief_of, clock_time, offer_name
+from arb.provision.undo import goes_on
+from arb.state import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from arb.plugins.provider import Provider
-    from arb.provision.order import Order
+    from arb.provision.order import Order, Purchase
     from arb.provision.shop import Shop
-    from arb.types import HostKey, Instance, Offer, ProvisionRequest, ProvisionResult
 
-__all__ = ["buy"]
+__all__ = ["Exhausted", "buy"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    offer: Offer
-    error: ArbError
+class Exhausted(NoOfferError):
+    """Every offer was refused, skipped or is not available; some may be later.
+
+    Attributes:
+        opens_at: When the first refusal that keeps offers out expires, seconds since the epoch;
+            None when none does.
+    """
+
+    opens_at: float | None = None
 
 
 def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purchase:
@@ -42,161 +44,74 @@ def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purch
             walk goes on.
 
     Raises:
-        NoOfferError: Every offer was refused; the summary counts the reasons.
+        Exhausted: Nothing could be bought; the summary counts the reasons.
         CredentialsError: The same, and nothing but credentials was the reason.
+        Declined: The best price rose, and the user said no.
         ArbError: A policy refused the purchase.
     """
-    failures: list[_Failure] = []
-    skipped: list[str] = []
-    for number, offer in enumerate(_open_offers(shop, order, skipped), start=1):
-        shop.progress.step(_told(number, offer, order.count))
-        try:
-            return _attempt(shop, order, offer, bring_up)
-        except ArbError as error:
-            if not goes_on(error):
-                raise
-            shop.progress.step(f"   {error.summary}")
-            failures.append(_Failure(offer, error))
-    raise _exhausted(failures, skipped)
-
-
-def _open_offers(shop: Shop, order: Order, skipped: list[str]) -> Iterator[Offer]:
-    """Yield the offers that no refusal covers, looking again before each."""
-    for offer in order.offers:
-        refusal = shop.blocklist.covering(offer)
-        if refusal is None:
-            yield offer
-        else:
-            if not any(line.endswith(f": {refusal}") for line in skipped[-1:]):
-                shop.progress.step(f"   {_place(offer)} skipped: {refusal}")
-            skipped.append(f"{_place(offer)}: {refusal}")
-
-
-def _attempt(
-    shop: Shop, order: Order, offer: Offer, bring_up: Callable[[Purchase], None]
-) -> Purchase:
-    provider = _provider(shop, offer)
-    request = shop.journal.open(
-        order.cluster_id, offer, lambda token: _request(provider, order, offer, token)
-    )
-    result = _ordered(shop, provider, request, order.cluster_id)
+    teller = Teller(shop.progress, order.cluster, order.cluster_id)
+    course = Course(shop, order, teller)
     try:
-        shop.journal.placed(request, result.instances, result.handle, result.account)
-        shop.keep_host_keys(request)
-        instances = wait_running(shop, provider, order.cluster_id, request, result)
-        nodes = tuple(
-            _node(provider, request, rank, instance) for rank, instance in enumerate(instances)
-        )
-        shop.journal.ready(request, nodes)
-        purchase = Purchase(request.token, offer, nodes)
-        bring_up(purchase)
-    except BaseException as error:
-        undo_placed(shop, provider, request, result, error)
-        raise
-    return purchase
-
-
-def _provider(shop: Shop, offer: Offer) -> Provider:
-    try:
-        return shop.provider(offer.provider)
-    except PluginError as error:
-        with shop.journal.store.write(exclusive=False) as tx:
-            shop.blocklist.remember(tx, offer, error)
-        raise
-
-
-def _ordered(
-    shop: Shop, provider: Provider, request: ProvisionRequest, cluster_id: str
-) -> ProvisionResult:
-    """Place the order; a lost answer is looked for, and taken when it is complete."""
-    try:
-        return place(
-            provider,
-            request,
-            clock=shop.clock,
-            progress=shop.progress,
-            check=lambda: shop.journal.check_open(cluster_id, request.token),
-        )
-    except LostAnswer as error:
-        return _found_again(shop, provider, request, error)
+        for offer in course:
+            try:
+                return attempt(shop, order, offer, teller, bring_up)
+            except ArbError as error:
+                if not goes_on(error):
+                    raise
+                shop.progress.step(f"   {error.summary}")
+                course.failures.append(Failure(offer, error))
+        raise _exhausted(shop, course)
     except ArbError as error:
-        undo(shop, request, Found(getattr(error, "made", ())), error)
+        teller.keep(events.WALK_ENDED, error.to_dict())
         raise
-    except InterruptedPurchase as interrupted:
-        undo_interrupted(shop, provider, request, interrupted)
-        raise
+    finally:
+        _write_down(shop, teller)
 
 
-def _found_again(
-    shop: Shop, provider: Provider, request: ProvisionRequest, error: LostAnswer
-) -> ProvisionResult:
-    from arb.types import ProvisionResult
-
-    shop.journal.unknown(request, error)
-    shop.progress.step(f"   no answer ({error.summary}); looking for what it may have made")
-    found = find_made(provider, request, clock=shop.clock)
-    if len(found.instances) == request.count:
-        return ProvisionResult(found.instances, found.instances[0].payload, found.account)
-    certain = found.trusted and not provider.info.listing_lag_s
-    undo(shop, request, found, error, certain=certain)
-    raise error
+def _write_down(shop: Shop, teller: Teller) -> None:
+    """Write what was told since the last intent; why the walk ends matters more than this."""
+    if not teller.has_news:
+        return
+    try:
+        with shop.journal.write() as tx:
+            teller.write(tx)
+    except StateError as error:
+        shop.progress.warn(f"the log of the walk could not be written: {error.summary}")
 
 
-def _request(provider: Provider, order: Order, offer: Offer, token: str) -> ProvisionRequest:
-    """Make the keys and the request of one attempt."""
-    from arb.nodes.user_data import node_setup
-
-    user_data = offer.user_data
-    if user_data is None:
-        user_data = Capability.USER_DATA in provider.info.capabilities
-    setups = tuple(
-        node_setup(
-            name,
-            rank,
-            order.authorized_key,
-            _new_host_key() if user_data else None,
-            order.bringup_timeout_s,
-        )
-        for name, rank in setup_tokens(provider.info, token, order.count)
+def _exhausted(shop: Shop, course: Course) -> ArbError:
+    """Return the error that says what became of all offers."""
+    failures = course.failures
+    counts = (
+        (len(failures), "tried"),
+        (course.skipped, "kept out by earlier refusals"),
+        (course.dropped, "not available"),
     )
-    return build_request(order, offer, token, setups)
+    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    last = course.last
+    if failures:
+        last = f"{offer_name(brief_of(failures[-1].offer))}: {failures[-1].error.summary}"
+    summary = f"no offer could be bought, {told or 'there is none'}; last: {last or 'none'}"
+    if failures and all(isinstance(failure.error, CredentialsError) for failure in failures):
+        return CredentialsError(summary, code="no-offer", hint=failures[-1].error.hint)
+    opens_at = _opens_at(shop, course)
+    code = "no-offer" if failures or course.dropped else "all-blocked"
+    hint = (failures[-1].error.hint if failures else "") or _hint(opens_at)
+    error = Exhausted(summary, code=code, hint=hint)
+    error.opens_at = opens_at
+    return error
 
 
-def _new_host_key() -> HostKey:
-    from arb.nodes.keys import generate_key
-    from arb.types import HostKey
-
-    pair = generate_key()
-    return HostKey(pair.public, pair.private)
-
-
-def _node(provider: Provider, request: ProvisionRequest, rank: int, instance: Instance) -> Node:
-    setup = request.setups[rank if len(request.setups) > 1 else 0]
-    host_key = setup.host_key.public if setup.host_key else ""
-    return Node(rank, instance, provider.ssh_ports(instance), host_key)
+def _opens_at(shop: Shop, course: Course) -> float | None:
+    blocks = (shop.blocklist.covering(failure.offer) for failure in course.failures)
+    times = [block.until for block in blocks if block is not None]
+    if course.opens_at is not None:
+        times.append(course.opens_at)
+    return min(times, default=None)
 
 
-def _place(offer: Offer) -> str:
-    note = f" ({offer.note})" if offer.note else ""
-    spot = " spot" if offer.spot else ""
-    return f"{offer.provider} {offer.instance_type}{note} in {offer.place}{spot}"
-
-
-def _told(number: int, offer: Offer, count: int) -> str:
-    times = f" x {count}" if count > 1 else ""
-    return f"{number}. {_place(offer)} at ${offer.price_usd_hour:.2f}/h{times}"
-
-
-def _exhausted(failures: list[_Failure], skipped: list[str]) -> ArbError:
-    if not failures:
-        count = "the only offer" if len(skipped) == 1 else f"each of {len(skipped)} offers"
-        summary = f"{count} is blocked by an earlier refusal; last: {skipped[-1]}"
-        return NoOfferError(summary, code="all-blocked", hint="try again in some minutes")
-    reasons = [f"{_place(f.offer)}: {f.error.summary}" for f in failures]
-    kind = CredentialsError if all(_is_credentials(f) for f in failures) else NoOfferError
-    summary = f"no offer could be bought, {len(failures)} tried; last: {reasons[-1]}"
-    return kind(summary, code="no-offer", hint=failures[-1].error.hint)
-
-
-def _is_credentials(failure: _Failure) -> bool:
-    return isinstance(failure.error, CredentialsError)
+def _hint(opens_at: float | None) -> str:
+    hint = "--retry-until-up keeps trying"
+    if opens_at is None:
+        return hint
+    return f"{hint}; the first refusal expires at {clock_time(opens_at)}, --try-blocked ignores it"

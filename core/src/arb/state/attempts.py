@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from arb.state.store import Reader, Row, Transaction
 
 __all__ = [
+    "BRIEF",
     "ENDED",
     "Attempt",
     "AttemptChanges",
@@ -49,6 +51,8 @@ class AttemptState(StrEnum):
 
 
 ENDED: Final = frozenset({AttemptState.FAILED, AttemptState.CLOSED})
+BRIEF: Final = ("provider", "instance_type", "region", "zone", "spot", "note", "price_usd_hour")
+"""What people need to know an offer by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +104,33 @@ class AttemptChanges(TypedDict, total=False):
     price_usd_hour: float
 
 
-def next_seq(tx: Transaction, cluster_id: str) -> int:
-    """Return the number of the cluster's next attempt; use it in the same transaction."""
+def next_seq(reader: Reader, cluster_id: str) -> int:
+    """Return the number of the cluster's next attempt; ``insert_attempt`` refuses one that is taken."""
     sql = "SELECT coalesce(max(seq) + 1, 0) AS seq FROM attempts WHERE cluster_id = ?"
-    return int(tx.read(sql, (cluster_id,))[0]["seq"])
+    return int(reader.read(sql, (cluster_id,))[0]["seq"])
 
 
-def insert_attempt(tx: Transaction, attempt: Attempt) -> None:
+def insert_attempt(tx: Transaction, attempt: Attempt, *, sold_by: str = "") -> None:
     """Write the intent. Once the transaction is committed the provider may be called.
+
+    Args:
+        tx: An exclusive transaction.
+        attempt: The intent.
+        sold_by: The provider's distribution, for people who no longer have it.
 
     Raises:
         Conflict: The token or the number is taken: another process buys for this cluster.
     """
     insert_row(tx, "attempts", asdict(attempt))
+    offer = json.loads(attempt.offer_json)
     data: dict[str, object] = {
         "cluster_id": attempt.cluster_id,
         "seq": attempt.seq,
         "provider": attempt.provider,
         "count": attempt.count,
         "price_usd_hour": attempt.price_usd_hour,
+        "sold_by": sold_by,
+        "offer": {name: offer[name] for name in BRIEF if offer.get(name)},
     }
     _append(tx, events.ATTEMPT_OPENED, attempt, data)
 
@@ -154,6 +166,8 @@ def update_attempt(
 ) -> Attempt | None:
     """Change some columns; a new state is an event. An ended one gets ``closed_at``.
 
+    One that had ended loses it when more of it turns up.
+
     Returns:
         The attempt as it is now; None when there is no such attempt.
     """
@@ -163,6 +177,8 @@ def update_attempt(
     state = changes.get("state", before.state)
     if state in ENDED and before.closed_at is None:
         changes.setdefault("closed_at", tx.now)
+    elif state not in ENDED and before.closed_at is not None:
+        changes["closed_at"] = None
     if changes:
         update_rows(tx, "attempts", {"id": attempt_id}, changes)
     if state is not before.state:

@@ -17,11 +17,18 @@ __all__ = [
     "CLUSTER_CREATED",
     "CLUSTER_STATUS",
     "MACHINE_BILLED",
+    "MACHINE_FORGOTTEN",
     "MACHINE_GONE",
     "MACHINE_MADE",
     "MACHINE_STARTED",
     "MACHINE_STATE",
     "MACHINE_STOPPED",
+    "OFFERS_BLOCKED",
+    "OFFERS_SKIPPED",
+    "PRICES_ASKED",
+    "PRICE_ROSE",
+    "WALK_ENDED",
+    "WALK_WAITS",
     "append",
     "last_id",
     "read_events",
@@ -37,6 +44,16 @@ MACHINE_STOPPED: Final = "machine-stopped"
 MACHINE_STARTED: Final = "machine-started"
 MACHINE_GONE: Final = "machine-gone"
 MACHINE_BILLED: Final = "machine-billed"
+MACHINE_FORGOTTEN: Final = "machine-forgotten"
+"""The user gave it up: arb will not end it, and it may still be billed."""
+OFFERS_SKIPPED: Final = "offers-skipped"
+OFFERS_BLOCKED: Final = "offers-blocked"
+PRICES_ASKED: Final = "prices-asked"
+PRICE_ROSE: Final = "price-rose"
+"""Above what the user agreed to, before anything was bought."""
+WALK_WAITS: Final = "walk-waits"
+WALK_ENDED: Final = "walk-ended"
+"""Without a purchase."""
 
 
 def append(  # noqa: PLR0913 - the columns of the log

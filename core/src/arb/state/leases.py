@@ -1,8 +1,8 @@
 """Leases: who may work on something now, with a fence that outlives the lease.
 
 A holder renews its lease; one that dies loses it when the time is over, or at once when the next
-process sees that it ended. A holder that merely slept finds its fence outdated: ``check`` inside a
-writing transaction then refuses the write.
+process sees that it ended. A holder that merely slept finds its fence outdated: ``check`` or
+``keep`` inside a writing transaction then refuses the write.
 """
 
 from __future__ import annotations
@@ -60,6 +60,30 @@ class Lease:
         params = (self.name, self.fence, self.holder)
         still = tx.execute(sql + " AND expires_at > ?", (*params, tx.now))
         if not still:
+            raise _lost(self.name)
+
+    def look(self, reader: Reader) -> None:
+        """Refuse to go on once somebody else took this lease over; writes nothing.
+
+        Raises:
+            LeaseLost: It went to somebody else, or was released.
+        """
+        held = find_lease(reader, self.name)
+        if held is None or (held.fence, held.holder) != (self.fence, self.holder):
+            raise _lost(self.name)
+
+    def keep(self, tx: Transaction) -> None:
+        """Refuse to go on once somebody else took this lease over. Call it in each transaction.
+
+        Unlike ``check`` it renews a lease that expired and that nobody took: the process slept, and
+        nothing happened meanwhile.
+
+        Raises:
+            LeaseLost: It went to somebody else, or was released.
+        """
+        ttl_s = self.expires_at - self.acquired_at
+        params = (tx.now, tx.now + ttl_s, self.name, self.fence, self.holder)
+        if not tx.execute(_KEEP, params):
             raise _lost(self.name)
 
 
@@ -158,6 +182,10 @@ class Leases:
 
 
 _RENEW: Final = "UPDATE leases SET expires_at = ? WHERE name = ? AND fence = ? AND holder = ?"
+_KEEP: Final = """
+    UPDATE leases SET expires_at = CASE WHEN expires_at > ? THEN expires_at ELSE ? END
+    WHERE name = ? AND fence = ? AND holder = ?
+"""
 _RELEASE: Final = """
     UPDATE leases SET holder = '', expires_at = 0 WHERE name = ? AND fence = ? AND holder = ?
 """

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Machine",
     "MachineChanges",
+    "ending_machines",
     "get_machine",
     "machines_of_cluster",
     "machines_with_token",
@@ -171,6 +172,20 @@ def open_machines(reader: Reader, *, provider: str = "") -> list[Machine]:
     params: tuple[object, ...] = ()
     if provider:
         sql, params = sql + " AND provider = ?", (provider,)
+    return _all(reader, sql + " ORDER BY made_at, instance_id", params)
+
+
+def ending_machines(reader: Reader, *, cluster_id: str = "") -> list[Machine]:
+    """Return the machines whose end is wanted and not confirmed, oldest first.
+
+    Args:
+        reader: A store or a transaction.
+        cluster_id: Only those of one life of a cluster; empty means all.
+    """
+    sql = "SELECT * FROM machines WHERE state <> 'gone' AND terminate_after IS NOT NULL"
+    params: tuple[object, ...] = ()
+    if cluster_id:
+        sql, params = sql + " AND cluster_id = ?", (cluster_id,)
     return _all(reader, sql + " ORDER BY made_at, instance_id", params)
 
 

@@ -1,0 +1,89 @@
+"""Machines in the hands of a process that may no longer write, or cannot: they go all the same.
+
+A process that stood still until another took its cluster over has lost its lease: what it bought
+meanwhile belongs to nobody. One whose database is gone or whose disk is full cannot write down what
+it bought. The intent was on disk before, so the next command finds the machines by their token; but
+each minute costs, so what is known is ended here and now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arb.errors import ArbError, StateError
+from arb.nodes.fanout import fan_out_all
+from arb.provision.giveback import give_back_attempt
+from arb.types import InstanceRef, InstanceState, Termination
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from arb.plugins.provider import Provider
+    from arb.provision.shop import Shop
+    from arb.types import Instance, ProvisionRequest, ProvisionResult
+
+__all__ = ["let_go"]
+
+_PATIENCE_S = 30.0
+
+
+def let_go(
+    shop: Shop,
+    provider: Provider,
+    request: ProvisionRequest,
+    result: ProvisionResult,
+    made: Iterable[Instance] = (),
+) -> None:
+    """End what an attempt is known to have made, written down where that still works.
+
+    Facts are written without the lease: that a machine exists is true whoever's turn it is.
+
+    Args:
+        shop: The means.
+        provider: Where.
+        request: The attempt.
+        result: What the provider answered.
+        made: What else is known of it.
+    """
+    instances = {i.id: i for i in (*result.instances, *made) if i.state is not InstanceState.GONE}
+    if not instances:
+        return
+    free = shop.under(None)
+    shop.progress.state("")
+    try:
+        free.journal.appeared(
+            request.token, instances.values(), result.account, handle=result.handle
+        )
+        give_back_attempt(free, request.token, patience_s=_PATIENCE_S)
+    except StateError as error:
+        refs = [_ref(request, result, instance) for instance in instances.values()]
+        _end_unwritten(free, provider, refs, error)
+
+
+def _end_unwritten(
+    shop: Shop, provider: Provider, refs: Sequence[InstanceRef], cause: StateError
+) -> None:
+    outcomes = fan_out_all(provider.terminate, refs)
+    for ref, outcome in zip(refs, outcomes, strict=True):
+        answer = outcome.result or Termination.PENDING
+        if outcome.error is not None and not isinstance(outcome.error, ArbError):
+            raise outcome.error
+        if not answer.gone:
+            why = str(outcome.error or answer.detail or "not confirmed yet")
+            shop.progress.warn(
+                f"{ref.provider}/{ref.id} was bought and may still be billed ({why}), and that "
+                f"could not be written down ({cause.summary}): arb reap ends it"
+            )
+
+
+def _ref(request: ProvisionRequest, result: ProvisionResult, instance: Instance) -> InstanceRef:
+    return InstanceRef(
+        provider=instance.provider,
+        id=instance.id,
+        region=instance.region,
+        token=instance.token or request.token,
+        zone=instance.zone,
+        made_at=instance.made_at,
+        handle=result.handle or instance.payload,
+        account=result.account,
+    )

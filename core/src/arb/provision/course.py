@@ -1,0 +1,239 @@
+"""The offers that are still to be tried: without those that are blocked, at their prices of now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
+
+from arb.errors import CredentialsError, PluginError
+from arb.optimizer.slippage import apply_quotes
+from arb.provision.quotes import ask_prices, tells_prices
+from arb.provision.shop import explained
+from arb.provision.telling import brief_of
+from arb.state import events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arb.errors import ArbError
+    from arb.optimizer.slippage import Change, Requoted
+    from arb.provision.order import Order
+    from arb.provision.quotes import Quotes
+    from arb.provision.shop import Shop
+    from arb.provision.telling import Teller
+    from arb.state.blocks import Block
+    from arb.types import Offer
+
+__all__ = ["Course", "Failure"]
+
+_REACH: Final = 40
+"""So many open offers ahead are looked at for live prices."""
+_PER_PROVIDER: Final = 10
+_FRESH_S: Final = 60.0
+"""A live price older than this is asked for again."""
+
+
+class Failure(NamedTuple):
+    """An offer that could not be bought, and why."""
+
+    offer: Offer
+    error: ArbError
+
+
+class Course:
+    """The way through one order's offers, best first.
+
+    Live prices are asked for when the walk comes to an offer whose price is not fresh, for some
+    offers ahead at once: between them the walk costs nothing more.
+
+    Args:
+        shop: The means.
+        order: Its offers.
+        teller: Hears what is skipped and what changed.
+
+    Attributes:
+        failures: What could not be bought; the walk adds its own.
+        skipped: How many offers an earlier refusal kept out.
+        dropped: How many a live answer kept out.
+        last: Why the last of these was left out.
+        opens_at: When the first of the refusals that kept offers out expires; None when none did.
+    """
+
+    def __init__(self, shop: Shop, order: Order, teller: Teller) -> None:
+        self.failures: list[Failure] = []
+        self.skipped = 0
+        self.dropped = 0
+        self.last = ""
+        self.opens_at: float | None = None
+        self._shop = shop
+        self._order = order
+        self._teller = teller
+        self._left: Sequence[Offer] = order.offers
+        self._at = 0
+        self._asked: dict[tuple[str, str, bool], float] = {}
+        self._silent_until: dict[str, float] = {}
+        self._run: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[Offer]:
+        """Yield offers, looking anew before each; the first is agreed to, or ``Declined`` raised."""
+        listed: float | None = None
+        agreed = False
+        while (offer := self._next_open()) is not None:
+            listed = offer.price_usd_hour if listed is None else listed
+            if self._is_stale(offer):
+                self._ask()
+                continue
+            self._tell_run()
+            if not agreed:
+                self._shop.progress.state("")
+                self._order.agreement.check(offer, self._order.count, listed, self._teller)
+                agreed = True
+            self._at += 1
+            yield offer
+        self._tell_run()
+
+    def _next_open(self) -> Offer | None:
+        while self._at < len(self._left):
+            offer = self._left[self._at]
+            block = self._shop.blocklist.covering(offer) or self._unusable(offer)
+            if block is None:
+                return offer
+            self._skip(offer, block)
+            self._at += 1
+        return None
+
+    def _unusable(self, offer: Offer) -> Block | None:
+        """Block a provider that cannot be loaded."""
+        try:
+            self._shop.provider(offer.provider)
+        except PluginError as error:
+            self.failures.append(Failure(offer, error))
+            return self._block(offer, error)
+        return None
+
+    def _block(self, offer: Offer, error: ArbError) -> Block:
+        with self._shop.journal.write() as tx:
+            return self._shop.blocklist.remember(tx, offer, error, cluster=self._order.cluster)
+
+    def _skip(self, offer: Offer, block: Block) -> None:
+        self.skipped += 1
+        self.last = f"{offer.provider}: {block.reason}"
+        self.opens_at = min(block.until, self.opens_at or block.until)
+        run = self._run
+        if (run.get("provider"), run.get("reason")) == (offer.provider, block.reason):
+            run["count"] += 1
+            return
+        self._tell_run()
+        self._run = {
+            "provider": offer.provider,
+            "offer": brief_of(offer),
+            "reason": block.reason,
+            "code": block.code,
+            "scope": block.scope.value,
+            "until": block.until,
+            "count": 1,
+        }
+
+    def _tell_run(self) -> None:
+        if self._run:
+            self._teller.tell(events.OFFERS_SKIPPED, self._run)
+        self._run = {}
+
+    def _is_stale(self, offer: Offer) -> bool:
+        now = self._shop.clock.monotonic()
+        if now < self._silent_until.get(offer.provider, 0):
+            return False
+        asked_at = self._asked.get(offer.key)
+        if asked_at is not None:
+            return now - asked_at > _FRESH_S
+        return tells_prices(self._shop, offer.provider)
+
+    def _ask(self) -> None:
+        """Ask for the prices of what comes next, and put it into its new order."""
+        offers = self._ahead()
+        providers = ", ".join(dict.fromkeys(offer.provider for offer in offers))
+        self._shop.progress.state(f"asking {providers} for live prices")
+        quotes = ask_prices(self._shop, offers)
+        now = self._shop.clock.monotonic()
+        self._asked.update((offer.key, now) for offer in offers)
+        requoted = apply_quotes(
+            _From(self._left, self._at),
+            quotes.by_key,
+            self._order.agreement.max_slippage,
+            *([self._order.standing] if self._order.standing else []),
+        )
+        self._left, self._at = requoted.offers, 0
+        self._note(offers, quotes, requoted)
+
+    def _ahead(self) -> list[Offer]:
+        chosen: list[Offer] = []
+        counts: dict[str, int] = {}
+        passed = 0
+        for position in range(self._at, len(self._left)):
+            offer = self._left[position]
+            if self._shop.blocklist.covering(offer) is not None:
+                continue
+            passed += 1
+            if counts.get(offer.provider, 0) < _PER_PROVIDER and self._is_stale(offer):
+                counts[offer.provider] = counts.get(offer.provider, 0) + 1
+                chosen.append(offer)
+            if passed >= _REACH:
+                break
+        return chosen
+
+    def _note(self, offers: Sequence[Offer], quotes: Quotes, requoted: Requoted) -> None:
+        now = self._shop.clock.monotonic()
+        for name, error in quotes.failed.items():
+            self._silent_until[name] = now + max(_FRESH_S, getattr(error, "retry_after_s", 0))
+            if isinstance(error, CredentialsError):
+                offer = next(offer for offer in offers if offer.provider == name)
+                self.failures.append(Failure(offer, error))
+                self._block(offer, error)
+        dropped = [change for change in requoted.changes if change.kind.dropped]
+        self.dropped += len(dropped)
+        if dropped:
+            self.last = f"{dropped[-1].offer.provider}: {dropped[-1].reason}"
+        failed = [
+            {"provider": name, "reason": explained(error)}
+            for name, error in quotes.failed.items()
+            if not isinstance(error, CredentialsError)
+        ]
+        data = {
+            "asked": len(offers),
+            "providers": sorted({offer.provider for offer in offers}),
+            "failed": failed,
+            "changes": [_change(change) for change in requoted.changes],
+        }
+        self._tell_run()
+        self._teller.tell(events.PRICES_ASKED, data)
+
+
+def _change(change: Change) -> dict[str, object]:
+    return {
+        "offer": brief_of(change.offer),
+        "kind": change.kind.value,
+        "dropped": change.kind.dropped,
+        "price_usd_hour": change.price_usd_hour,
+        "reason": change.reason,
+    }
+
+
+class _From(Sequence["Offer"]):
+    """The rest of a sequence, without reading or copying it."""
+
+    def __init__(self, whole: Sequence[Offer], start: int) -> None:
+        self._whole = whole
+        self._start = start
+
+    def __len__(self) -> int:
+        return len(self._whole) - self._start
+
+    @overload
+    def __getitem__(self, index: int) -> Offer: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Offer]: ...
+    def __getitem__(self, index: int | slice) -> Offer | Sequence[Offer]:
+        wanted = range(len(self))[index]  # raises as a list does
+        if isinstance(wanted, int):
+            return self._whole[self._start + wanted]
+        return tuple(self._whole[self._start + position] for position in wanted)
