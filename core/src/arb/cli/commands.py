@@ -20,6 +20,10 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS: Final[dict[str, CommandEntry]] = {
+    "gpus": CommandEntry(
+        "Market", "gpus", "List GPUs and what they cost, over all installed providers."
+    ),
+    "refresh": CommandEntry("Market", "refresh", "Read the prices of providers again."),
     "launch": CommandEntry("Run", "launch", "Run a task on a cluster, buying its nodes first."),
     "exec": CommandEntry("Run", "exec", "Run a task on a cluster that is up."),
     "queue": CommandEntry("Run", "queue", "List the jobs of a cluster."),
@@ -29,6 +33,7 @@ COMMANDS: Final[dict[str, CommandEntry]] = {
     "ssh": CommandEntry("Clusters", "ssh", "Open a shell on a node, or run one command there."),
     "down": CommandEntry("Clusters", "down", "Stop paying for clusters."),
     "cost": CommandEntry("Clusters", "cost", "Show what was paid, to the second."),
+    "check": CommandEntry("Setup", "check", "Find out whether the providers' credentials work."),
     "plugins": CommandEntry("Setup", "plugins", "List installed plugins and their state."),
     "config": CommandEntry("Setup", "config", "Show or change settings."),
 }
