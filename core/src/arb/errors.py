@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import difflib
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from arb.types import Instance
 
@@ -85,8 +85,8 @@ class ArbError(Exception):
         self.code = code
         self.hint = hint
 
-    def to_dict(self) -> dict[str, str]:
-        """Return the three parts as ``--json`` prints them."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the three parts as ``--json`` prints them; some kinds of errors have more."""
         return {"summary": self.summary, "code": self.code, "hint": self.hint}
 
 
@@ -97,9 +97,32 @@ class UsageError(ArbError):
 
 
 class NoOfferError(ArbError):
-    """No offer was left: the summary names the filter or the attempts that removed the last."""
+    """No offer was left: the summary names the filter or the attempts that removed the last.
+
+    Args:
+        summary: As for ``ArbError``.
+        code: As for ``ArbError``.
+        hint: As for ``ArbError``.
+        rejected: What removed how many offers, by alternative of the task, for ``--json``.
+    """
 
     exit_code = 3
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        code: str = "error",
+        hint: str = "",
+        rejected: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        super().__init__(summary, code=code, hint=hint)
+        self.rejected = tuple(rejected)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``--json`` prints, with the counts of rejected offers where there are any."""
+        more = {"rejected": [dict(each) for each in self.rejected]} if self.rejected else {}
+        return {**super().to_dict(), **more}
 
 
 class StateError(ArbError):

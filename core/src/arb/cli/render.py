@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from arb.text import age
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -158,20 +160,6 @@ def money(usd: float) -> str:
 def number(value: float) -> str:
     """Return a count without a useless ``.0``."""
     return f"{value:g}"
-
-
-def age(seconds: float) -> str:
-    """Return a duration in its two largest units: ``3h 12m``."""
-    rest = int(max(0, seconds))
-    if rest < 60:  # noqa: PLR2004 - a minute
-        return f"{rest}s"
-    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-    parts: list[str] = []
-    for name, size in units:
-        count, rest = divmod(rest, size)
-        if count or parts:
-            parts.append(f"{count}{name}")
-    return " ".join(parts[:2])
 
 
 def _stderr(text: str) -> None:
