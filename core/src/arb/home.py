@@ -39,6 +39,10 @@ class Home:
         """Where state is when ``ARB_DATABASE_URL`` does not say otherwise."""
         return f"sqlite:///{self.root / 'state.db'}"
 
+    def has_database(self) -> bool:
+        """Say whether anything was ever kept at ``database_url``."""
+        return (self.root / "state.db").exists()
+
     @property
     def catalog_db(self) -> Path:
         """The merged price lists; safe to lose. Its folder is ``folder("cache")``."""

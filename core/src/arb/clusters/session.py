@@ -36,6 +36,8 @@ class Session:
         progress: Hears what long work does.
         clock: Time.
         rescan: Read the installed plugins anew.
+        only_looks: Make no state where there is none: hooks are told no owner then, and rate budgets
+            hold in this process alone. For commands that show prices.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Session:
         progress: Progress | None = None,
         clock: Clock | None = None,
         rescan: bool = False,
+        only_looks: bool = False,
     ) -> None:
         self.env = dict(os.environ if env is None else env)
         self.progress: Progress = progress or SilentProgress()
         self.clock: Clock = clock or SystemClock()
         self.home = Home.from_env(self.env)
         self._rescan = rescan
+        self._only_looks = only_looks
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +106,7 @@ class Session:
             data_dir=self.home.folder("data"),
             env=self.env,
             home=self.user_home,
-            owner=lambda: self.store.owner(),  # noqa: PLW0108 - opens the store late
+            owner=lambda: self.store.owner() if self._has_state() else "",
             limiter=self._limiter,
             options=self.config.provider_options,
             clock=self.clock,
@@ -140,7 +144,16 @@ class Session:
 
         return client_key(self.vault, self.store.owner())
 
+    def _has_state(self) -> bool:
+        """Say whether the state store may be opened: it is made unless this session only looks."""
+        url = self.env.get("ARB_DATABASE_URL")
+        return bool(not self._only_looks or url or self.home.has_database())
+
     def _limiter(self, provider: str, budgets: Mapping[str, RateBudget]) -> RateLimiter:
+        if not self._has_state():
+            from arb.clusters.limits import ProcessRateLimiter
+
+            return ProcessRateLimiter(self.clock, provider, budgets)
         from arb.state.budgets import StoreRateLimiter
 
         return StoreRateLimiter(self.store, provider, budgets)

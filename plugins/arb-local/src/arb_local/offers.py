@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.types import Catalog
 from arb_local.hardware import read_hardware
-from arb_local.settings import open_room, simulated_file, simulated_types
+from arb_local.settings import open_room, room_path, simulated_file, simulated_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -170,11 +170,18 @@ def _current_rows(context: ProviderContext, offers: Sequence[Offer]) -> list[dic
 
 def _with_stock(context: ProviderContext, simulated: SimulatedType) -> Iterator[dict[str, Any]]:
     """Yield a simulated type's rows, with what is free of it where it tells that."""
-    from arb_local.room import Place
-
     for row in rows_of_type(simulated):
         if simulated.tells_capacity:
-            place = Place(row["instance_type"], row["region"], row["zone"], row["spot"])
-            free = open_room(context).free(place, simulated.capacity)
+            free = _free(context, simulated.capacity, row)
             row |= {"available": free != 0, "capacity": free}
         yield row
+
+
+def _free(context: ProviderContext, capacity: int | None, row: dict[str, Any]) -> int | None:
+    """Return how many more machines fit; looking does not make the room."""
+    if not room_path(context.options, context.env, context.data_dir).exists():
+        return capacity
+    from arb_local.room import Place
+
+    place = Place(row["instance_type"], row["region"], row["zone"], row["spot"])
+    return open_room(context).free(place, capacity)

@@ -1,0 +1,174 @@
+"""What ``arb gpus`` shows of an open catalog: a table or a document, and a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.cli import render
+from arb.cli.gpu_query import title_of
+from arb.cli.sources import PriceSource, provider_document, sources_line, sources_of_offers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from arb.catalog.listing import OfferQuery
+    from arb.catalog.store import CatalogStore
+    from arb.cli.gpu_summary import Piece, Sold
+    from arb.errors import ArbError
+    from arb.types import Offer
+
+__all__ = ["TABLE_LINES", "GpuListing"]
+
+TABLE_LINES: Final = 50
+"""Lines of a table when nothing else is asked for."""
+
+
+class GpuListing:
+    """One answer of ``arb gpus``.
+
+    Args:
+        store: The catalog.
+        query: What is looked for, with names as the catalog has them.
+        now: Seconds since the epoch.
+    """
+
+    def __init__(self, store: CatalogStore, query: OfferQuery, now: float) -> None:
+        self._store = store
+        self._query = query
+        self._now = now
+        self._owned = frozenset(row.name for row in store.providers() if row.owned)
+
+    def show_offers(self, limit: int | None, *, as_json: bool) -> None:
+        """Print offers.
+
+        Raises:
+            NoOfferError: There is none.
+        """
+        from arb.cli.gpu_offers import offer_document, show_offers
+
+        rows = self._rows()
+        shown = self._store.offers(_limited(rows, limit, as_json=as_json))
+        if as_json:
+            documents = [offer_document(offer, self._now) for offer in shown]
+            self._print_document({"offers": documents, "total": len(rows)})
+            return
+        show_offers(shown)
+        self._tell_rest(len(rows) - len(shown))
+        self._tell_sources(sources_of_offers(shown))
+
+    def show_summary(self, sort: str, limit: int | None, *, as_json: bool) -> None:
+        """Print one line an accelerator.
+
+        Raises:
+            NoOfferError: There is none.
+        """
+        from arb.cli.gpu_summary import show_summary, sorted_summary
+
+        found = sorted_summary(self._summary(), sort)
+        shown = _limited(found, limit, as_json=as_json)
+        if as_json:
+            documents = [sold.document() for sold in shown]
+            self._print_document({"accelerators": documents, "total": len(found)})
+            return
+        show_summary(shown)
+        self._tell_rest(len(found) - len(shown))
+        names = {name for sold in shown for name in sold.providers}
+        self._tell_sources(self._sources(names))
+
+    def draw(self, path: Path) -> None:
+        """Write a picture of what the tables show.
+
+        Raises:
+            NoOfferError: There is nothing to draw.
+            UsageError: As for ``write_plot``.
+        """
+        from arb.optimizer.plot import PriceBar, write_plot
+
+        title = title_of(self._query)
+        offers = self._store.offers(self._rows()) if title else self._cheapest_offers()
+        bars = [PriceBar.of(offer) for offer in offers]
+        if not title:
+            bars = [
+                replace(bar, instance_type=f"{offer.accelerator}: {bar.instance_type}")
+                for bar, offer in zip(bars, offers, strict=True)
+            ]
+        write_plot(
+            path,
+            bars,
+            title=title or "The cheapest offer of every accelerator",
+            subtitle=sources_line(sources_of_offers(offers), self._now) or "prices: live, now",
+            per_gpu=len({bar.gpus for bar in bars}) > 1,
+        )
+        render.note(f"wrote {path}")
+
+    def _rows(self) -> list[int]:
+        from arb.catalog.listing import rows_of_listing
+
+        rows = rows_of_listing(self._store, self._query)
+        if not rows:
+            raise self._nothing()
+        return rows
+
+    def _summary(self) -> list[Sold]:
+        from arb.cli.gpu_summary import summarise
+
+        found = summarise(self._pieces())
+        if not found:
+            raise self._nothing()
+        return found
+
+    def _pieces(self) -> Iterable[Piece]:
+        """Return what is sold: without a filter from the summary alone, however many offers."""
+        from arb.catalog.listing import OfferQuery, Sort
+        from arb.cli.gpu_summary import Piece
+
+        if replace(self._query, sort=Sort.PRICE) == OfferQuery(owned=True):
+            return map(Piece.of_group, self._store.groups())
+        offers = self._store.listing(self._query)
+        return [Piece.of_offer(offer, self._owned) for offer in offers]
+
+    def _cheapest_offers(self) -> list[Offer]:
+        """Return the cheapest offer of every accelerator and capacity class, by one GPU's price."""
+        best: dict[tuple[str, bool], Offer] = {}
+        for offer in self._store.offers(self._rows()):
+            key = (offer.accelerator, offer.spot)
+            best[key] = min(best.get(key, offer), offer, key=self._worth)
+        return list(best.values())
+
+    def _worth(self, offer: Offer) -> tuple[bool, float]:
+        price = offer.price_usd_hour / offer.accelerator_count
+        return (offer.provider in self._owned, price)
+
+    def _nothing(self) -> ArbError:
+        from arb.cli.gpu_nothing import explain_nothing
+
+        return explain_nothing(self._store, self._query)
+
+    def _sources(self, names: Iterable[str]) -> list[PriceSource]:
+        known = ((name, self._store.provider(name)) for name in sorted(names))
+        return [PriceSource(name, row.source, row.as_of) for name, row in known if row]
+
+    def _tell_sources(self, sources: Sequence[PriceSource]) -> None:
+        """Tell how old the prices are, and which machines nobody buys without naming them."""
+        if line := sources_line(sources, self._now):
+            render.hint(line)
+        if own := sorted(self._owned & {source.provider for source in sources}):
+            options = ", ".join(f"--infra {name}" for name in own)
+            render.hint(f"machines of your own are bought only when named: {options}")
+
+    def _tell_rest(self, more: int) -> None:
+        if more:
+            render.hint(f"and {more:,} more; --limit 0 shows all")
+
+    def _print_document(self, answer: dict[str, Any]) -> None:
+        rows = [provider_document(row, self._now) for row in self._store.providers()]
+        render.json_document({**answer, "providers": rows})
+
+
+def _limited(found: Sequence[Any], limit: int | None, *, as_json: bool) -> Sequence[Any]:
+    """Return the first lines; a document has all of them unless a limit was asked for."""
+    if limit is None:
+        limit = 0 if as_json else TABLE_LINES
+    return found[:limit] if limit else found

@@ -1,0 +1,57 @@
+"""Offers of ``arb gpus`` as a table, a document and a picture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.cli import render
+from arb.cli.offers import offer_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from arb.types import Offer
+
+__all__ = ["offer_document", "show_offers"]
+
+_COLUMNS: Final = ("provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h")
+_RIGHT: Final = "vCPUs,GiB,GPU GiB,$/h,$/GPU-h,free,minimum"
+_MORE: Final[dict[str, Callable[[Offer], str]]] = {
+    "$/GPU-h": lambda offer: f"{_usd_gpu_hour(offer):.2f}",
+    "GPU GiB": lambda offer: render.number(round(offer.accelerator_gib, 1)),
+    "link": lambda offer: offer.interconnect,
+    "free": lambda offer: _free(offer),  # noqa: PLW0108 - defined below
+    "minimum": lambda offer: render.age(offer.minimum_s) if offer.minimum_s else "",
+}
+"""Columns that are left out where no offer has anything to say in them."""
+
+
+def show_offers(offers: Sequence[Offer]) -> None:
+    """Print the table."""
+    more = {name: [read(offer) for offer in offers] for name, read in _MORE.items()}
+    shown = {name: cells for name, cells in more.items() if any(cells)}
+    rows = [
+        (*offer_cells(offer), *(cells[index] or "-" for cells in shown.values()))
+        for index, offer in enumerate(offers)
+    ]
+    render.table((*_COLUMNS, *shown), rows, right=_RIGHT)
+
+
+def offer_document(offer: Offer, now: float) -> dict[str, Any]:
+    """Return an offer for ``--json``, with the price of one accelerator and the price's age."""
+    return {
+        **asdict(offer),
+        "usd_gpu_hour": _usd_gpu_hour(offer) if offer.accelerator_count else None,
+        "age_s": max(0.0, now - offer.as_of),
+    }
+
+
+def _usd_gpu_hour(offer: Offer) -> float:
+    return offer.price_usd_hour / (offer.accelerator_count or 1)
+
+
+def _free(offer: Offer) -> str:
+    if offer.available is False:
+        return "none"
+    return "" if offer.capacity is None else str(offer.capacity)

@@ -1,0 +1,65 @@
+"""Rate budgets where there is no state store yet: they hold in this process alone."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from arb.errors import PluginError, RateLimited
+from arb.state.budgets import Bucket, refill
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from arb.types import Clock, RateBudget
+
+__all__ = ["ProcessRateLimiter"]
+
+
+class ProcessRateLimiter:
+    """``arb.types.RateLimiter`` of one provider, for commands that only look.
+
+    Args:
+        clock: Time.
+        provider: Its id.
+        budgets: ``ProviderInfo.rate_budgets``.
+    """
+
+    def __init__(self, clock: Clock, provider: str, budgets: Mapping[str, RateBudget]) -> None:
+        self._clock = clock
+        self._provider = provider
+        self._budgets = dict(budgets)
+        self._buckets: dict[str, Bucket] = {}
+        self._lock = threading.Lock()
+
+    def acquire(self, budget: str, *, deadline: float) -> None:
+        """Take one token, waiting for it.
+
+        Args:
+            budget: A name out of the provider's ``rate_budgets``.
+            deadline: ``Clock.monotonic`` time to give up at.
+
+        Raises:
+            RateLimited: The token would come after the deadline; none was taken.
+            PluginError: The provider declares no such budget.
+        """
+        if budget not in self._budgets:
+            summary = f"provider {self._provider} has no rate budget {budget!r}"
+            raise PluginError(summary, code="unknown-budget")
+        wait_s = self._take(budget, max(0.0, deadline - self._clock.monotonic()))
+        if wait_s > 0:
+            self._clock.sleep(wait_s)
+
+    def _take(self, budget: str, patience_s: float) -> float:
+        """Take a token ahead of time if need be; return the seconds until it is due."""
+        rate = self._budgets[budget]
+        with self._lock:
+            now = self._clock.monotonic()
+            full = Bucket(float(rate.burst), now)
+            bucket = refill(self._buckets.get(budget, full), rate, now)
+            wait_s = max(0.0, (1 - bucket.tokens) / rate.per_s)
+            if wait_s > patience_s:
+                summary = f"{self._provider}: the budget {budget!r} is used up for {wait_s:.0f} s"
+                raise RateLimited(summary, retry_after_s=wait_s)
+            self._buckets[budget] = bucket._replace(tokens=bucket.tokens - 1)
+        return wait_s
