@@ -159,6 +159,16 @@ class CatalogStore:
                 counts.setdefault(group.accelerator, set()).add(group.accelerator_count)
         return {name: tuple(sorted(found)) for name, found in counts.items()}
 
+    def place_of(self, region: str) -> tuple[float, float] | None:
+        """Return latitude and longitude of a region, named without regard to case; None if unknown."""
+        statement = (
+            "SELECT o.latitude, o.longitude FROM words w JOIN offers o ON o.region = w.code "
+            "WHERE w.kind = 'region' AND lower(w.text) = ? "
+            "AND o.latitude IS NOT NULL AND o.longitude IS NOT NULL LIMIT 1"
+        )
+        found: list[tuple[float, float]] = self.rows_of(statement, (region.lower(),))
+        return found[0] if found else None
+
     def words(self, kind: str) -> list[str]:
         """Return the texts of a coded column, by code."""
         rows = self.rows_of("SELECT text FROM words WHERE kind = ? ORDER BY code", (kind,))

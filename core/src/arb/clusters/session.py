@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,7 +14,7 @@ from arb.progress import SilentProgress
 from arb.types.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from arb.clusters.nodes import KeptNodes
     from arb.nodes.keys import KeyPair
@@ -55,6 +56,7 @@ class Session:
         self.home = Home.from_env(self.env)
         self._rescan = rescan
         self._only_looks = only_looks
+        self._exits = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -64,10 +66,15 @@ class Session:
 
     def close(self) -> None:
         """Let go of connections and the database; safe to call when there are none."""
+        self._exits.close()
         if "nodes" in self.__dict__:
             self.nodes.close()
         if "store" in self.__dict__:
             self.store.close()
+
+    def close_later(self, close: Callable[[], object]) -> None:
+        """Have something closed with the session, for instance a catalog that a plan reads from."""
+        self._exits.callback(close)
 
     @cached_property
     def config(self) -> Config:
