@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arb.errors import UsageError
-from arb.tasks import Overrides, load_task
-from arb.tasks.document import read_document
-from arb.tasks.load import _build
+from arb.tasks import Overrides, load_task, load_text
 from arb.tasks.model import Task
 from arb.tasks.resources import Resources
 
@@ -48,8 +46,9 @@ overrides = st.builds(
 
 def build(text: str, over: Overrides) -> None:
     with contextlib.suppress(UsageError):
-        task = _build(read_document(text, "task.yaml"), over)
-        Task.model_validate_json(task.model_dump_json())
+        loaded = load_text(text, "task.yaml", over)
+        for task in [loaded] if isinstance(loaded, Task) else loaded.tasks:
+            Task.model_validate_json(task.model_dump_json())
 
 
 @given(document=st.dictionaries(st.sampled_from(KEYS), values, max_size=5), over=overrides)

@@ -55,8 +55,8 @@ def submit(
         NodeError: A node refused, or could not be reached.
     """
     count = num_nodes or task.num_nodes
-    if task.workdir:
-        _copy_workdir(session, nodes.first(count), task.workdir)
+    if task.folder:
+        _copy_workdir(session, nodes.first(count), task.folder)
     return _hand_over(
         session,
         nodes,

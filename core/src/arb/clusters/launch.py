@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from arb.clusters import names
 from arb.clusters.announce import announce, ask_policies
-from arb.clusters.buying import buy_cluster
+from arb.clusters.buying import Terms, buy_cluster
 from arb.clusters.catalog import placed, ranked_offers
 from arb.clusters.ending import arm, only_self_ending
 from arb.clusters.jobs import Launched, check_workdir, submit
@@ -42,19 +42,22 @@ class Wish:
         cluster: Name; empty takes a new one.
         down: Terminate the cluster when the job has ended.
         detach: Nobody will be there to do that: its nodes must do it themselves.
+        terms: How to buy.
     """
 
     task: Task
     cluster: str = ""
     down: bool = False
     detach: bool = False
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a launch will do. ``ranking`` is None when a cluster is used that is up already.
 
-    ``usd_hour`` is what is added to the bill by the best offer, all nodes together.
+    ``usd_hour`` is what is added to the bill by the best offer, all nodes together. With
+    ``retry_until_up`` the ranking may be empty: nothing that will do is available now.
     """
 
     task: Task
@@ -63,6 +66,12 @@ class Plan:
     ranking: Ranking | None
     usd_hour: float
     down: bool = False
+    terms: Terms = Terms()
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing can be bought now, and the launch will wait until something can."""
+        return self.ranking is not None and not len(self.ranking.offers)
 
 
 def plan_launch(session: Session, wish: Wish) -> Plan:
@@ -74,40 +83,45 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
     """
     task = placed(session, wish.task)
     ask_policies(session, task)
-    if task.workdir:
-        check_workdir(task.workdir)
+    if task.folder:
+        check_workdir(task.folder)
     cluster = wish.cluster or names.new_name(task.name)
     record = get_cluster(session.store, names.check_name(cluster))
     if record is not None and _is_usable(session, record):
         _check_fits(task, record)
         return Plan(task, cluster, task.num_nodes, None, 0.0, wish.down)
-    ranking = ranked_offers(session, task)
-    if wish.down and wish.detach:
-        ranking = only_self_ending(session, ranking)
-    usd_hour = ranking.offers[0].price_usd_hour * task.num_nodes
-    return Plan(task, cluster, task.num_nodes, ranking, usd_hour, wish.down)
+    ranking = ranking_of(session, wish, task)
+    best = ranking.offers[0].price_usd_hour if len(ranking.offers) else 0.0
+    return Plan(task, cluster, task.num_nodes, ranking, best * task.num_nodes, wish.down, wish.terms)
 
 
-def run_launch(session: Session, plan: Plan) -> Launched:
+def run_launch(
+    session: Session, plan: Plan, agree: Callable[[Rise], bool] = lambda _: True
+) -> Launched:
     """Carry a plan out.
 
     Two launches of one name at once get one cluster: the second waits for the first and then uses
     what it made.
 
+    Args:
+        session: Of this process.
+        plan: What to do.
+        agree: Puts it to the user when the best price has risen since it was planned.
+
     Raises:
         ArbError: Whatever went wrong. What was bought and cannot be used is being given back.
     """
     try:
-        with cluster_lock(session, plan.cluster):
+        with cluster_lock(session, plan.cluster) as lease:
             resume(session.shop, busy=plan.cluster)
-            record, bought = _ensure_up(session, plan)
+            record, bought = _ensure_up(session, plan, Turn(session.shop.under(lease), agree))
             job_id = _hand_over(session, plan, record, bought=bought)
     finally:
         announce(session)
     return Launched(get_by_id(session.store, record.id) or record, job_id, bought)
 
 
-def _ensure_up(session: Session, plan: Plan) -> tuple[ClusterRecord, bool]:
+def _ensure_up(session: Session, plan: Plan, turn: Turn) -> tuple[ClusterRecord, bool]:
     record = get_cluster(session.store, plan.cluster)
     if record is not None and _is_usable(session, record, told=plan.ranking is not None):
         _check_fits(plan.task, record)
@@ -147,7 +161,7 @@ def _hand_over(session: Session, plan: Plan, record: ClusterRecord, *, bought: b
 
     A cluster that was bought for a job that cannot begin ends at once if it was to end with it.
     """
-    if not (plan.task.run or plan.task.setup or plan.task.workdir):
+    if not (plan.task.run or plan.task.setup or plan.task.folder):
         return 0
     try:
         nodes = Nodes(session, record)

@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from arb.tasks.accelerators import Accelerator, Accelerators
+    from arb.tasks.acted import Note, notes
     from arb.tasks.alternatives import Alternative, SpotUse
     from arb.tasks.amounts import Amount
-    from arb.tasks.load import Overrides, load_task, task_from_command
+    from arb.tasks.groups import JobGroup, Pipeline
+    from arb.tasks.load import (
+        Examined,
+        examine,
+        load_document,
+        load_task,
+        load_text,
+        task_from_command,
+    )
     from arb.tasks.model import Task
+    from arb.tasks.overrides import Overrides
     from arb.tasks.resources import Resources
+    from arb.tasks.substitute import reveal
     from arb.tasks.variables import parse_assignment, read_env_file
 
 __all__ = [
@@ -22,23 +33,36 @@ __all__ = [
     "Accelerators",
     "Alternative",
     "Amount",
+    "Examined",
+    "JobGroup",
+    "Note",
     "Overrides",
+    "Pipeline",
     "Resources",
     "SpotUse",
     "Task",
+    "examine",
+    "load_document",
     "load_task",
+    "load_text",
+    "notes",
     "parse_assignment",
     "read_env_file",
+    "reveal",
     "task_from_command",
 ]
 
 _MODULES: Final = {
+    "acted": ("Note", "notes"),
     "accelerators": ("Accelerator", "Accelerators"),
     "alternatives": ("Alternative", "SpotUse"),
     "amounts": ("Amount",),
-    "load": ("Overrides", "load_task", "task_from_command"),
+    "groups": ("JobGroup", "Pipeline"),
+    "load": ("Examined", "examine", "load_document", "load_task", "load_text", "task_from_command"),
     "model": ("Task",),
+    "overrides": ("Overrides",),
     "resources": ("Resources",),
+    "substitute": ("reveal",),
     "variables": ("parse_assignment", "read_env_file"),
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
     import yaml
 
-__all__ = ["Document", "Path", "read_document"]
+__all__ = ["Document", "Path", "read_documents"]
 
 Path = tuple[str | int, ...]
 
 _STR_TAG: Final = "tag:yaml.org,2002:str"
+_MERGE_TAG: Final = "tag:yaml.org,2002:merge"
+_MOST_VALUES: Final = 100_000
+_ENDLESS: Final = _MOST_VALUES + 1
 _PLAIN_TAGS: Final = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 
 
@@ -28,37 +31,55 @@ class Document:
         name: File name for messages.
         value: Plain Python values.
         marks: Path of keys -> (line, column), both from 1. A mapping's entry is marked at its key.
+        options: Path of keys -> the option of the command line that said what stands there.
     """
 
     name: str
     value: Any
     marks: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+    options: Mapping[Path, str] = field(default_factory=dict)
 
     def where(self, path: Path) -> str:
-        """Return ``file:line:column`` of a path, or of the closest parent that has one."""
+        """Return ``file:line:column`` of a path, or of the closest parent that has one.
+
+        What an option of the command line said is there.
+        """
         for length in range(len(path), -1, -1):
+            if option := self.options.get(path[:length]):
+                return option
             if mark := self.marks.get(path[:length]):
                 return f"{self.name}:{mark[0]}:{mark[1]}"
         return self.name
 
+    def mark(self, path: Path) -> tuple[int, int]:
+        """Return line and column of a path or of the closest parent; (0, 0) without any."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.options:
+                break
+            if mark := self.marks.get(path[:length]):
+                return mark
+        return (0, 0)
 
-def read_document(text: str, name: str) -> Document:
-    """Read one YAML document.
+
+def read_documents(text: str, name: str) -> list[Document]:
+    """Read all documents of a file; those that hold nothing are left out.
 
     Raises:
-        UsageError: Not YAML, a key that stands twice in one mapping, a tag other than ``!!str``, or
-            more than one document. No value is part of the message: it may be a secret.
+        UsageError: Not YAML, a key that stands twice in one mapping, or a tag other than ``!!str``.
+            No value is part of the message: it may be a secret.
     """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    found = []
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return Document(name, {})
-        reader = _Reader(name, loader)
-        reader.collect(node, ())
-        return Document(name, loader.construct_document(node), reader.marks)
+        while loader.check_node():
+            node = loader.get_node()
+            reader = _Reader(name, loader)
+            reader.collect(node, ())
+            value = loader.construct_document(node)
+            if value is not None:
+                found.append(Document(name, value, reader.marks))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
@@ -69,6 +90,7 @@ def read_document(text: str, name: str) -> Document:
         raise _not_yaml(name, "it is nested too deeply") from error
     finally:
         loader.dispose()
+    return found
 
 
 class _Reader:
@@ -78,39 +100,56 @@ class _Reader:
         self.marks: dict[Path, tuple[int, int]] = {}
         self._name = name
         self._loader = loader
-        self._seen: set[int] = set()
+        self._sizes: dict[int, int] = {}
 
-    def collect(self, node: yaml.Node, path: Path) -> None:
-        """Note the positions below a node. An alias is followed once: its first place counts."""
+    def collect(self, node: yaml.Node, path: Path) -> int:
+        """Note the positions below a node; return how many values it is when aliases are followed.
+
+        An alias is gone into once: its first place counts.
+        """
+        self.marks.setdefault(path, _position(node))
+        if id(node) not in self._sizes:
+            self._sizes[id(node)] = _ENDLESS  # an alias of what it stands in meets this
+            self._sizes[id(node)] = self._inside(node, path)
+        if self._sizes[id(node)] > _MOST_VALUES:
+            where = self._where(_position(node))
+            raise _not_yaml(where, "its aliases make it endless, or too large")
+        return self._sizes[id(node)]
+
+    def _inside(self, node: yaml.Node, path: Path) -> int:
         import yaml
 
-        position = _position(node)
-        self.marks.setdefault(path, position)
-        if id(node) in self._seen:
-            return
-        self._seen.add(id(node))
         if isinstance(node, yaml.ScalarNode):
             self._check_scalar(node)
-        elif node.tag not in _PLAIN_TAGS:
+            return 1
+        if node.tag not in _PLAIN_TAGS:
             raise self._refused_tag(node)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                self.collect(item, (*path, index))
-        elif isinstance(node, yaml.MappingNode):
-            self._collect_entries(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            items = enumerate(node.value)
+            return 1 + sum(self.collect(item, (*path, index)) for index, item in items)
+        return self._collect_entries(node, path)
 
-    def _collect_entries(self, node: yaml.MappingNode, path: Path) -> None:
+    def _collect_entries(self, node: Any, path: Path) -> int:
+        import yaml
+
         keys = set()
-        for key, value in node.value:
-            inner = (*path, str(key.value))
+        size = 1
+        # What a merge brings comes first, so that the entry's own keys have the last word.
+        for key, value in sorted(node.value, key=lambda entry: entry[0].tag != _MERGE_TAG):
             position = _position(key)
+            if not isinstance(key, yaml.ScalarNode):
+                raise _not_yaml(self._where(position), "a key must be a text")
+            inner = (*path, str(key.value))
             if inner in keys:
                 where = self._where(position)
                 raise UsageError(f"{where}: {key.value!r} stands twice", code="task-duplicate-key")
             keys.add(inner)
             self.marks[inner] = position
-            self.collect(key, inner)
-            self.collect(value, inner)
+            if key.tag == _MERGE_TAG:
+                size += self.collect(value, path)
+            else:
+                size += self.collect(key, inner) + self.collect(value, inner)
+        return size
 
     def _check_scalar(self, node: yaml.ScalarNode) -> None:
         """Refuse tags, and what looks like a number or a date and is none."""

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_serializer, model_validator
 from pydantic_core import core_schema
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 __all__ = ["Flag", "Form", "Lenient", "Short", "Strict", "Text", "choice", "kind", "number"]
-__all__ += ["read_text", "whole"]
+__all__ += ["read_map", "read_text", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,17 @@ class Short:
     def _read(self, value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
         expanded = self.expand(value)
         return handler(expanded) if isinstance(expanded, dict | self.model) else expanded
+
+
+def read_map(of: str) -> BeforeValidator:
+    """Return what goes before a ``dict[str, ...]``: it takes a map and makes its keys texts."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(f"expected a map of {of}, got {kind(value)}")
+        return {str(key): item for key, item in value.items()}
+
+    return BeforeValidator(read)
 
 
 class Strict(BaseModel):

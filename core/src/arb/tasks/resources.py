@@ -176,6 +176,14 @@ class Resources(Lenient, Keys):
     any_of: tuple[Choice, ...] = ()
     ordered: tuple[Choice, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _accelerator_filled_in(cls, value: Any) -> Any:
+        """Refuse a template's blank: without accelerators a machine without any would be bought."""
+        if isinstance(value, dict) and value.get("accelerators", "") is None:
+            raise ValueError("accelerators has no value: give one, or remove the line")
+        return value
+
     @model_validator(mode="after")
     def _choices_fit(self) -> Self:
         if self.any_of and self.ordered:

@@ -1,0 +1,226 @@
+"""From YAML documents to tasks: overrides, variables, validation, and everything there is to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from arb.errors import UsageError, closest
+from arb.tasks.acted import Note, notes
+from arb.tasks.environment import secret_name
+from arb.tasks.faults import Fault, faults_of, raise_all
+from arb.tasks.forms import kind
+from arb.tasks.groups import (
+    HEADER_KEYS,
+    GroupHeader,
+    JobGroup,
+    Pipeline,
+    PipelineHeader,
+    plain_name,
+)
+from arb.tasks.internal import without_internal
+from arb.tasks.model import Task
+from arb.tasks.substitute import fill
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from arb.tasks.document import Document, Path
+    from arb.tasks.overrides import Overrides
+
+__all__ = ["Builder", "Missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A variable that a file wants and does not give.
+
+    Attributes:
+        where: ``file:line:column``.
+        option: ``--env`` or ``--secret``.
+        name: Of the variable.
+    """
+
+    where: str
+    option: str
+    name: str
+
+
+class Builder:
+    """Builds what one file holds, and collects what there is to say about it.
+
+    Attributes:
+        value: What was built; None when there are faults.
+        faults: What is wrong.
+        missing: Variables without a value.
+        notes: What stops nothing, with its place.
+    """
+
+    def __init__(self, name: str, overrides: Overrides) -> None:
+        self.value: Task | Pipeline | JobGroup | None = None
+        self.faults: list[Fault] = []
+        self.missing: list[Missing] = []
+        self.notes: list[tuple[str, Note]] = []
+        self._name = name
+        self._overrides = overrides
+
+    def result(self) -> Task | Pipeline | JobGroup:
+        """Return what was built.
+
+        Raises:
+            UsageError: There are faults, or variables without a value.
+        """
+        raise_all(self.faults)
+        if self.missing:
+            raise _missing_values(self.missing)
+        if self.value is None:
+            raise TypeError(self._name)
+        return self.value
+
+    def build(self, documents: list[Document]) -> None:
+        """Build a task, a pipeline or a group."""
+        kinds = {kind(d.value): d for d in documents if not isinstance(d.value, dict)}
+        for found in kinds:
+            self.faults.append(Fault(self._name, f"expected a map of keys, got {found}"))
+        if not any(document.value for document in documents):
+            self.faults.append(Fault(self._name, "it holds no task: write at least run"))
+        if self.faults:
+            return
+        header, *rest = documents
+        if rest and header.value.get("execution") == "parallel":
+            self._group(header, rest)
+        elif rest and header.value.keys() <= {"name", "execution"}:
+            self._pipeline(header, rest)
+        elif rest:
+            self._pipeline(None, documents)
+        else:
+            self.value = self._task(header)
+        if self.faults:
+            self.value = None
+
+    def _pipeline(self, header: Document | None, documents: list[Document]) -> None:
+        name = ""
+        if header is not None and (read := self._validated(header, header.value, PipelineHeader)):
+            name = read.name
+        self.value = Pipeline(name, self._tasks(documents))
+
+    def _group(self, header: Document, documents: list[Document]) -> None:
+        for key in header.value.keys() - HEADER_KEYS:
+            note = Note((str(key),), f"{key}: no key of a header; it is left out of account")
+            self.notes.append((header.where(note.path), note))
+        known = {key: value for key, value in header.value.items() if key in HEADER_KEYS}
+        read = self._validated(header, known, GroupHeader)
+        tasks = self._tasks(documents)
+        names = self._names(documents)
+        if read is None:
+            return
+        wanted = {*read.primary_tasks, *(read.termination_delay.keys() - {"default"})}
+        for name in sorted(wanted - set(names)):
+            told = closest(name, names, what="task")
+            self.faults.append(Fault(header.where(("primary_tasks",)), told))
+        self.value = JobGroup(
+            read.name, tasks, read.primary_tasks, read.termination_delay, read.inter_connection
+        )
+
+    def _names(self, documents: list[Document]) -> list[str]:
+        """Return the names of a group's tasks; each must have one, a plain one of its own."""
+        found: list[str] = []
+        for document in documents:
+            name = document.value.get("name")
+            told = "" if name is not None else "a task of a group needs a name"
+            try:
+                told = told or (f"two tasks are called {name}" if name in found else "")
+                found.append(plain_name(name))
+            except ValueError as error:
+                told = told or str(error)
+            if told:
+                self.faults.append(Fault(document.where(("name",)), told))
+        return found
+
+    def _tasks(self, documents: list[Document]) -> tuple[Task, ...]:
+        return tuple(task for document in documents if (task := self._task(document)))
+
+    def _task(self, document: Document) -> Task | None:
+        values, ignored = without_internal(document.value)
+        values = self._overrides.apply(values)
+        placed = replace(document, options=self._overrides.places())
+        marks = dict(document.marks)
+        try:
+            values = fill(values, _variables(values), _renamed(marks))
+        except ValueError as error:
+            self.faults.append(Fault(placed.where(()), str(error)))
+            return None
+        placed = replace(placed, marks=marks)
+        task = self._validated(placed, values, Task)
+        if task is None:
+            return None
+        task = _with_managed(task)
+        self._note_missing(placed, task)
+        self.notes += [(placed.where(note.path), note) for note in (*ignored, *notes(task))]
+        return task
+
+    def _validated(self, document: Document, values: Any, model: type[BaseModel]) -> Any:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            self.faults += faults_of(document, error, model, self._hidden(values))
+            return None
+
+    def _hidden(self, values: Any) -> set[str]:
+        secrets = values.get("secrets")
+        own = secrets.values() if isinstance(secrets, dict) else ()
+        return {str(value) for value in own if value is not None} | set(
+            self._overrides.secrets.values()
+        )
+
+    def _note_missing(self, document: Document, task: Task) -> None:
+        for key, option in (("envs", "--env"), ("secrets", "--secret")):
+            for name, value in getattr(task, key).items():
+                known = any((m.option, m.name) == (option, name) for m in self.missing)
+                if value is None and not known:
+                    self.missing.append(Missing(document.where((key, name)), option, name))
+
+
+def _variables(values: dict[str, Any]) -> dict[str, str]:
+    """Return what can be filled in now: ``envs`` with a value. A secret of that name goes first."""
+    envs, secrets = values.get("envs"), values.get("secrets")
+    if not isinstance(envs, dict):
+        return {}
+    hidden = {secret_name(str(name)) for name in secrets or ()} if secrets else set()
+    return {
+        str(name): str(value)
+        for name, value in envs.items()
+        if value is not None and str(name) not in hidden
+    }
+
+
+def _renamed(marks: dict[Path, tuple[int, int]]) -> Any:
+    """Return what keeps positions right when a variable changes a key."""
+
+    def move(old: Path, new: Path) -> None:
+        below = [path for path in marks if path[: len(old)] == old]
+        marks.update({(*new, *path[len(old) :]): marks[path] for path in below})
+
+    return move
+
+
+def _with_managed(task: Task) -> Task:
+    """Add the secrets that are kept elsewhere to those that must be given."""
+    named = {secret.name: None for secret in task.managed_secrets}
+    if not named.keys() - task.secrets.keys():
+        return task
+    return task.model_copy(update={"secrets": {**named, **task.secrets}})
+
+
+def _missing_values(missing: list[Missing]) -> UsageError:
+    """Name every variable without a value at once."""
+    lines: dict[str, tuple[str, list[str]]] = {}
+    for each in missing:
+        lines.setdefault(each.option, (each.where, []))[1].append(each.name)
+    summary = "\n".join(
+        f"{where}: no value for {', '.join(names)}" for where, names in lines.values()
+    )
+    hint = " ".join(f"{each.option} {each.name}=..." for each in missing)
+    return UsageError(summary, code="task-missing-value", hint=hint)
