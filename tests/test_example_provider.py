@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from arb.catalog import offers_from_catalog
 from arb.errors import CredentialsError
 from arb.testing import FakeClock
 from arb.types import (
@@ -18,6 +18,7 @@ from arb.types import (
     InstanceRef,
     ListQuery,
     NodeSetup,
+    Offer,
     ProviderContext,
     ProvisionRequest,
     Termination,
@@ -30,6 +31,12 @@ ROOT = Path(__file__).resolve().parent.parent
 OWNER = "abcdefgh"
 TOKEN = f"arb-{OWNER}-clusterx-000"
 KEY = {"EXAMPLE_API_KEY": "not a secret"}
+DROPPED_IN = """\
+instance_name,vcpus,memory_gb,accelerator_name,accelerator_count,price,spot_price,region
+acme-h100-sxm5-1,12,60,H100,1,3.90,1.66,global
+acme-h100-sxm5-8,96,480,H100,8,31.20,13.28,global
+acme-l40s-1,12,48,L40S,1,0.75,,global
+"""
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +77,12 @@ def context(tmp_path: Path, **env: str) -> ProviderContext:
 
 
 def request(plugin: ModuleType, count: int = 2) -> ProvisionRequest:
-    offers, rejected = offers_from_catalog("example", plugin.arb_catalog(), owned=False)
-    assert rejected == []
+    row = plugin.arb_catalog().frame.to_dict("records")[0]
+    offer = Offer("example", row["offer_id"], row["region"], row["instance_type"], 0.20)
     setups = tuple(
         NodeSetup(f"{TOKEN}-{rank:04}", rank, "ssh-ed25519 AAAA") for rank in range(count)
     )
-    return ProvisionRequest("mine", TOKEN, offers[0], count, setups)
+    return ProvisionRequest("mine", TOKEN, offer, count, setups)
 
 
 def arb(site: Path, home: Path, *arguments: str) -> str:
@@ -95,6 +102,25 @@ def test_arb_lists_the_installed_example(site: Path, tmp_path: Path) -> None:
 def test_a_launch_is_planned_on_its_offers(site: Path, tmp_path: Path) -> None:
     plan = arb(site, tmp_path, "launch", "--infra", "example", "--dryrun", "--json", "hostname")
     assert json.loads(plan)["offers"][0]["instance_type"] == "small"
+
+
+def test_its_price_list_is_listed_with_its_age(site: Path, tmp_path: Path) -> None:
+    listed = json.loads(arb(site, tmp_path, "gpus", "H100:8", "--infra", "example", "--json"))
+    offers = [(o["instance_type"], o["spot"], o["price_usd_hour"]) for o in listed["offers"]]
+    assert offers == [("h100x8", True, 11.6), ("h100x8", False, 22.4)]
+    (example,) = [row for row in listed["providers"] if row["provider"] == "example"]
+    assert (example["source"], example["as_of"], example["offers"]) == ("bundled", 1778889600, 6)
+
+
+def test_a_price_list_is_dropped_in_unchanged(site: Path, tmp_path: Path) -> None:
+    own = tmp_path / "site"
+    shutil.copytree(site, own)
+    (own / "arb_example" / "data" / "catalog.csv").write_text(DROPPED_IN)
+    listed = json.loads(arb(own, tmp_path, "gpus", "--infra", "example", "--json"))
+    found = {each["accelerator"]: each for each in listed["accelerators"]}
+    assert (found["H100"]["counts"], found["L40S"]["spot"]) == ([1, 8], None)
+    assert found["H100"]["on_demand"]["usd_gpu_hour"] == 3.9
+    assert found["H100"]["spot"]["usd_gpu_hour"] == 1.66
 
 
 def test_two_orders_under_one_token_make_one_machine(plugin: ModuleType, tmp_path: Path) -> None:

@@ -14,11 +14,9 @@ AS_OF: Final = 1778889600
 
 def read_catalog() -> Catalog:
     """Return the shipped price list; a real provider asks its API and falls back to this."""
-    import pandas as pd
-
+    from arb.catalog.read_csv import read_csv
     from arb.types import Catalog
 
-    text = dict.fromkeys(("offer_id", "region", "zone", "instance_type", "accelerator"), str)
-    with files("arb_example").joinpath("data/catalog.csv").open() as lines:
-        frame = pd.read_csv(lines, dtype=text, keep_default_na=False)
+    with files("arb_example").joinpath("data/catalog.csv").open(encoding="utf-8") as lines:
+        frame = read_csv(lines)
     return Catalog(frame, source="bundled", as_of=AS_OF)

@@ -42,9 +42,8 @@ class Cloud:
     def order(self, token: str, offer: Offer) -> Instance:
         """Make a machine, or return the one that this token made before."""
         machines = self._machines()
-        made = machines.setdefault(
-            token, {"region": offer.region, "type": offer.instance_type, "made_at": self.now}
-        )
+        order = {"region": offer.region, "type": offer.instance_type, "spot": offer.spot}
+        made = machines.setdefault(token, {**order, "made_at": self.now})
         self.path.write_text(json.dumps(machines))
         return self._instance(token, made)
 
@@ -84,6 +83,7 @@ class Cloud:
             token=token,
             region=str(made["region"]),
             instance_type=str(made["type"]),
+            spot=bool(made["spot"]),
             state=InstanceState.RUNNING,
             address="192.0.2.1",
             made_at=float(str(made["made_at"])),

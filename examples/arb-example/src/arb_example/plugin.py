@@ -34,7 +34,7 @@ ARB_API = 1
 def arb_provider_info() -> ProviderInfo:
     return ProviderInfo(
         display_name="Example",
-        capabilities=frozenset({Capability.ON_DEMAND}),
+        capabilities=frozenset({Capability.ON_DEMAND, Capability.SPOT}),
         peer_network=PeerNetwork.PUBLIC,
         minimum_s=60,
     )
