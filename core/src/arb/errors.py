@@ -54,8 +54,8 @@ class Scope(StrEnum):
     QUOTA_FAMILY = "quota-family"
     """Offers of the provider, in this region, that count against the same quota.
 
-    The family is ``Refusal.family``; offers name theirs in the ``quota_family`` catalog column.
-    An empty family means: the same accelerator.
+    The family is ``Refusal.family``; offers name theirs in the ``quota_family`` catalog column, one
+    or several. An empty family means: the same accelerator.
     """
     QUOTA_FAMILY_EVERYWHERE = "quota-family-everywhere"
     """Offers of the provider, in all regions, that count against the same quota; family as above."""

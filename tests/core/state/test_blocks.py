@@ -65,6 +65,7 @@ def test_a_block_covers_what_its_scope_says(
     [
         ({"instance_type": "p4", "accelerator": "A100"}, True),
         ({"quota_family": "G"}, False),
+        ({"quota_family": "G P"}, True),
         ({"quota_family": ""}, False),
         ({"spot": True}, False),
     ],

@@ -50,13 +50,13 @@ def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body
         ==================  ========  ====  ==================================================
 
         Optional ones and their defaults: ``arch`` "x86_64", ``interconnect`` "", ``fabric`` "",
-        ``quota_family`` "" (offers that count against one quota), ``disk_gib`` 0, ``minimum_s``
-        0 (billing floor), ``available`` NA, ``capacity`` NA (how many machines can be had at once,
-        where that is known and small), ``user_data`` NA (False where this offer cannot do what the
-        capability ``USER_DATA`` promises), ``latitude`` and ``longitude`` NA (degrees, of the
-        region), ``note`` "" (shown wherever the offer is, for instance
-        ``simulated``), ``payload`` "{}" (JSON that ``arb_provision`` gets back). Unknown columns
-        are dropped with a warning.
+        ``quota_family`` "" (name of the quota that offers count against together; several are
+        separated by spaces), ``disk_gib`` 0, ``minimum_s`` 0 (billing floor), ``available`` NA,
+        ``capacity`` NA (how many machines can be had at once, where that is known and small),
+        ``user_data`` NA (False where this offer cannot do what the capability ``USER_DATA``
+        promises), ``latitude`` and ``longitude`` NA (degrees, of the region), ``note`` "" (shown
+        wherever the offer is, for instance ``simulated``), ``payload`` "{}" (JSON that
+        ``arb_provision`` gets back). Unknown columns are dropped with a warning.
 
     Raises:
         CredentialsError: The account is configured but was refused.

@@ -130,8 +130,8 @@ def forget_blocks(tx: Transaction, *, provider: str = "") -> int:
 
 def _families(offer: Offer, scope: Scope) -> tuple[str, ...]:
     """Return the families under which a block of this scope may cover the offer."""
-    if scope in _OF_QUOTAS and offer.quota_family:
-        return (offer.quota_family, "")
+    if scope in _OF_QUOTAS:
+        return (*offer.quota_family.split(), "")
     return ("",)
 
 
