@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "core" / "src" / "arb"
 PROVIDER = re.compile(r"(?i)(?<![a-z])(aws|gcp|lambda|spheron|arb[-_]local)(?![a-z])")
 LONGEST_MODULE = 400
-IMPORT_NAMES = {"pyyaml": "yaml", "arb_core": "arb"}
+IMPORT_NAMES = {"pyyaml": "yaml", "arb_core": "arb", "google_auth": "google"}
 
 
 def modules() -> list[Path]:

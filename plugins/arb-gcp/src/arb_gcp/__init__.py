@@ -1,0 +1,3 @@
+"""The Google Cloud provider of ``arb``."""
+
+from __future__ import annotations

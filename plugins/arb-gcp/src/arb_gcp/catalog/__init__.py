@@ -1,0 +1,7 @@
+"""What Google sells: machine types by zone, composed with unit prices of the Billing Catalog."""
+
+from __future__ import annotations
+
+from arb_gcp.catalog.read import read_catalog
+
+__all__ = ["read_catalog"]

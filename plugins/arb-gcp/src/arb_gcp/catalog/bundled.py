@@ -1,0 +1,52 @@
+"""The price list of this package: for the time before there are credentials."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from arb.catalog.read_csv import read_csv
+from arb.types import Catalog
+from arb_gcp.catalog.accelerators import ACCELERATORS
+from arb_gcp.catalog.compose import offer_id_of, quotas_of
+from arb_gcp.catalog.regions import place_of
+
+if TYPE_CHECKING:
+    from arb_gcp.settings import Settings
+
+__all__ = ["bundled_catalog"]
+
+
+def bundled_catalog(settings: Settings, why: str = "") -> Catalog:
+    """Return the shipped list.
+
+    Args:
+        settings: Checked options: other regions than those that are wanted are left out.
+        why: Shown with every offer: why it is not live although there are credentials.
+    """
+    text = files("arb_gcp").joinpath("data/catalog.csv").read_text(encoding="utf-8")
+    frame = read_csv(StringIO(text))
+    as_of = float(frame.pop("as_of").min())  # of 2026 without a day: the oldest that it can be
+    if settings.regions:
+        frame = frame[frame["region"].isin(settings.regions)].reset_index(drop=True)
+    types, zones = frame["instance_type"].astype(str), frame["zone"].astype(str)
+    frame["offer_id"] = [
+        offer_id_of(zone, kind, "", 0, guest=False) for zone, kind in zip(zones, types, strict=True)
+    ]
+    names = [
+        quotas_of(kind, _google_name(accelerator))
+        for kind, accelerator in zip(types, frame["accelerator"].astype(str), strict=True)
+    ]
+    frame["quota_family"] = names
+    places = [place_of(region) for region in frame["region"].astype(str)]
+    frame["latitude"] = [latitude for latitude, _ in places]
+    frame["longitude"] = [longitude for _, longitude in places]
+    if why:
+        frame["note"] = [f"{note}; {why}" for note in frame["note"].astype(str)]
+    return Catalog(frame, "bundled", as_of)
+
+
+def _google_name(accelerator: str) -> str:
+    """Return Google's name of an accelerator that the list names canonically."""
+    return next((name for name, a in ACCELERATORS.items() if a.name == accelerator), "")

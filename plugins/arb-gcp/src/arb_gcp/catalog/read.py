@@ -1,0 +1,119 @@
+"""Reading the catalog: live where there are credentials, else the price list of this package."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.errors import ArbError, CredentialsError
+from arb.types import Catalog
+from arb_gcp.catalog.bundled import bundled_catalog
+from arb_gcp.catalog.cache import Kept, kept_part
+from arb_gcp.catalog.compose import COLUMNS, rows
+from arb_gcp.catalog.prices import Part, UnitPrices, read_skus
+from arb_gcp.catalog.shapes import FAMILIES, Shape, guest_shapes, read_guests, read_shapes
+from arb_gcp.client import Client
+from arb_gcp.credentials import find_credentials
+from arb_gcp.machines import region_of
+from arb_gcp.settings import Settings
+from arb_gcp.threads import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arb.types import ProviderContext
+
+__all__ = ["frame_of", "read_catalog"]
+
+_SHAPES_FRESH_S: Final = 24 * 3600.0
+"""Machine types change a few times a year."""
+_NO_BILLING_API: Final = frozenset({"gcp-api-off", "gcp-forbidden"})
+_SKUS: Final = "v1/services/6F81-5844-456A/skus"
+_SKU_FIELDS: Final = (
+    "skus(description,category(resourceGroup,usageType),serviceRegions,"
+    "pricingInfo/pricingExpression(usageUnit,tieredRates)),nextPageToken"
+)
+_TYPE_FIELDS: Final = (
+    "items/*/machineTypes(name,guestCpus,memoryMb,accelerators,architecture,deprecated,"
+    "bundledLocalSsds),nextPageToken"
+)
+
+
+def read_catalog(context: ProviderContext) -> Catalog:
+    """Return every offer, one a machine type, zone and capacity class.
+
+    Without credentials, or while the Billing API is off, it is the price list of this package; the
+    rows say why.
+
+    Raises:
+        CredentialsError: The account was refused.
+        ProviderUnavailable, RateLimited: No answer, and nothing is kept of an earlier one.
+    """
+    settings = Settings.of(context.options)
+    if find_credentials(context, settings) is None:
+        return bundled_catalog(settings)
+    client = Client.from_context(context)
+    calls = [partial(_read_family, client, family) for family in FAMILIES]
+    calls += [partial(_read_guests, client), partial(_read_prices, client)]
+    *parts, priced = side_by_side(lambda call: call(), calls)
+    fine = not any(isinstance(part, Exception) for part in parts)
+    if fine and isinstance(priced, CredentialsError) and priced.code in _NO_BILLING_API:
+        return bundled_catalog(settings, why=priced.summary)
+    kept = [_kept(part) for part in (*parts, priced)]
+    *families, guests, unit_prices = kept
+    shapes = [Shape(**plain) for part in families for plain in part.value]
+    shapes += guest_shapes(shapes, ((zone, kind, most) for zone, kind, most in guests.value))
+    wanted = (s for s in shapes if not settings.regions or region_of(s.zone) in settings.regions)
+    prices = {Part(*key): price for key, price in unit_prices.value}
+    return Catalog(frame_of(wanted, prices), "live", min(part.read_at for part in kept))
+
+
+def _kept(part: Kept | Exception) -> Kept:
+    """Return a part, or raise why there is none."""
+    if isinstance(part, Exception):
+        raise part
+    return part
+
+
+def frame_of(shapes: Iterable[Shape], prices: UnitPrices) -> Any:
+    """Return the offers as the frame of ``arb_catalog``."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows(shapes, prices)), columns=list(COLUMNS))
+    return frame.astype(dict(COLUMNS))
+
+
+def _read_family(client: Client, family: str) -> Kept:
+    path = f"projects/{client.project}/aggregated/machineTypes"
+    params = {"filter": f'name eq "{family}"', "fields": _TYPE_FIELDS}
+
+    def read() -> Any:
+        return [s.to_plain() for page in client.pages(path, params) for s in read_shapes(page)]
+
+    name = f"types-{client.project.replace(':', '-')}-{FAMILIES.index(family)}"
+    return kept_part(client.context, name, _SHAPES_FRESH_S, read)
+
+
+def _read_guests(client: Client) -> Kept:
+    path = f"projects/{client.project}/aggregated/acceleratorTypes"
+
+    def read() -> Any:
+        return [list(guest) for page in client.pages(path) for guest in read_guests(page)]
+
+    name = f"accelerators-{client.project.replace(':', '-')}"
+    return kept_part(client.context, name, _SHAPES_FRESH_S, read)
+
+
+def _read_prices(client: Client) -> Kept:
+    """Read the SKUs anew; only their price is kept, for a reading without an answer."""
+    params = {"pageSize": 5000, "currencyCode": "USD", "fields": _SKU_FIELDS}
+
+    def read() -> Any:
+        prices: UnitPrices = {}
+        for page in client.pages(_SKUS, params, "cloudbilling"):
+            prices |= read_skus(page.get("skus") or ())
+        if not prices:
+            raise ArbError("gcp: the Billing Catalog names no price", code="gcp-no-prices")
+        return [[list(part), price] for part, price in prices.items()]
+
+    return kept_part(client.context, "prices", 0, read)

@@ -1,0 +1,141 @@
+"""All our machines of a project, and how those ended that are no longer there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.errors import ArbError
+from arb.types import GoneReason, Instance, InstanceState, Listing
+from arb_gcp.bodies import OWNER_LABEL
+from arb_gcp.client import Client
+from arb_gcp.handles import Handle
+from arb_gcp.machines import instance_of, last_part, region_of
+from arb_gcp.oplog import read_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from arb.types import ListQuery, ProviderContext
+    from arb_gcp.oplog import End
+
+__all__ = ["list_instances"]
+
+_TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}(-[0-9]{4})?")
+_RECENT_S: Final = 3600.0
+"""Without being asked for tokens, only machines that ended so recently are told."""
+_OFF: Final = frozenset({InstanceState.STOPPING, InstanceState.STOPPED, InstanceState.TERMINATING})
+
+
+def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
+    """List machines that carry an arb token, in all zones at once.
+
+    Raises:
+        CredentialsError, ProviderUnavailable, RateLimited: No zone answered.
+    """
+    client = Client.from_context(context)
+    path = f"projects/{client.project}/aggregated/instances"
+    params = {"filter": _filter(query), "returnPartialSuccess": "true"}
+    found: dict[str, Instance] = {}
+    zones: set[str] = set()
+    errors: dict[str, str] = {}
+    for page in client.pages(path, params):
+        for said in _machines(page):
+            machine = instance_of(context.provider, client.project, said)
+            if _is_wanted(machine, query):
+                found[machine.id] = machine
+        zones |= {last_part(scope) for scope in page.get("items") or {}}
+        errors |= _silent_zones(page)
+    ended = _ended(client, context, query, found, errors.keys())
+    by_region: dict[str, str] = {}
+    for zone, why in sorted(errors.items()):
+        by_region.setdefault(region_of(zone), f"{zone}: {why}")
+    complete = {region_of(zone) for zone in zones} - set(by_region)
+    if not errors:
+        complete.add(Listing.EVERYWHERE)
+    return Listing((*found.values(), *ended), frozenset(complete), by_region, client.project)
+
+
+def _filter(query: ListQuery) -> str:
+    owners = {token.split("-")[1] for token in query.tokens if _TOKEN.fullmatch(token)}
+    owner = query.owner or (owners.pop() if len(owners) == 1 else "")
+    return f'labels.{OWNER_LABEL} = "{owner}"' if owner else f"labels.{OWNER_LABEL}:*"
+
+
+def _machines(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    for scope in (page.get("items") or {}).values():
+        yield from scope.get("instances") or ()
+
+
+def _silent_zones(page: Mapping[str, Any]) -> dict[str, str]:
+    """Return the zones of a page that could not be asked, with the reason."""
+    silent = {last_part(scope): "unreachable" for scope in page.get("unreachables") or ()}
+    for scope, said in (page.get("items") or {}).items():
+        warning = said.get("warning") or {}
+        if warning.get("code") not in {None, "NO_RESULTS_ON_PAGE"}:
+            silent[last_part(scope)] = str(warning.get("message") or warning["code"])
+    return silent
+
+
+def _is_wanted(machine: Instance, query: ListQuery) -> bool:
+    return (
+        _TOKEN.fullmatch(machine.token) is not None
+        and (not query.owner or machine.token.startswith(f"arb-{query.owner}-"))
+        and (not query.tokens or machine.token in query.tokens)
+        and (not query.regions or machine.region in query.regions)
+    )
+
+
+def _ended(
+    client: Client,
+    context: ProviderContext,
+    query: ListQuery,
+    found: dict[str, Instance],
+    silent: Collection[str],
+) -> list[Instance]:
+    """Return the machines that the log alone still knows; those that are off get their reason.
+
+    The log is read when it can tell something. Without its answer the reasons stay unknown: where a
+    machine is, and whether, does not depend on it. Of a silent zone nothing is known to be gone.
+    """
+    off = {name for name, machine in found.items() if machine.state in _OFF}
+    missing = query.tokens - found.keys()
+    if query.tokens and not (off or missing):
+        return []
+    try:
+        ends = read_ends(client, client.project)
+    except ArbError:
+        return []
+    for name in off & ends.keys():
+        found[name] = _with_reason(found[name], ends[name])
+    gone = (_gone(context.provider, client.project, end) for end in ends.values())
+    since = 0.0 if query.tokens else context.clock.now() - _RECENT_S
+    return [
+        machine
+        for machine in gone
+        if machine.id not in found
+        and machine.zone not in silent
+        and ends[machine.id].at >= since
+        and _is_wanted(machine, query)
+    ]
+
+
+def _with_reason(machine: Instance, end: End) -> Instance:
+    taken = end.reason is GoneReason.PREEMPTED
+    state = InstanceState.TERMINATING if taken else machine.state
+    return replace(machine, reason=end.reason, state=state, detail=f"{machine.detail} ({end.kind})")
+
+
+def _gone(provider: str, project: str, end: End) -> Instance:
+    return Instance(
+        provider=provider,
+        id=end.name,
+        region=region_of(end.zone),
+        zone=end.zone,
+        state=InstanceState.GONE,
+        reason=end.reason,
+        token=end.name,
+        detail=end.kind,
+        payload=Handle(project, end.zone).to_json(),
+    )

@@ -1,0 +1,77 @@
+"""Giving back: asked again until Google itself no longer knows the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from arb.errors import CredentialsError
+from arb.types import Termination
+from arb_gcp.answers import ApiError
+from arb_gcp.client import Client
+from arb_gcp.handles import Handle
+from arb_gcp.info import LISTING_LAG_S
+
+if TYPE_CHECKING:
+    from arb.types import InstanceRef, ProviderContext
+
+__all__ = ["home_of", "terminate"]
+
+_NOT_FOUND: Final = 404
+_NOT_READY: Final = frozenset({"resourceNotReady", "RESOURCE_NOT_READY", "resourceInUse"})
+_DELETING_S: Final = 5.0
+_BUSY_S: Final = 10.0
+
+
+def terminate(context: ProviderContext, instance: InstanceRef) -> Termination:
+    """Delete one machine with its boot disk.
+
+    It is gone once it cannot be found, and not before its insert operation ended: until then it may
+    still appear.
+
+    Raises:
+        CredentialsError: The account may not, or the project is not there for it.
+        ProviderUnavailable, RateLimited: Nothing is known.
+    """
+    client = Client.from_context(context)
+    project, zone = home_of(client, instance)
+    try:
+        client.delete(f"projects/{project}/zones/{zone}/instances/{instance.id}")
+    except ApiError as error:
+        if error.status == _NOT_FOUND:
+            return _not_found(client, instance, error, project)
+        if error.fault.code in _NOT_READY:
+            return Termination(gone=False, retry_after_s=_BUSY_S, detail=error.fault.message)
+        raise
+    return Termination(gone=False, retry_after_s=_DELETING_S, detail="being deleted")
+
+
+def home_of(client: Client, instance: InstanceRef) -> tuple[str, str]:
+    """Return project and zone of a machine: its own, whatever is configured today."""
+    handle = Handle.of(instance.handle)
+    project = instance.account or handle.project or client.project
+    return project, instance.zone or handle.zone
+
+
+def _not_found(client: Client, instance: InstanceRef, error: ApiError, project: str) -> Termination:
+    """Tell a machine that is gone from one that is not there yet, and from a project that is not."""
+    if "/instances/" not in error.fault.message and "instance" not in error.fault.message.lower():
+        summary = f"gcp machine {instance.id} is in project {project}, which is not there for {client.credentials.identity}"
+        raise CredentialsError(summary, code="gcp-other-project") from error
+    handle = Handle.of(instance.handle)
+    name = handle.operations.get(instance.token)
+    if name:
+        return _by_operation(client, project, instance.zone or handle.zone, name)
+    young = client.context.clock.now() - instance.made_at < LISTING_LAG_S
+    return Termination(gone=False, detail="not listed yet") if young else Termination.GONE
+
+
+def _by_operation(client: Client, project: str, zone: str, name: str) -> Termination:
+    try:
+        operation = client.get(f"projects/{project}/zones/{zone}/operations/{name}")
+    except ApiError as error:
+        if error.status == _NOT_FOUND:  # kept for days: it ended long ago
+            return Termination.GONE
+        raise
+    if operation.get("status") == "DONE":
+        return Termination.GONE
+    return Termination(gone=False, retry_after_s=_DELETING_S, detail="still being made")
