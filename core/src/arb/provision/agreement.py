@@ -43,6 +43,7 @@ class Agreement:
 
     The walk itself may go on to dearer offers when cheaper ones have no capacity: that is what was
     agreed to. It asks again when the best price *rose* by more than the slippage since it was shown.
+    When it goes round again later, everything that it passed the first time has been agreed to.
 
     Args:
         usd_hour: What was shown, in USD an hour; infinite when nothing needs to be asked.
@@ -59,6 +60,12 @@ class Agreement:
         self.usd_hour = usd_hour
         self.max_slippage = max_slippage
         self._ask = ask
+        self._passed = 0.0
+        self._rounds = 0
+
+    def passed(self, usd_hour: float) -> None:
+        """Note that an offer of the list was come by, for all machines together in USD an hour."""
+        self._passed = max(self._passed, usd_hour)
 
     def check(self, best: Offer, count: int, listed_usd_hour: float, teller: Teller) -> None:
         """Ask when the best offer costs more now than was agreed to.
@@ -73,7 +80,9 @@ class Agreement:
         Raises:
             Declined: The user said no.
         """
-        agreed = max(self.usd_hour, listed_usd_hour * count)
+        self._rounds += 1
+        before = listed_usd_hour * count if self._rounds == 1 else self._passed
+        agreed = max(self.usd_hour, before)
         now = best.price_usd_hour * count
         if now <= agreed * (1 + max(0.0, self.max_slippage)) + _ROUNDING:
             return

@@ -89,6 +89,7 @@ class Course:
                 self._order.agreement.check(offer, self._order.count, listed, self._teller)
                 agreed = True
             self._at += 1
+            self._pass(offer)
             yield offer
         self._tell_run()
 
@@ -115,8 +116,12 @@ class Course:
         with self._shop.journal.write() as tx:
             return self._shop.blocklist.remember(tx, offer, error, cluster=self._order.cluster)
 
+    def _pass(self, offer: Offer) -> None:
+        self._order.agreement.passed(offer.price_usd_hour * self._order.count)
+
     def _skip(self, offer: Offer, block: Block) -> None:
         self.skipped += 1
+        self._pass(offer)
         self.last = f"{offer.provider}: {block.reason}"
         self.opens_at = min(block.until, self.opens_at or block.until)
         run = self._run
@@ -191,6 +196,8 @@ class Course:
                 self._block(offer, error)
         dropped = [change for change in requoted.changes if change.kind.dropped]
         self.dropped += len(dropped)
+        for change in dropped:
+            self._pass(change.offer)
         if dropped:
             self.last = f"{dropped[-1].offer.provider}: {dropped[-1].reason}"
         failed = [

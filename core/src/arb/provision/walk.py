@@ -9,7 +9,6 @@ from arb.provision.attempt import attempt
 from arb.provision.course import Course, Failure
 from arb.provision.telling import Teller, brief_of, clock_time, offer_name
 from arb.provision.undo import goes_on
-from arb.state import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from arb.provision.order import Order, Purchase
     from arb.provision.shop import Shop
 
-__all__ = ["Exhausted", "buy"]
+__all__ = ["Exhausted", "buy", "write_down"]
 
 
 class Exhausted(NoOfferError):
@@ -26,9 +25,12 @@ class Exhausted(NoOfferError):
     Attributes:
         opens_at: When the first refusal that keeps offers out expires, seconds since the epoch;
             None when none does.
+        all_blocked: Whether every offer is kept out by a refusal, so that nothing can be bought
+            before.
     """
 
     opens_at: float | None = None
+    all_blocked: bool = False
 
 
 def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purchase:
@@ -61,15 +63,12 @@ def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purch
                 shop.progress.step(f"   {error.summary}")
                 course.failures.append(Failure(offer, error))
         raise _exhausted(shop, course)
-    except ArbError as error:
-        teller.keep(events.WALK_ENDED, error.to_dict())
-        raise
     finally:
-        _write_down(shop, teller)
+        write_down(shop, teller)
 
 
-def _write_down(shop: Shop, teller: Teller) -> None:
-    """Write what was told since the last intent; why the walk ends matters more than this."""
+def write_down(shop: Shop, teller: Teller) -> None:
+    """Write what was told since the last intent; why a walk ends matters more than this."""
     if not teller.has_news:
         return
     try:
@@ -91,14 +90,16 @@ def _exhausted(shop: Shop, course: Course) -> ArbError:
     last = course.last
     if failures:
         last = f"{offer_name(brief_of(failures[-1].offer))}: {failures[-1].error.summary}"
-    summary = f"no offer could be bought, {told or 'there is none'}; last: {last or 'none'}"
+    summary = (
+        f"no offer could be bought, {told}; last: {last}" if told else "nothing is on offer now"
+    )
     if failures and all(isinstance(failure.error, CredentialsError) for failure in failures):
         return CredentialsError(summary, code="no-offer", hint=failures[-1].error.hint)
     opens_at = _opens_at(shop, course)
     code = "no-offer" if failures or course.dropped else "all-blocked"
     hint = (failures[-1].error.hint if failures else "") or _hint(opens_at)
     error = Exhausted(summary, code=code, hint=hint)
-    error.opens_at = opens_at
+    error.opens_at, error.all_blocked = opens_at, not course.dropped
     return error
 
 

@@ -1,0 +1,108 @@
+"""Going round again: what nobody has now somebody may have in some minutes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from arb.errors import ArbError, NoOfferError
+from arb.provision.giveback import give_back_rest
+from arb.provision.telling import Teller, clock_time
+from arb.provision.waiting import pause
+from arb.provision.walk import Exhausted, buy, write_down
+from arb.state import events
+from arb.state.clusters import update_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from arb.provision.order import Order, Purchase
+    from arb.provision.shop import Shop
+
+__all__ = ["buy_patiently"]
+
+_FIRST_S: Final = 30.0
+_LONGEST_S: Final = 300.0
+
+
+def buy_patiently(
+    shop: Shop,
+    order: Order,
+    bring_up: Callable[[Purchase], None],
+    again: Callable[[], Order] | None = None,
+) -> Purchase:
+    """Walk over the offers once, or until one is bought; what ends it is in the log.
+
+    Between rounds it waits 30 s, then twice as long each time, five minutes at most; longer only
+    when every offer is kept out by a refusal that lasts longer.
+
+    Args:
+        shop: The means.
+        order: What to buy.
+        bring_up: As for ``buy``.
+        again: Makes the order of the next round, at the prices of then; None: one round is all. It
+            may raise ``NoOfferError``: then that round is over.
+
+    Raises:
+        ArbError: As ``buy``; ``NoOfferError`` only without ``again``.
+    """
+    teller = Teller(shop.progress, order.cluster, order.cluster_id)
+    try:
+        if again is None:
+            return buy(shop, order, bring_up)
+        return _Rounds(shop, order, teller).go(bring_up, again)
+    except (ArbError, KeyboardInterrupt) as error:
+        told = error.to_dict() if isinstance(error, ArbError) else {"summary": "interrupted"}
+        teller.keep(events.WALK_ENDED, told)
+        raise
+    finally:
+        write_down(shop, teller)
+
+
+class _Rounds:
+    """Walks of one order with waits between them."""
+
+    def __init__(self, shop: Shop, order: Order, teller: Teller) -> None:
+        self._shop = shop
+        self._order = order
+        self._teller = teller
+        self._number = 0
+
+    def go(self, bring_up: Callable[[Purchase], None], again: Callable[[], Order]) -> Purchase:
+        order: Order | None = self._order
+        wait_s = _FIRST_S
+        while True:
+            self._number += 1
+            self._shop.blocklist.capacity_s = wait_s  # so that the next round tries it again
+            try:
+                return buy(self._shop, order or again(), bring_up)
+            except NoOfferError as error:
+                self._wait(error, wait_s)
+            order, wait_s = None, min(_LONGEST_S, 2 * wait_s)
+
+    def _wait(self, error: NoOfferError, wait_s: float) -> None:
+        shop = self._shop
+        until = max(shop.journal.store.now() + wait_s, _opening(error))
+        data = {"round": self._number, "summary": error.summary, "until": until}
+        self._teller.tell(events.WALK_WAITS, data)
+        self._detail(f"waiting for capacity, next try at {clock_time(until)}")
+        write_down(shop, self._teller)
+        shop.progress.state(
+            f"waiting until {clock_time(until)} (round {self._number}); Ctrl-C ends it"
+        )
+        pause(shop.clock, until - shop.journal.store.now(), self._check)
+        self._detail("")
+        give_back_rest(shop, self._order.cluster_id)
+
+    def _detail(self, text: str) -> None:
+        with self._shop.journal.write() as tx:
+            update_cluster(tx, self._order.cluster_id, detail=text)
+
+    def _check(self) -> None:
+        self._shop.journal.check_wanted(self._order.cluster_id)
+
+
+def _opening(error: NoOfferError) -> float:
+    """Return when it first makes sense to try again; 0 when that is at any time."""
+    if isinstance(error, Exhausted) and error.all_blocked and error.opens_at:
+        return error.opens_at
+    return 0.0
