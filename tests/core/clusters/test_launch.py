@@ -93,14 +93,16 @@ def test_when_nobody_answers_the_reason_is_the_error(site, error, kind):
 def test_bad_offers_cost_one_line_and_not_the_good_ones(site):
     site.cloud.shop += [offer("free", 0), offer("minus", -1)]
     assert len(plan(site).ranking.offers) == 2
-    line = "arb-fake 1.0: 2 of 4 offers refused; first free: the price is 0"
-    assert site.told.warnings == [line]
+    assert site.told.warnings == [
+        "arb-fake 1.0: 1 offer: the price is negative (first: minus, -1)",
+        "arb-fake 1.0: 1 offer: the price is 0 (first: free)",
+    ]
 
 
 @pytest.mark.parametrize(
     ("bad", "line"),
     [
-        ({"shop": [offer("free", 0)]}, "every offer refused; first free: the price is 0"),
+        ({"shop": [offer("free", 0)]}, "every offer was refused; 1 offer: the price is 0 (first: free)"),
         ({"catalog_error": KeyError("x")}, "arb_catalog raised KeyError: 'x'"),
     ],
     ids=["rows", "raises"],

@@ -2,107 +2,210 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from arb.catalog import offers_from_catalog
-from arb.errors import CredentialsError, NoOfferError, PluginError
-from arb.optimizer import rank_offers
+from arb.clusters.near import find_place
+from arb.clusters.nothing import ALONE, UNENDING, no_offer, not_installed
+from arb.clusters.prices import open_prices
+from arb.errors import ArbError, UsageError, closest
+from arb.optimizer import Objective, RankOptions, rank
+from arb.optimizer.groups import choose_groups
 from arb.types import Capability, PeerNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
+    import pandas as pd
+
+    from arb.clusters.prices import Prices
     from arb.clusters.session import Session
-    from arb.errors import ArbError
     from arb.optimizer import Ranking
-    from arb.plugins.manager import Reply
-    from arb.plugins.provider import Provider
     from arb.tasks import Task
-    from arb.types import Offer
+    from arb.tasks.alternatives import Alternative
 
-__all__ = ["placed", "ranked_offers"]
+__all__ = ["Market", "Wanted", "alternatives_of", "look", "placed", "ranked_offers"]
 
-_OWNED: Final = Capability.OWNED
+_ADJUST: Final = "arb_adjust_offers"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How offers for a task are looked for. Empty and None take the configuration, or the default.
+
+    Attributes:
+        buying: Money is going to be spent: prices older than their TTL are read again.
+        self_ending: Only nodes that can end their own billing will do.
+        objective: ``cost``, ``value`` or ``latency``.
+        hours: How long the machines will run; without it the task's ``estimated_duration``, or 1.
+        near: Client regions: ``LATITUDE,LONGITUDE``, or a region that some provider has.
+        near_weight: How much distance counts against price.
+        overlay: A price list that replaces the providers that it names.
+    """
+
+    buying: bool = False
+    self_ending: bool = False
+    objective: str = ""
+    hours: float | None = None
+    near: tuple[str, ...] = ()
+    near_weight: float = 1.0
+    overlay: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What was found.
+
+    Attributes:
+        prices: What can be bought.
+        alternatives: What the task asks for, without those of providers that are not installed.
+        options: How it was ranked.
+        ranking: What is left, maybe nothing.
+    """
+
+    prices: Prices
+    alternatives: tuple[Alternative, ...]
+    options: RankOptions
+    ranking: Ranking
 
 
 def placed(session: Session, task: Task) -> Task:
-    """Return the task with the configured ``default_infra`` where it names no place."""
-    if task.resources.place[0] or not session.config.default_infra:
+    """Return the task with the configured ``default_infra`` where it names no place at all."""
+    infra = session.config.default_infra
+    if not infra or any(each.place for each in task.resources.alternatives()):
         return task
-    values = task.resources.model_dump(exclude={"cloud", "region", "zone"})
-    resources = type(task.resources)(**{**values, "infra": session.config.default_infra})
+    resources = task.resources.model_copy(update={"infra": infra})
     return task.model_copy(update={"resources": resources})
 
 
-def ranked_offers(session: Session, task: Task) -> Ranking:
+def alternatives_of(session: Session, task: Task) -> tuple[Alternative, ...]:
+    """Return what a task asks for; what names no place gets the configured one."""
+    from arb.tasks.places import Place
+
+    infra = session.config.default_infra
+    alternatives = task.resources.alternatives()
+    if not infra:
+        return alternatives
+    provider, region, zone = Place.parse(infra)
+    return tuple(
+        each if each.place else replace(each, provider=provider, region=region, zone=zone)
+        for each in alternatives
+    )
+
+
+def ranked_offers(session: Session, task: Task, wanted: Wanted = Wanted(buying=True)) -> Ranking:
     """Return every offer that the task can run on, best first.
 
     A provider that fails is named in a warning and costs the others nothing.
 
     Raises:
-        UsageError: The task names a provider that is not installed.
+        UsageError: The task names only providers that are not installed, or the objective is none.
         NoOfferError: Nothing is left; the summary names the filter that removed the last offer.
         CredentialsError: Nothing is left because every provider refused the account.
     """
-    task = placed(session, task)
-    named = task.resources.place[0]
-    replies = session.plugins.ask_all(partial(_read, session), [named] if named else None)
-    offers: list[Offer] = []
-    for reply in replies:
-        if reply.error is not None and not reply.warned:
-            session.progress.warn(f"{reply.provider}: {reply.error.summary}")
-        offers.extend(reply.value or ())
-    if not named:
-        owned = {r.provider for r in replies if session.plugins.provider(r.provider).can(_OWNED)}
-        offers = [offer for offer in offers if offer.provider not in owned]
-    ranking = rank_offers(offers, task.resources)
-    if not ranking.offers:
-        raise _nothing(session, replies, ranking, total=len(offers))
-    return ranking if task.num_nodes == 1 else _with_network(session, ranking)
+    market = look(session, task, wanted)
+    if not len(market.ranking.offers):
+        raise no_offer(market.prices, market.ranking)
+    return market.ranking
 
 
-def _with_network(session: Session, ranking: Ranking) -> Ranking:
-    """Return the offers whose nodes can reach each other."""
-    names = {offer.provider for offer in ranking.offers}
-    alone = {n for n in names if session.plugins.provider(n).info.peer_network is PeerNetwork.NONE}
-    offers = tuple(offer for offer in ranking.offers if offer.provider not in alone)
-    if not offers:
-        summary = f"nodes of {', '.join(sorted(alone))} cannot reach each other"
-        hint = "use one node, or another provider"
-        raise NoOfferError(summary, code="no-peer-network", hint=hint)
-    return replace(ranking, offers=offers)
+def look(session: Session, task: Task, wanted: Wanted) -> Market:
+    """Find and rank offers for a task; none at all is no error here.
 
-
-def _read(session: Session, provider: Provider) -> list[Offer]:
-    """Return a provider's good offers; bad ones cost one warning line."""
-    offers, rejected = offers_from_catalog(
-        provider.name, provider.catalog(), owned=provider.can(_OWNED)
+    Raises:
+        UsageError: As ``ranked_offers``.
+    """
+    alternatives = alternatives_of(session, task)
+    prices = open_prices(
+        session,
+        {each.provider for each in alternatives if each.provider},
+        others=not all(each.provider for each in alternatives),
+        buying=wanted.buying,
+        overlay=wanted.overlay,
     )
-    if rejected:
-        of = f"{len(rejected)} of {len(rejected) + len(offers)} offers" if offers else "every offer"
-        first = f"{rejected[0].offer_id or 'without an id'}: {rejected[0].reason}"
-        summary = f"{provider.distribution} {provider.version}: {of} refused; first {first}"
-        if not offers:
-            raise PluginError(summary, code="catalog-rows")
-        session.progress.warn(summary)
-    return offers
+    usable, notices = _installed(session, prices, alternatives)
+    options = _options(session, task, wanted, prices, usable)
+    ranking = rank(prices.market, usable, options)
+    ranking = replace(ranking, notices=(*notices, *ranking.notices))
+    return Market(prices, usable, options, ranking)
 
 
-def _nothing(
-    session: Session, replies: Sequence[Reply[list[Offer]]], ranking: Ranking, *, total: int
-) -> ArbError:
-    if total:
-        summary = f"none of {total} offers is left after the filter {ranking.last_filter()!r}"
-        return NoOfferError(summary, code="no-offer", hint="loosen it, or add a provider")
-    errors = [reply.error for reply in replies if reply.error is not None]
-    if errors and len(errors) == len(replies):
-        refused = all(isinstance(error, CredentialsError) for error in errors)
-        kind = CredentialsError if refused else NoOfferError
-        summary = f"no provider told its offers; {replies[-1].provider}: {errors[-1].summary}"
-        return kind(summary, code="no-catalog", hint=errors[-1].hint)
-    owned = [r.provider for r in replies if session.plugins.provider(r.provider).can(_OWNED)]
-    hint = "providers of your own machines must be named: " if owned else "install a provider"
-    hint += ", ".join(f"--infra {name}" for name in owned)
-    return NoOfferError("no installed provider sells anything here", code="no-offer", hint=hint)
+def _installed(
+    session: Session, prices: Prices, alternatives: Iterable[Alternative]
+) -> tuple[tuple[Alternative, ...], list[str]]:
+    """Leave out what names a provider that is not there; say so, or refuse when nothing is left."""
+    known = {*session.plugins.provider_names(), *prices.sellers}
+    errors = {
+        each.provider: not_installed(session.plugins, each.provider, known)
+        for each in alternatives
+        if each.provider and each.provider not in known
+    }
+    usable = tuple(each for each in alternatives if each.provider not in errors)
+    if errors and not usable:
+        raise next(iter(errors.values()))
+    return usable, [f"{error.summary}: {error.hint}" for error in errors.values()]
+
+
+def _options(
+    session: Session,
+    task: Task,
+    wanted: Wanted,
+    prices: Prices,
+    alternatives: Sequence[Alternative],
+) -> RankOptions:
+    expected = task.estimated_duration
+    hours = wanted.hours or (expected.hours if expected else 1.0)
+    objective = _objective(wanted.objective or session.config.objective)
+    options = RankOptions(
+        objective=objective,
+        duration_h=hours,
+        num_nodes=task.num_nodes,
+        near=tuple(find_place(prices, each) for each in wanted.near or session.config.near),
+        near_weight=wanted.near_weight,
+        adjust=_adjust(session),
+    )
+    return replace(options, excluded=_excluded(session, prices, alternatives, options, wanted))
+
+
+def _objective(text: str) -> Objective:
+    try:
+        return Objective(text or Objective.COST)
+    except ValueError:
+        summary = closest(text, list(Objective), what="objective")
+        raise UsageError(summary, code="unknown-objective") from None
+
+
+def _adjust(session: Session) -> Callable[[pd.DataFrame], pd.DataFrame] | None:
+    """Return the policies' hook when an installed one implements it; nothing is loaded for none."""
+    plugins = session.plugins
+    if not plugins.names("arb.plugins"):
+        return None
+    is_wanted = any(_ADJUST in plugin.found for plugin in plugins.always_loaded())
+    return plugins.adjust_offers if is_wanted else None
+
+
+def _excluded(
+    session: Session,
+    prices: Prices,
+    alternatives: Sequence[Alternative],
+    options: RankOptions,
+    wanted: Wanted,
+) -> dict[str, str]:
+    """Return providers that cannot do what is asked, with the reason; loads those that may matter."""
+    if options.num_nodes == 1 and not wanted.self_ending:
+        return {}
+    groups = prices.market.groups()
+    chosen = (choose_groups(groups, each, options).groups for each in alternatives)
+    names = {group.provider for each in chosen for group in each}
+    excluded = {}
+    for name in sorted(names.intersection(session.plugins.provider_names())):
+        try:
+            provider = session.plugins.provider(name)
+        except ArbError:
+            continue  # the walk will say why, should it come there
+        if options.num_nodes > 1 and provider.info.peer_network is PeerNetwork.NONE:
+            excluded[name] = ALONE
+        elif wanted.self_ending and not provider.can(Capability.SELF_TERMINATE):
+            excluded[name] = UNENDING
+    return excluded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from arb.optimizer._offers import rank_offers
 from arb.optimizer.options import Objective, RankOptions
 from arb.optimizer.rank import rank
 from arb.optimizer.ranking import Entry, Ranking
@@ -18,5 +17,4 @@ __all__ = [
     "Removed",
     "Standing",
     "rank",
-    "rank_offers",
 ]

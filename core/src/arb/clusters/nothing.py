@@ -1,0 +1,80 @@
+"""Why nothing can be bought: the error that says so, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Final
+
+from arb.errors import ArbError, CredentialsError, NoOfferError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arb.clusters.prices import Prices
+    from arb.optimizer import Ranking
+    from arb.plugins import Plugins
+
+__all__ = ["ALONE", "UNENDING", "no_offer", "not_installed"]
+
+ALONE: Final = "nodes cannot reach each other"
+UNENDING: Final = "nodes cannot end by themselves"
+SOLD_OUT: Final = "availability"
+_CODES: Final = {ALONE: "no-peer-network", UNENDING: "no-self-terminate"}
+_HINTS: Final = {
+    ALONE: "use one node, or another provider",
+    UNENDING: "leave --detach out: then this command ends the cluster",
+}
+
+
+def not_installed(plugins: Plugins, name: str, known: Iterable[str]) -> ArbError:
+    """Return the error of a provider that cannot be used; its hint is how to get it."""
+    if name in plugins.table.names("arb.providers"):
+        try:
+            plugins.provider(name)
+        except ArbError as error:
+            return error
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    summary = f"no plugin named {name} is installed{meant}"
+    return UsageError(summary, code="unknown-provider", hint=f"pip install arb-{name}")
+
+
+def no_offer(prices: Prices, ranking: Ranking) -> ArbError:
+    """Return the error that nothing is left, with the filter that removed the last offers."""
+    counts = [each.to_dict() for each in ranking.rejections]
+    if prices.failed and not _some_known(prices, ranking):
+        return _nobody_answered(prices)
+    if not prices.sellers:
+        hint = "install a provider, for instance: pip install arb-<provider>"
+        return NoOfferError("no installed provider sells anything", code="no-offer", hint=hint)
+    every = ranking.rejections
+    code = _code({each.last_filter for each in every})
+    if len(every) == 1:
+        only = every[0]
+        summary = f"none of {only.total:,} offers is left after the filter {only.last_filter!r}"
+        hint = _HINTS.get(only.last_filter, "") or only.hint or "loosen it, or add a provider"
+        return NoOfferError(summary, code=code, hint=hint, rejected=counts)
+    summary = f"none of {every[0].total:,} offers is left for any of {len(every)} alternatives"
+    hint = "\n  ".join(f"{each.where}: {each.explained()}" for each in every)
+    return NoOfferError(summary, code=code, hint=hint, rejected=counts)
+
+
+def _code(last: set[str]) -> str:
+    """Return a code that scripts can tell waiting from changing the task by."""
+    if SOLD_OUT in last:
+        return "sold-out"
+    return _CODES.get(next(iter(last)), "no-offer") if len(last) == 1 else "no-offer"
+
+
+def _some_known(prices: Prices, ranking: Ranking) -> bool:
+    """Say whether anybody who may be bought from has told offers."""
+    named = {each.provider for each in ranking.alternatives}
+    return bool(prices.sellers if "" in named else prices.sellers & named)
+
+
+def _nobody_answered(prices: Prices) -> ArbError:
+    *_, (name, error) = prices.failed.items()
+    refused = all(isinstance(each, CredentialsError) for each in prices.failed.values())
+    told = error.summary if name in error.summary else f"{name}: {error.summary}"
+    kind = CredentialsError if refused else NoOfferError
+    return kind(f"no provider told its offers; {told}", code="no-catalog", hint=error.hint)

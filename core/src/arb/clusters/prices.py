@@ -1,0 +1,118 @@
+"""Opening the merged catalogs for a task: read again where that is due, with what went wrong told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from arb.catalog.refresh import Outcome, refresh
+from arb.catalog.stale import stale
+from arb.catalog.store import open_catalog
+from arb.errors import ArbError
+from arb.text import age
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from arb.catalog.overlay import OverlayMarket
+    from arb.catalog.store import CatalogStore
+    from arb.clusters.session import Session
+
+__all__ = ["Prices", "open_prices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What can be bought, as far as it is known.
+
+    Attributes:
+        market: The catalogs; closed with the session.
+        catalog: The same without an overlay.
+        failed: Provider -> why it did not tell its offers, now or when it was asked last.
+    """
+
+    market: CatalogStore | OverlayMarket
+    catalog: CatalogStore
+    failed: Mapping[str, ArbError] = field(default_factory=dict)
+
+    @property
+    def sellers(self) -> frozenset[str]:
+        """Providers that have offers here."""
+        return frozenset(group.provider for group in self.market.groups())
+
+
+def open_prices(
+    session: Session,
+    named: Iterable[str],
+    *,
+    others: bool,
+    buying: bool,
+    overlay: Path | None = None,
+) -> Prices:
+    """Open the catalogs of what is installed.
+
+    Before, providers are asked again: who was never asked, or would answer otherwise now; before
+    buying also whose prices are older than their TTL. Nobody is asked who cannot be bought from.
+
+    Args:
+        session: This process.
+        named: Providers that count for certain.
+        others: Whether all others count too, but for the user's own machines.
+        buying: Money is going to be spent.
+        overlay: A price list that replaces the providers that it names.
+
+    Raises:
+        UsageError: The overlay is wrong.
+        StateError: The catalog cannot be written.
+    """
+    session.home.folder("cache")
+    path, usable = session.home.catalog_db, session.plugins.provider_names()
+    store = open_catalog(path, usable)
+    chosen = sorted({*named, *(_sellers(store, usable) if others else ())})
+    now = session.clock.now()
+    due = stale(store, session.plugins, now=now, buying=buying, names=chosen)
+    outcomes: tuple[Outcome, ...] = ()
+    if due:
+        store.close()
+        report = refresh(
+            session.plugins, path, due, clock=session.clock, state=session.progress.state
+        )
+        outcomes = report.outcomes
+        store = open_catalog(path, usable)
+    session.close_later(store.close)
+    failed = _tell(session, store, outcomes, chosen)
+    return Prices(_overlaid(session, store, overlay), store, failed)
+
+
+def _sellers(store: CatalogStore, usable: Iterable[str]) -> list[str]:
+    """Leave out the user's own machines, as far as they are known: they must be named."""
+    own = {row.name for row in store.providers() if row.owned}
+    return [name for name in usable if name not in own]
+
+
+def _tell(
+    session: Session, store: CatalogStore, outcomes: Iterable[Outcome], chosen: Iterable[str]
+) -> dict[str, ArbError]:
+    """Warn of who failed, now or when its prices were last read; return why."""
+    every = {outcome.row.name: outcome for outcome in outcomes}
+    for row in store.providers():
+        if row.error and row.name in chosen and row.name not in every:
+            every[row.name] = Outcome(row, ArbError(row.error, code=row.error_code))
+    now = session.clock.now()
+    for _, outcome in sorted(every.items()):
+        for line in outcome.warnings(age, now):
+            session.progress.warn(line)
+    return {name: o.error for name, o in sorted(every.items()) if o.error is not None}
+
+
+def _overlaid(
+    session: Session, store: CatalogStore, overlay: Path | None
+) -> CatalogStore | OverlayMarket:
+    if overlay is None:
+        return store
+    from arb.catalog.overlay import read_overlay
+
+    market = read_overlay(overlay, store)
+    session.close_later(market.close)
+    return market
