@@ -14,6 +14,7 @@ Reading a file that does not exist costs no YAML import.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "bringup_timeout": (int, "minutes after which a machine that nobody claimed ends itself"),
     "default_infra": (str, "provider, or provider/region/zone, for tasks that name none"),
     "disabled_providers": (list, "providers that are never loaded"),
+    "max_slippage": (float, "percent that a price may rise between the plan and the purchase"),
+    "near": (list, "client regions for the objective latency: LATITUDE,LONGITUDE or a region"),
+    "objective": (str, "what the best offer is: cost, value or latency"),
     "provider_options": (dict, "settings of providers: provider_options.<provider>.<option>"),
     "ssh_config": (bool, "keep an Include line in ~/.ssh/config, so that `ssh NAME` works"),
 }
@@ -43,6 +47,9 @@ class Config:
     bringup_timeout: int = 30
     default_infra: str = ""
     disabled_providers: tuple[str, ...] = ()
+    max_slippage: float = 5.0
+    near: tuple[str, ...] = ()
+    objective: str = ""
     provider_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     ssh_config: bool = True
 
@@ -58,7 +65,8 @@ def read_config(path: Path) -> Config:
     _check_all(path, values)
     options = values.get("provider_options", {})
     values["provider_options"] = {name: group or {} for name, group in options.items() if group}
-    values["disabled_providers"] = tuple(values.get("disabled_providers", ()))
+    for name in ("disabled_providers", "near"):
+        values[name] = tuple(values.get(name, ()))
     return Config(**values)
 
 
@@ -141,7 +149,9 @@ def _check(path: Path, key: str, value: object) -> None:
     if key not in KEYS:
         raise UsageError(f"{path}: {closest(str(key), KEYS, what='setting')}", code="config-key")
     expected = KEYS[key][0]
-    if value is not None and not isinstance(value, expected):
+    if expected is float:
+        _check_number(path, key, value)
+    elif value is not None and not isinstance(value, expected):
         summary = f"{path}: {key} must be a {expected.__name__}, not {type(value).__name__}"
         raise UsageError(summary, code="config-type")
     if isinstance(value, list):
@@ -153,6 +163,13 @@ def _check(path: Path, key: str, value: object) -> None:
     if isinstance(value, dict):
         for name, group in value.items():
             _check_group(path, f"{key}.{name}", group)
+
+
+def _check_number(path: Path, key: str, value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and 0 <= value < math.inf):  # type: ignore[operator]  # a number
+        summary = f"{path}: {key} must be a number that is not negative, not {value!r}"
+        raise UsageError(summary, code="config-type")
 
 
 def _check_group(path: Path, where: str, group: object) -> None:
