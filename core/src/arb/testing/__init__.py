@@ -19,11 +19,15 @@ if TYPE_CHECKING:
         MachineRow,
         ThingRow,
     )
+    from arb.testing.contract import ProviderContract
+    from arb.testing.report import Outcome, Report, Verdict, prove
     from arb.testing.skips import Deviation, DoesNotApply, NotProven
+    from arb.testing.verdict import ContractBroken
 
 __all__ = [
     "CloudMachine",
     "CloudThing",
+    "ContractBroken",
     "ContractCloud",
     "Deviation",
     "DoesNotApply",
@@ -31,7 +35,12 @@ __all__ = [
     "Login",
     "MachineRow",
     "NotProven",
+    "Outcome",
+    "ProviderContract",
+    "Report",
     "ThingRow",
+    "Verdict",
+    "prove",
 ]
 
 _MODULES: Final = {
@@ -44,7 +53,10 @@ _MODULES: Final = {
         "MachineRow",
         "ThingRow",
     ),
+    "contract": ("ProviderContract",),
+    "report": ("Outcome", "Report", "Verdict", "prove"),
     "skips": ("Deviation", "DoesNotApply", "NotProven"),
+    "verdict": ("ContractBroken",),
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -108,8 +108,8 @@ class ContractCloud:
     # -- accounts --------------------------------------------------------------------------
 
     def login(self) -> Login:
-        """Return credentials that work. Default: none are needed."""
-        return Login()
+        """Return credentials that work; ``Login()`` where none are needed."""
+        self._cannot("has no account")
 
     def refused_login(self) -> Login:
         """Return credentials that look right and that the backend refuses."""
@@ -147,8 +147,8 @@ class ContractCloud:
     # -- what there is to buy --------------------------------------------------------------
 
     def in_stock(self, offer: Offer) -> bool:
-        """Say whether the suite may buy an offer. Default: unless the catalog says otherwise."""
-        return offer.available is not False
+        """Say whether the suite may buy an offer: until you allow it, it buys nothing."""
+        self._cannot("allows no purchase")
 
     def stock_out(self, offer: Offer, left: int = 0) -> Scope:
         """Let at most ``left`` more machines be had of an offer.
@@ -202,6 +202,10 @@ class ContractCloud:
         """Answer every call with a server error; its text may repeat the request."""
         self._cannot("cannot fail")
 
+    def garble(self) -> None:
+        """Answer every call with something else than the API says, as a success."""
+        self._cannot("cannot garble answers")
+
     def rate_limit(self, retry_after_s: float) -> None:
         """Answer every call with "too many requests, try again after ``retry_after_s``"."""
         self._cannot("cannot limit calls")
@@ -228,9 +232,9 @@ class ContractCloud:
         """Take a spot machine away, now."""
         self._cannot("cannot preempt")
 
-    def break_machine(self, machine_id: str) -> None:
+    def fail_machine(self, machine_id: str) -> None:
         """Let a machine fail so that it is of no use, and still billed until it is ended."""
-        self._cannot("cannot break a machine that stays billed")
+        self._cannot("cannot let a machine fail that stays billed")
 
     def _cannot(self, what: str) -> NoReturn:
         raise NotProven(f"the cloud of this suite {what}")
