@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from .harness import Kind, Limit, Measurement, Row, Skipped, interleave
 from .history import CLUSTERS, EVENTS, MACHINES, fill
+from .memory import memory_note
 from .timing import ARB, TIMEOUT_S, to_end
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from .workbench import Home, Workbench
 
-__all__ = ["HEAVY", "ROWS"]
+__all__ = ["FRESH_S", "HEAVY", "ROWS", "TYPER", "against_typer", "heavy"]
 
 HEAVY: Final = frozenset(
     {
@@ -28,7 +29,7 @@ HEAVY: Final = frozenset(
 """What a command that only reads must not import; pydantic is typer's own, see its yardstick."""
 
 # The plugin table is not kept while an installation is so young: see arb.plugins.table.
-FRESH_S = 2.5
+FRESH_S: Final = 2.5
 
 # Without typer's rich help, which alone takes longer than all of ours.
 _HELLO: Final = '''
@@ -48,20 +49,20 @@ app()
 _SIZE: Final = f"{CLUSTERS} clusters, {MACHINES} machines, {EVENTS:,} events"
 
 
-def _against_typer(workbench: Workbench, home: Home, *arguments: str, size: str) -> Measurement:
+def against_typer(workbench: Workbench, home: Home, *arguments: str, size: str) -> Measurement:
     """Compare one command with a typer application of one file."""
     hello = workbench.folder / "hello.py"
     hello.write_text(_HELLO)
     own = ("--help",) if "--help" in arguments else ()
+    ours, bare = [*ARB, *arguments], [sys.executable, str(hello), *own]
     subject, yardstick = interleave(
-        partial(to_end, [*ARB, *arguments], home.env),
-        partial(to_end, [sys.executable, str(hello), *own], home.env),
-        workbench.runs,
+        partial(to_end, ours, home.env), partial(to_end, bare, home.env), workbench.runs
     )
-    return Measurement(subject, yardstick, size, faults=_heavy(home, arguments))
+    note = memory_note((ours, home.env), (bare, home.env))
+    return Measurement(subject, yardstick, size, faults=heavy(home, arguments), notes=(note,))
 
 
-def _heavy(home: Home, arguments: tuple[str, ...]) -> tuple[str, ...]:
+def heavy(home: Home, arguments: tuple[str, ...]) -> tuple[str, ...]:
     """Return what a command imports against the rules."""
     code = (
         "import sys; from arb.cli.app import run; "
@@ -81,7 +82,7 @@ def _help(workbench: Workbench) -> Measurement:
     plugins = [e for group in ("arb.providers", "arb.commands") for e in entry_points(group=group)]
     home = workbench.home("help")
     time.sleep(FRESH_S)
-    return _against_typer(workbench, home, "--help", size=f"{len(plugins)} entry points")
+    return against_typer(workbench, home, "--help", size=f"{len(plugins)} entry points")
 
 
 def _reading(command: str) -> Callable[[Workbench], Measurement]:
@@ -89,7 +90,7 @@ def _reading(command: str) -> Callable[[Workbench], Measurement]:
         home = workbench.home(command)
         home.arb.mkdir(mode=0o700)
         fill(f"sqlite:///{home.arb}/state.db")
-        return _against_typer(workbench, home, command, size=_SIZE)
+        return against_typer(workbench, home, command, size=_SIZE)
 
     return measure
 
@@ -105,12 +106,12 @@ def _reading_postgres(command: str) -> Callable[[Workbench], Measurement]:
             url = server.new_database()
             fill(url)
             home = workbench.home(f"{command}-postgresql", ARB_DATABASE_URL=url)
-            return _against_typer(workbench, home, command, size=_SIZE)
+            return against_typer(workbench, home, command, size=_SIZE)
 
     return measure
 
 
-_TYPER: Final = "a typer command of one file that runs"
+TYPER: Final = "a typer command of one file that runs"
 
 ROWS: Final = (
     Row(
@@ -121,7 +122,7 @@ ROWS: Final = (
         _help,
     ),
     *(
-        Row(name, f"`arb {name}`, warm", Limit(Kind.RATIO, 1.6), _TYPER, _reading(name))
+        Row(name, f"`arb {name}`, warm", Limit(Kind.RATIO, 1.6), TYPER, _reading(name))
         for name in ("status", "cost")
     ),
     *(
@@ -129,7 +130,7 @@ ROWS: Final = (
             f"{name}-postgresql",
             f"`arb {name}` on a PostgreSQL server here",
             Limit(Kind.RATIO, 2.6),
-            _TYPER,
+            TYPER,
             _reading_postgres(name),
         )
         for name in ("status", "cost")

@@ -9,13 +9,6 @@ from .harness import Kind, Limit, Row
 __all__ = ["ROWS"]
 
 ROWS: Final = (
-    Row("gpus", "`arb gpus`, warm", Limit(Kind.RATIO, 1.6), "a typer command that runs"),
-    Row(
-        "gpus-million",
-        "`arb gpus H100:8`, 1,000,000 offers",
-        Limit(Kind.EXTRA, 0.02),
-        "the same with 1,000 offers",
-    ),
     Row(
         "plan",
         "`arb plan` H100:8 over 100,000 offers, cold process",

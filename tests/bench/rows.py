@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from . import agent, commands, fanout, imports, later, remote, walk
+from . import agent, commands, fanout, imports, later, market, remote, walk
 
 if TYPE_CHECKING:
     from .harness import Row
@@ -13,6 +13,7 @@ __all__ = ["ROWS"]
 
 ROWS: Final[tuple[Row, ...]] = (
     *commands.ROWS,
+    *market.ROWS,
     *walk.ROWS,
     *remote.ROWS,
     *fanout.ROWS,
