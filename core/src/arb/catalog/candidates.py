@@ -41,11 +41,9 @@ def read_candidates(
 
     ranges = _joined(spans)
     rows = [row for bounds in ranges for row in store.rows_of(_SELECT, bounds)]
-    values: dict[str, Any] = dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True))
-    if not rows:
-        values = dict.fromkeys(_COLUMNS, ())
-    del rows
-    sizes = [group.rows for _, group in spans]
+    values = _by_column(_COLUMNS, rows)
+    del rows  # a million tuples
+    sizes = np.array([group.rows for _, group in spans], dtype=np.int64)
     columns: dict[str, Any] = {
         "row": np.array(values["row"], dtype=np.int64),
         "group": np.repeat(np.array([g.id for _, g in spans], dtype=np.int64), sizes),
@@ -87,7 +85,13 @@ def _joined(spans: Sequence[tuple[int, Group]]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _of_groups(groups: Sequence[Group], sizes: Sequence[int]) -> dict[str, Any]:
+def _by_column(names: Sequence[str], rows: list[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
+    if not rows:
+        return dict.fromkeys(names, ())
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def _of_groups(groups: Sequence[Group], sizes: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Return the columns that all rows of a group share."""
     import numpy as np
 
@@ -140,13 +144,13 @@ def _details(
     import pandas as pd
 
     rows = [row for bounds in ranges for row in store.rows_of(_DETAILS, bounds)]
-    found = dict(zip(("row", *DETAILS), zip(*rows, strict=True), strict=True)) if rows else {}
-    at = np.searchsorted(columns["row"], np.array(found.get("row", ()), dtype=np.int64))
+    found = _by_column(("row", *DETAILS), rows)
+    at = np.searchsorted(columns["row"], np.array(found["row"], dtype=np.int64))
     size = len(columns["row"])
 
     def spread(name: str, default: object, dtype: Any) -> Any:
         values = np.full(size, default, dtype=dtype)
-        values[at] = np.array(found.get(name, ()), dtype=dtype)
+        values[at] = np.array(found[name], dtype=dtype)
         return values
 
     known = {row.name: row for row in store.providers()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -104,7 +104,7 @@ def known_names() -> tuple[str, ...]:
     return tuple(_tables()[0])
 
 
-@cache
+@lru_cache(maxsize=4096)
 def read_spelling(text: str, gib: float = 0) -> Spelling:
     """Take a spelling apart.
 

@@ -70,9 +70,15 @@ def _texts(column: pd.Series[Any], missing: str) -> np.ndarray[Any, Any]:
     values = column.astype(object).to_numpy(copy=True)
     values[column.isna().to_numpy()] = missing
     found: np.ndarray[Any, Any] = np.fromiter(
-        (v if type(v) is str else str(v) for v in values), dtype=object, count=len(values)
+        (_text(value) or missing for value in values), dtype=object, count=len(values)
     )
     return found
+
+
+def _text(value: object) -> str:
+    """Return a text that a file can hold: half a surrogate pair is a question mark."""
+    text = value if type(value) is str else str(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _category(column: pd.Series[Any] | None, missing: str, size: int) -> pd.Categorical[Any]:
@@ -83,7 +89,7 @@ def _category(column: pd.Series[Any] | None, missing: str, size: int) -> pd.Cate
         known = pd.Index(np.array([missing], dtype=object), dtype=object)
         return pd.Categorical.from_codes(np.zeros(size, dtype=np.int8), categories=known)
     codes, uniques = pd.factorize(column)
-    texts = [missing if pd.isna(value) or value == "" else str(value) for value in uniques]
+    texts = [missing if pd.isna(value) or value == "" else _text(value) for value in uniques]
     known = list(dict.fromkeys([*texts, missing]))
     place = {text: index for index, text in enumerate(known)}
     # factorize says -1 for what is missing, which picks the last: the default.

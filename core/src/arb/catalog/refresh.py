@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "RefreshReport", "fresh_catalog", "refresh"]
 
 _PROVIDERS: Final = "arb.providers"
+_SHORT_S: Final = 1.0
+"""Between two lines about who is awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def refresh(
     begun = clock.monotonic()
     chosen = plugins.provider_names() if names is None else tuple(dict.fromkeys(names))
     _check_names(plugins, chosen)
-    awaited = _Awaited(chosen, state)
+    awaited = _Awaited(chosen, clock, state)
     answers = in_parallel(lambda name: awaited.told(name, ask(plugins, name, clock)), chosen)
     outcomes = _merge(plugins, path, answers) if answers else ()
     return RefreshReport(outcomes, clock.monotonic() - begun)
@@ -145,23 +147,29 @@ def fresh_catalog(  # noqa: PLR0913 - keyword-only parts of one question
 
 
 class _Awaited:
-    """Tells who has not answered yet."""
+    """Tells who has not answered yet: at first, and again when that took long."""
 
-    def __init__(self, names: Iterable[str], state: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, names: Iterable[str], clock: Clock, state: Callable[[str], None] | None
+    ) -> None:
         self._names = list(names)
+        self._clock = clock
         self._state = state
         self._lock = threading.Lock()
+        self._told_at = clock.monotonic()
         self._tell()
 
     def told(self, name: str, answer: Answer) -> Answer:
         """Note that one has answered."""
         with self._lock:
             self._names.remove(name)
-            self._tell()
+            if not self._names or self._clock.monotonic() - self._told_at > _SHORT_S:
+                self._tell()
         return answer
 
     def _tell(self) -> None:
         if self._state is not None:
+            self._told_at = self._clock.monotonic()
             names = ", ".join(self._names)
             self._state(f"reading prices of {names}" if names else "")
 
