@@ -5,19 +5,16 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from arb.cli import render
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arb.catalog.refresh import RefreshReport
     from arb.catalog.store import CatalogStore
     from arb.clusters.session import Session
 
-__all__ = ["Prices", "read_prices"]
+__all__ = ["Listed", "read_prices"]
 
 
-class Prices(NamedTuple):
+class Listed(NamedTuple):
     """The catalog, and the time at which it was opened."""
 
     store: CatalogStore
@@ -25,55 +22,33 @@ class Prices(NamedTuple):
 
 
 @contextmanager
-def read_prices(provider: str = "") -> Iterator[Prices]:
+def read_prices(provider: str = "") -> Iterator[Listed]:
     """Open the catalog of what is installed; providers that were never read are read first.
 
     Only the cache is made: no state, no keys.
 
     Args:
-        provider: The one that counts; empty is all.
+        provider: The one that counts; empty is all, the user's own machines too.
 
     Raises:
         UsageError: It is not installed.
     """
-    from arb.catalog.refresh import fresh_catalog
     from arb.cli.progress import open_progress
+    from arb.clusters.prices import open_prices
     from arb.clusters.session import Session
 
     with Session(only_looks=True) as session:
-        session.home.folder("cache")
         with open_progress() as progress:
             session.progress = progress
-            _check_installed(session, provider)
-            store, report = fresh_catalog(
-                session.plugins,
-                session.home.catalog_db,
-                clock=session.clock,
-                names=[provider] if provider else None,
-                state=progress.state,
-            )
-        with store:
-            now = session.clock.now()
-            _warn(store, report, provider, now)
-            yield Prices(store, now)
+            names = _named(session, provider)
+            prices = open_prices(session, names, others=False, buying=False)
+        yield Listed(prices.catalog, session.clock.now())
 
 
-def _check_installed(session: Session, name: str) -> None:
-    if name and name not in session.plugins.provider_names():
-        session.plugins.provider(name)  # raises, and knows why
-
-
-def _warn(store: CatalogStore, report: RefreshReport, provider: str, now: float) -> None:
-    """Tell who failed, now or when its prices were last read."""
-    from arb.catalog.refresh import Outcome
-    from arb.errors import ArbError
-
-    asked = {outcome.row.name for outcome in report.outcomes}
-    earlier = [
-        Outcome(row, ArbError(row.error, code=row.error_code))
-        for row in store.providers()
-        if row.error and row.name not in asked and provider in {"", row.name}
-    ]
-    for outcome in (*report.outcomes, *earlier):
-        for line in outcome.warnings(render.age, now):
-            render.warn(line)
+def _named(session: Session, provider: str) -> tuple[str, ...]:
+    usable = session.plugins.provider_names()
+    if not provider:
+        return usable
+    if provider not in usable:
+        session.plugins.provider(provider)  # raises, and knows why
+    return (provider,)
