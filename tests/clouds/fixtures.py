@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clouds.clock import SharedClock
 from clouds.http import CloudServer
 from clouds.nodes import PaperNodes
 from clouds.spheron import Spheron
@@ -27,7 +28,8 @@ def spheron(tmp_path: Path) -> Iterator[Spheron]:
 
 @pytest.fixture
 def paper_spheron(tmp_path: Path) -> Iterator[Spheron]:
-    """The same, whose machines are on paper: nobody can log in, and it is fast."""
-    server = CloudServer(Spheron(tmp_path / "spheron", nodes=PaperNodes()))
+    """The same, whose machines are on paper: nobody can log in. Sleeping on its clock costs no time."""
+    clock = SharedClock(tmp_path / "clock", sleep_s=0)
+    server = CloudServer(Spheron(tmp_path / "spheron", clock=clock, nodes=PaperNodes()))
     yield server.cloud
     server.close()

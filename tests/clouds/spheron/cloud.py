@@ -37,6 +37,7 @@ class Spheron(Cloud):
         *Cloud.CONTROLS,
         "add_team",
         "change_offer",
+        "fail_machine",
         "set_balance",
     )
 
@@ -85,6 +86,14 @@ class Spheron(Cloud):
         """Let a user belong to one more team; the first one stays the current one."""
         with self.lock:
             self.teams[key].append(Team(team, name, balance, "member"))
+
+    def fail_machine(self, name: str) -> None:
+        """Let a machine fail so that it is billed until it is deleted."""
+        with self.lock:
+            vm = self.find(name)
+            self.end_vm(vm, "failed-start")
+            vm.entry.gone_at = None
+        self.tick()
 
     def foreign_order(self, name: str, **facts: Any) -> Order:
         """Return a machine that somebody made by hand in the team of ``KEY``."""

@@ -44,7 +44,8 @@ def deployment(vm: Vm, at: float, *, ports: str, tell_user: bool) -> dict[str, A
     started = (
         vm.runs_at if vm.runs_at <= min(at, vm.ends_at) and vm.reason != "failed-start" else None
     )
-    stopped = vm.ends_at if vm.ends_at <= at else None
+    ended = vm.entry.gone_at  # a failed one may be billed on
+    stopped = ended if ended is not None and ended <= at else None
     up = started is not None
     billed = max(0.0, min(at, vm.ends_at) - vm.made_at)
     command = f"ssh {vm.user}@{vm.address}" + (f" -p {vm.port}" if vm.port != 22 else "")

@@ -1,0 +1,113 @@
+"""Deployments, as Spheron shows them, in the contract's words. Pure functions."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.types import GoneReason, Instance, InstanceState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ENDED", "has_ended", "instance_of", "ssh_port", "ssh_user", "token_of"]
+
+ENDED: Final = frozenset({"terminated", "terminated-provider"})
+"""Statuses of what is not billed any more."""
+_FAILED: Final = "failed"
+_TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}")
+_USER: Final = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)@")
+_DEFAULT_USER: Final = "ubuntu"
+_SSH: Final = 22
+
+
+def token_of(deployment: Mapping[str, Any]) -> str:
+    """Return the arb token in a deployment's name; empty when it has none."""
+    name = str(deployment.get("name") or "")
+    return name if _TOKEN.fullmatch(name) else ""
+
+
+def instance_of(provider: str, deployment: Mapping[str, Any]) -> Instance:
+    """Return a deployment as the contract shows it."""
+    status = str(deployment.get("status") or "")
+    spot = deployment.get("instanceType") == "SPOT"
+    state = _state(deployment, status)
+    return Instance(
+        provider=provider,
+        id=str(deployment.get("id") or ""),
+        region=str(deployment.get("region") or ""),
+        state=state,
+        token=token_of(deployment),
+        reason=_reason(status, spot=spot),
+        detail=status,
+        address=str(deployment.get("ipAddress") or ""),
+        instance_type=str(deployment.get("offerId") or ""),
+        spot=spot,
+        made_at=_time(deployment.get("createdAt")),
+        price_usd_hour=_amount(deployment.get("hourlyRate")),
+        reported_usd=_amount(deployment.get("totalCost")),
+        payload=json.dumps({"user": ssh_user(deployment), "port": ssh_port(deployment)}),
+    )
+
+
+def has_ended(deployment: Mapping[str, Any]) -> bool:
+    """Say whether Spheron itself calls a deployment ended, so that it costs nothing any more."""
+    return _state(deployment, str(deployment.get("status") or "")) is InstanceState.GONE
+
+
+def ssh_user(deployment: Mapping[str, Any]) -> str:
+    """Return who is let in: ``user``, else what ``sshCommand`` says."""
+    if user := deployment.get("user"):
+        return str(user)
+    found = _USER.search(str(deployment.get("sshCommand") or ""))
+    return found[1] if found else _DEFAULT_USER
+
+
+def ssh_port(deployment: Mapping[str, Any]) -> int:
+    """Return where the SSH server is reached: ``sshPort``, else what 22 is forwarded from."""
+    port = deployment.get("sshPort")
+    if isinstance(port, int) and port > 0:
+        return port
+    forwards = deployment.get("portForwards")
+    for forward in forwards if isinstance(forwards, list) else ():
+        if isinstance(forward, dict) and forward.get("internal") == _SSH:
+            outside = forward.get("external")
+            if isinstance(outside, int) and outside > 0:
+                return outside
+    return _SSH
+
+
+def _state(deployment: Mapping[str, Any], status: str) -> InstanceState:
+    """Return the state; a status that is not known is never taken for the end."""
+    if status in ENDED:
+        return InstanceState.GONE
+    stopped = bool(deployment.get("stoppedAt"))
+    if status == _FAILED:  # it may be billed until it is deleted, unless Spheron says that it ended
+        return InstanceState.GONE if stopped else InstanceState.TERMINATING
+    if status == "running":
+        return InstanceState.RUNNING
+    return InstanceState.TERMINATING if stopped else InstanceState.PENDING
+
+
+def _reason(status: str, *, spot: bool) -> GoneReason:
+    if status == "terminated":
+        return GoneReason.USER
+    if status == "terminated-provider":  # a reclaim and broken hardware look the same
+        return GoneReason.PREEMPTED if spot else GoneReason.HARDWARE
+    return GoneReason.FAILED_START if status == _FAILED else GoneReason.NONE
+
+
+def _time(value: object) -> float:
+    """Return seconds since the epoch; 0 when there is no time."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return 0.0
+    return moment.timestamp() if moment.tzinfo else 0.0
+
+
+def _amount(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # type: ignore[arg-type]

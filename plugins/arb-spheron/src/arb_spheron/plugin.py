@@ -1,0 +1,106 @@
+"""Hooks of the Spheron provider. Importing this module is free: no HTTP, no files, no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arb.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from arb.types import (
+        Catalog,
+        CheckResult,
+        Instance,
+        InstanceRef,
+        Listing,
+        ListQuery,
+        Offer,
+        ProviderContext,
+        ProviderInfo,
+        ProvisionRequest,
+        ProvisionResult,
+        SelfTerminate,
+        SshEndpoint,
+        Termination,
+    )
+
+ARB_API = 1
+
+
+@hookimpl
+def arb_provider_info() -> ProviderInfo:
+    from arb_spheron.info import provider_info
+
+    return provider_info()
+
+
+@hookimpl
+def arb_check(context: ProviderContext) -> CheckResult:
+    from arb_spheron.check import check
+
+    return check(context)
+
+
+@hookimpl
+def arb_catalog(context: ProviderContext) -> Catalog:
+    from arb_spheron.catalog import read_catalog
+
+    return read_catalog(context)
+
+
+@hookimpl
+def arb_query_prices(context: ProviderContext, offers: Sequence[Offer]) -> pd.DataFrame:
+    from arb_spheron.catalog import read_prices
+
+    return read_prices(context, offers)
+
+
+@hookimpl
+def arb_provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionResult:
+    from arb_spheron.provision import provision
+
+    return provision(context, request)
+
+
+@hookimpl
+def arb_list_instances(context: ProviderContext, query: ListQuery) -> Listing:
+    from arb_spheron.listing import list_instances
+
+    return list_instances(context, query)
+
+
+@hookimpl
+def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Termination:
+    from arb_spheron.terminate import terminate
+
+    return terminate(context, instance)
+
+
+@hookimpl
+def arb_ssh_ports(instance: Instance) -> SshEndpoint:
+    from arb_spheron.access import ssh_endpoint
+
+    return ssh_endpoint(instance)
+
+
+@hookimpl
+def arb_open_ports() -> None:
+    """Do nothing: every port of a machine is open."""
+
+
+@hookimpl
+def arb_credential_mounts(context: ProviderContext) -> Mapping[str, str]:
+    from arb_spheron.access import credential_mounts
+
+    return credential_mounts(context)
+
+
+@hookimpl
+def arb_self_terminate(context: ProviderContext, instance: InstanceRef) -> SelfTerminate | None:
+    from arb_spheron.access import self_terminate
+
+    return self_terminate(context, instance)

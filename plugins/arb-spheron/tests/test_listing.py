@@ -1,0 +1,150 @@
+"""Listing deployments."""
+
+from __future__ import annotations
+
+import pytest
+from clouds.spheron.customer import OWNER, Account
+from clouds.spheron.settings import OTHER_KEY
+
+from arb.errors import CredentialsError, ProviderUnavailable
+from arb.types import GoneReason, InstanceState, ListQuery
+from arb_spheron import plugin
+
+LIST = "GET /api/deployments"
+
+
+def listed(account, **query):
+    return plugin.arb_list_instances(account.context(), ListQuery(**query))
+
+
+def ids(listing):
+    return {instance.id for instance in listing.instances}
+
+
+def test_a_listing_covers_everything_of_the_team(account):
+    (bought,) = account.buy().instances
+    listing = listed(account, owner=OWNER)
+    (instance,) = listing.instances
+    assert (instance.id, instance.state) == (bought.id, InstanceState.RUNNING)
+    assert listing.covers("anywhere", "team_0001")
+    assert not listing.covers("anywhere", "team_0002")
+
+
+def test_machines_of_others_are_never_shown(account):
+    for name in ("web-1", "arb-training", f"arb-{OWNER}", f"my-arb-{OWNER}-clusterx-000-0000"):
+        account.cloud.add_foreign(name)
+    assert listed(account).instances == ()
+
+
+def test_a_listing_is_restricted_as_asked(account):
+    near = account.buy().instances[0]
+    far = account.buy(offer=account.offer("n3-RTX-A4000x1__NORWAY-1")).instances[0]
+    assert ids(listed(account)) == {near.id, far.id}
+    assert ids(listed(account, owner="strangerx")) == set()
+    assert ids(listed(account, tokens=frozenset({far.token}))) == {far.id}
+    assert ids(listed(account, regions=frozenset({"CANADA-1"}))) == {near.id}
+    both = {"tokens": frozenset({near.token}), "regions": frozenset({"NORWAY-1"})}
+    assert ids(listed(account, **both)) == set()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"list_shape": "array"},
+        {"list_shape": "array-paged"},
+        {"list_shape": "object"},
+        {"page_size": 2},
+    ],
+    ids=["array", "paged array", "object", "pages of two"],
+)
+@pytest.mark.parametrize("count", [1, 10, 13, 20])
+def test_every_page_is_read_in_any_form(account, settings, count):
+    account.cloud.configure(posts=100, reads=1000, **settings)
+    offer = account.offer()
+    made = {i.id for n in range(count) for i in account.buy(offer=offer).instances}
+    assert ids(listed(account, owner=OWNER)) == made
+
+
+def test_a_server_that_shows_the_same_page_again_ends_the_listing(account):
+    account.cloud.configure(posts=100)
+    offer = account.offer()
+    made = {i.id for _ in range(10) for i in account.buy(offer=offer).instances}
+    before = account.cloud.ledger().count(LIST)
+    assert ids(listed(account, owner=OWNER)) == made
+    assert account.cloud.ledger().count(LIST) - before == 2
+
+
+def test_a_page_that_is_missing_makes_the_whole_unknown(account):
+    account.cloud.configure(page_size=2)
+    for _ in range(3):
+        account.buy()
+    account.cloud.fault("status", match=LIST, skip=1, count=9)
+    with pytest.raises(ProviderUnavailable):
+        listed(account, owner=OWNER)
+
+
+@pytest.mark.parametrize("body", [{"deployments": None}, {"rows": []}, ["x"], 7], ids=str)
+def test_an_answer_of_another_form_is_no_empty_listing(account, body):
+    account.buy()
+    account.cloud.fault("status", match=LIST, status=200, body=body)
+    with pytest.raises(ProviderUnavailable, match="lists no deployments"):
+        listed(account)
+
+
+def test_who_asks_by_name_costs_one_read_while_the_machines_live(account):
+    (bought,) = account.buy().instances
+    before = account.cloud.ledger().count(LIST)
+    assert ids(listed(account, tokens=frozenset({bought.token}))) == {bought.id}
+    assert account.cloud.ledger().count(LIST) - before == 1
+
+
+@pytest.mark.parametrize(
+    ("spot", "reason"), [(True, GoneReason.PREEMPTED), (False, GoneReason.HARDWARE)]
+)
+def test_what_the_provider_took_is_gone_with_its_reason(account, spot, reason):
+    offer = account.offer("1H100.80S.32V_FIN-03_500", spot=spot)
+    (bought,) = account.buy(offer=offer).instances
+    account.cloud.preempt(bought.id)
+    (instance,) = listed(account, tokens=frozenset({bought.token})).instances
+    assert (instance.state, instance.reason) == (InstanceState.GONE, reason)
+    assert instance.detail == "terminated-provider"
+
+
+def test_a_machine_that_failed_is_not_gone_while_it_may_be_billed(account):
+    (bought,) = account.buy().instances
+    account.cloud.fail_machine(bought.id)
+    (instance,) = listed(account).instances
+    assert (instance.state, instance.reason) == (
+        InstanceState.TERMINATING,
+        GoneReason.FAILED_START,
+    )
+
+
+def test_a_machine_that_is_booting_has_no_address(account):
+    account.cloud.configure(boot_delay_s=300)
+    account.buy()
+    (instance,) = listed(account).instances
+    assert (instance.state, instance.address) == (InstanceState.PENDING, "")
+    account.cloud.advance(301)
+    (instance,) = listed(account).instances
+    assert (instance.state, bool(instance.address)) == (InstanceState.RUNNING, True)
+
+
+def test_what_it_cost_so_far_is_told(account):
+    account.buy()
+    account.cloud.advance(1800)
+    (instance,) = listed(account).instances
+    assert instance.reported_usd == pytest.approx(1.43 / 2, abs=0.01)
+
+
+def test_another_accounts_listing_is_another_accounts(account, tmp_path):
+    account.buy()
+    other = Account(account.cloud, tmp_path / "other", OTHER_KEY)
+    listing = listed(other)
+    assert (listing.instances, listing.account) == ((), "team_0900")
+
+
+def test_a_refused_key_lists_nothing(account):
+    account.env = {"SPHERON_API_KEY": "sai_pk_wrong"}
+    with pytest.raises(CredentialsError):
+        listed(account)
