@@ -24,8 +24,14 @@ COMMANDS: Final[dict[str, CommandEntry]] = {
         "Market", "gpus", "List GPUs and what they cost, over all installed providers."
     ),
     "refresh": CommandEntry("Market", "refresh", "Read the prices of providers again."),
+    "plan": CommandEntry(
+        "Market", "plan", "Show what a task would be bought for, best offer first, without buying."
+    ),
     "launch": CommandEntry("Run", "launch", "Run a task on a cluster, buying its nodes first."),
     "exec": CommandEntry("Run", "exec", "Run a task on a cluster that is up."),
+    "task": CommandEntry(
+        "Run", "task", "Check, show and describe task files, without credentials and network."
+    ),
     "queue": CommandEntry("Run", "queue", "List the jobs of a cluster."),
     "logs": CommandEntry("Run", "logs", "Show what a job printed, and follow it."),
     "cancel": CommandEntry("Run", "cancel", "Cancel jobs of a cluster."),

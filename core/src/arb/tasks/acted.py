@@ -122,7 +122,7 @@ def _reason(key: str, acting: tuple[str, ...]) -> str:
 
 def _written(task: Task) -> Iterator[tuple[str, Path]]:
     """Go over the keys that were written: dotted, and the path to where."""
-    for key in task.model_fields_set:
+    for key in _in_order(task):
         yield key, (key,)
     if isinstance(task.workdir, Strict):
         yield "workdir.url", ("workdir", "url")
@@ -136,10 +136,14 @@ def _written(task: Task) -> Iterator[tuple[str, Path]]:
 
 
 def _below(name: str, block: Any, path: Path) -> Iterator[tuple[str, Path]]:
-    for key in block.model_fields_set:
+    for key in _in_order(block):
         yield f"{name}.{key}", (*path, key)
     if block.image_id is not None and block.image_id.docker:
         yield "resources.image_id.docker", (*path, "image_id")
+
+
+def _in_order(block: Strict) -> list[str]:
+    return [name for name in type(block).model_fields if name in block.model_fields_set]
 
 
 def _remarks(task: Task) -> Iterator[Note]:
@@ -147,10 +151,15 @@ def _remarks(task: Task) -> Iterator[Note]:
     if task.service is None:
         return
     policy = task.service.policy
-    scales = (policy.max_replicas or 0) > policy.min_replicas
-    if scales and policy.target_qps_per_replica is None:
-        told = "service: without target_qps_per_replica there are never more than min_replicas"
-        yield Note(("service",), told)
-    if policy.target_qps_per_replica is not None and policy.max_replicas is None:
-        told = "service: without max_replicas, target_qps_per_replica changes nothing"
-        yield Note(("service",), told)
+    rates = policy.target_qps_per_replica
+    by_gpu = task.service.load_balancing_policy == "instance_aware_least_load"
+    told = []
+    if (policy.max_replicas or 0) > policy.min_replicas and rates is None:
+        told.append("without target_qps_per_replica there are never more than min_replicas")
+    if rates is not None and policy.max_replicas is None:
+        told.append("without max_replicas, target_qps_per_replica changes nothing")
+    if by_gpu and not isinstance(rates, dict):
+        told.append("instance_aware_least_load needs target_qps_per_replica for each accelerator")
+    if isinstance(rates, dict) and not by_gpu:
+        told.append("rates for each accelerator need instance_aware_least_load")
+    yield from (Note(("service",), f"service: {line}") for line in told)

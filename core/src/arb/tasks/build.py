@@ -91,7 +91,7 @@ class Builder:
         header, *rest = documents
         if rest and header.value.get("execution") == "parallel":
             self._group(header, rest)
-        elif rest and header.value.keys() <= {"name", "execution"}:
+        elif rest and {"name"} <= header.value.keys() <= {"name", "execution"}:
             self._pipeline(header, rest)
         elif rest:
             self._pipeline(None, documents)
@@ -158,7 +158,8 @@ class Builder:
             return None
         task = _with_managed(task)
         self._note_missing(placed, task)
-        self.notes += [(placed.where(note.path), note) for note in (*ignored, *notes(task))]
+        told = sorted((*ignored, *notes(task)), key=lambda note: placed.mark(note.path))
+        self.notes += [(placed.where(note.path), note) for note in told]
         return task
 
     def _validated(self, document: Document, values: Any, model: type[BaseModel]) -> Any:

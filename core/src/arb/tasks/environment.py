@@ -89,22 +89,36 @@ def _managed(value: Any) -> Any:
     return {**options, "name": name}
 
 
+def _managed_text(secret: ManagedSecret) -> str | dict[str, dict[str, str]]:
+    return {secret.name: {"mount_path": secret.mount_path}} if secret.mount_path else secret.name
+
+
+_ONE_SECRET: Final = {
+    "type": "object",
+    "maxProperties": 1,
+    "additionalProperties": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"mount_path": {"type": "string"}},
+    },
+}
 _VALUES: Final = {
     "type": "object",
     "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
 }
+_LISTED: Final = {"type": "string", "pattern": f"^{_MANAGED}"}
 Envs = Annotated[
     dict[str, str | None],
     Form(_envs, {**_VALUES, "propertyNames": {"pattern": f"^{_VARIABLE.pattern}$"}}),
 ]
 Secrets = Annotated[
     dict[str, str | None],
-    Form(_secrets, {"anyOf": [_VALUES, {"type": "array", "items": {"type": "string"}}]}),
+    Form(_secrets, {"anyOf": [_VALUES, {"type": "array", "items": _LISTED}]}),
 ]
 ManagedSecrets = tuple[
     Annotated[
         ManagedSecret,
-        Short(ManagedSecret, _managed, ({"type": "string"}, {"type": "object"})),
+        Short(ManagedSecret, _managed, ({"type": "string"}, _ONE_SECRET), _managed_text),
     ],
     ...,
 ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "faults_of", "model_of", "raise_all"]
 
+_SHORTEST_SECRET: Final = 4
 _PLAIN: Final = {
     "missing": "is needed here",
     "model_type": "expected a map of keys",
@@ -131,12 +132,15 @@ def _is_many(annotation: Any) -> bool:
 
 
 def _message(fault: Any) -> str:
+    if fault["input"] is None:
+        return "it has no value: give one, or remove the line"
     if fault["type"] in {"model_type", "model_attributes_type", "tuple_type", "dict_type"}:
         return f"{_PLAIN.get(fault['type'], _PLAIN['model_type'])}, got {kind(fault['input'])}"
     return str(_PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, ")))
 
 
 def _masked(message: str, secrets: Iterable[str]) -> str:
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        message = message.replace(secret, "***")
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            message = message.replace(secret, "***")
     return message

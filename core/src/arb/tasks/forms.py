@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_serializer, model_validator
 from pydantic_core import core_schema
@@ -19,8 +19,19 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializerFunctionWrapHandler
     from pydantic.json_schema import JsonSchemaValue
 
-__all__ = ["Flag", "Form", "Lenient", "Short", "Strict", "Text", "choice", "kind", "number"]
-__all__ += ["read_map", "read_text", "whole"]
+__all__ = [
+    "Flag",
+    "Form",
+    "Lenient",
+    "Short",
+    "Strict",
+    "Text",
+    "choice",
+    "excluding",
+    "kind",
+    "needing_one",
+]
+__all__ += ["number", "read_map", "read_text", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,13 @@ class Short:
         model: The map.
         expand: Any value -> the map that it stands for, or a final value that is no map.
         schema: JSON Schemas of the short forms.
+        dump: Value of the model -> what a task file would hold; None for the map as it is.
     """
 
     model: type[BaseModel]
     expand: Callable[[Any], Any]
     schema: tuple[Mapping[str, Any], ...]
+    dump: Callable[[Any], Any] | None = None
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -78,7 +91,7 @@ class Short:
         return core_schema.no_info_wrap_validator_function(
             self._read,
             handler.generate_schema(self.model),
-            serialization=core_schema.plain_serializer_function_ser_schema(_dumped),
+            serialization=core_schema.plain_serializer_function_ser_schema(self.dump or _dumped),
         )
 
     def __get_pydantic_json_schema__(
@@ -117,14 +130,31 @@ class Strict(BaseModel):
 
 
 class Lenient(Strict):
-    """A mapping in which a key without a value is as if it were not there."""
+    """A mapping in which a known key without a value is as if it were not there.
+
+    But for ``must_be_filled_in``: there it is a template's blank, and what it stands for matters.
+    """
+
+    must_be_filled_in: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
     def _without_blanks(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {key: item for key, item in value.items() if item is not None}
+        optional = cls.model_fields.keys() - cls.must_be_filled_in
+        return {key: v for key, v in value.items() if v is not None or key not in optional}
+
+
+def excluding(*keys: str) -> dict[str, Any]:
+    """Return the JSON Schema of a map that has at most one of some keys."""
+    pairs = [[a, b] for number_, a in enumerate(keys) for b in keys[number_ + 1 :]]
+    return {"not": {"anyOf": [{"required": pair} for pair in pairs]}}
+
+
+def needing_one(*keys: str) -> dict[str, Any]:
+    """Return the JSON Schema of a map that has at least one of some keys."""
+    return {"anyOf": [{"required": [key]} for key in keys]}
 
 
 def kind(value: Any) -> str:
@@ -165,8 +195,6 @@ def whole(lowest: int | None = None, highest: int | None = None) -> Form:
     """Return the form of a whole number within bounds."""
 
     def parse(value: Any) -> int:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValueError(f"expected a whole number, got {kind(value)}")
         _within(value, lowest, highest)
@@ -204,7 +232,8 @@ def choice(*names: str) -> Form:
             raise ValueError(closest(value, names, what="value"))
         return found
 
-    return Form(parse, {"type": "string", "pattern": _any_case(names)})
+    any_case = {"type": "string", "pattern": _any_case(names)}
+    return Form(parse, {"anyOf": [{"enum": list(names)}, any_case]})
 
 
 def _within(value: float, lowest: float | None, highest: float | None) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["HEADER_KEYS", "GroupHeader", "JobGroup", "Pipeline", "PipelineHeader"]
 
 _PLAIN_NAME: Final = re.compile(r"[\w-]+")
+_DELAY: Final = [
+    {"type": "integer", "minimum": 0},
+    {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?[smhdwSMHDW])+$|^[0-9]+$"},
+]
 _EVERYONE: Final = "default"
 
 
@@ -107,7 +111,10 @@ class GroupHeader(Strict):
     primary_tasks: tuple[Text, ...] = ()
     termination_delay: Annotated[
         dict[str, int],
-        Form(_delay, {"type": ["integer", "string", "object"]}),
+        Form(
+            _delay,
+            {"anyOf": [*_DELAY, {"type": "object", "additionalProperties": {"anyOf": _DELAY}}]},
+        ),
     ] = {}  # noqa: RUF012 - pydantic copies it
     inter_connection: Flag = True
 

@@ -29,7 +29,16 @@ __all__ = [
 ]
 
 _DOCKER: Final = "docker:"
-_NUMBER_OR_TEXT: Final = {"type": ["number", "string"]}
+_NUMBER: Final = r"\s*(\d+(\.\d*)?|\.\d+)\s*"
+_UNIT: Final = "([KkMmGgTtPp][BbIi])?"
+
+
+def _number_or(pattern: str) -> dict[str, Any]:
+    return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _text(pattern)]}
+
+
+def _text(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^{pattern}$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,7 @@ def _disk_gib(value: Any) -> int:
 def _infra(value: Any) -> str:
     text = read_text(value)
     place = Place.parse(text)
-    if not text.strip().strip("/"):
+    if not text.strip():
         raise ValueError("it is empty: write PROVIDER, or * for any")
     return str(place) or "*"
 
@@ -175,14 +184,15 @@ def _span(text: str) -> tuple[int, int]:
     return first, last
 
 
+_ACCELERATOR: Final = _text(rf"[^:]+(:\s*\d+[GMTgmt][Bb]\+?\s*)?(:{_NUMBER}\+?\s*)?")
 AcceleratorsForm = Annotated[
     Accelerators | None,
     Form(
         Accelerators.parse,
         {
             "anyOf": [
-                {"type": "string", "minLength": 1},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                _ACCELERATOR,
+                {"type": "array", "items": _ACCELERATOR, "minItems": 1},
                 {
                     "type": "object",
                     "minProperties": 1,
@@ -193,12 +203,27 @@ AcceleratorsForm = Annotated[
         Accelerators.dump,
     ),
 ]
-Cpus = Annotated[Amount | None, Form(_amount(Amount.parse), _NUMBER_OR_TEXT, str)]
-MemoryForm = Annotated[Amount | None, Form(_amount(Memory.parse), _NUMBER_OR_TEXT, str)]
-DiskSize = Annotated[int, Form(_disk_gib, {"type": ["integer", "string"]})]
-Infra = Annotated[str, Form(_infra, {"type": "string", "minLength": 1})]
-Provider = Annotated[str, Form(_provider, {"type": "string", "minLength": 1})]
-LocalDisk = Annotated[str, Form(_local_disk, _NUMBER_OR_TEXT)]
+Cpus = Annotated[Amount | None, Form(_amount(Amount.parse), _number_or(rf"{_NUMBER}\+?\s*"), str)]
+MemoryForm = Annotated[
+    Amount | None,
+    Form(_amount(Memory.parse), _number_or(rf"{_NUMBER}(x|{_UNIT}\s*\+?)\s*"), str),
+]
+DiskSize = Annotated[
+    int,
+    Form(
+        _disk_gib,
+        {"anyOf": [{"type": "integer", "minimum": 1}, _text(rf"{_NUMBER}{_UNIT}\s*")]},
+    ),
+]
+Infra = Annotated[str, Form(_infra, _text(r"[^/]+(/[^/]+)*"))]
+Provider = Annotated[str, Form(_provider, _text("[^/]+"))]
+LocalDisk = Annotated[
+    str,
+    Form(
+        _local_disk,
+        _number_or(rf"\s*(([Nn][Vv][Mm][Ee]|[Ss][Ss][Dd])(:{_NUMBER}\+?)?|{_NUMBER}\+?)\s*"),
+    ),
+]
 UseSpot = Annotated[
     bool | str,
     Form(_use_spot, {"anyOf": [{"type": "boolean"}, {"enum": ["prefer"]}]}),

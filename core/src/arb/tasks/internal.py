@@ -6,15 +6,16 @@ from typing import Any, Final
 
 from arb.tasks.acted import Note
 
-__all__ = ["without_internal"]
+__all__ = ["IGNORED", "without_internal"]
 
-_TOP: Final = frozenset({"file_mounts_mapping", "volume_mounts"})
+IGNORED: Final = frozenset({"file_mounts_mapping", "volume_mounts"})
+"""Keys of the top level; others begin with an underscore."""
 
 
 def without_internal(values: dict[Any, Any]) -> tuple[dict[Any, Any], list[Note]]:
     """Return a document's values without such keys, and a note for each that was there."""
     found: list[Note] = []
-    kept = _stripped(values, (), found, _TOP)
+    kept = _stripped(values, (), found, IGNORED)
     if isinstance(resources := kept.get("resources"), dict):
         resources = kept["resources"] = _stripped(resources, ("resources",), found)
         for name in ("any_of", "ordered"):

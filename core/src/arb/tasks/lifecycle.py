@@ -61,8 +61,8 @@ class JobRecovery(Strict):
 
 
 def _autostop(value: Any) -> Any:
-    """Expand ``true``, minutes and ``2h``; ``false`` is final."""
-    if value is False:
+    """Expand ``true``, minutes and ``2h``; ``false`` and minutes below 0 are never."""
+    if value is False or (isinstance(value, int) and value < 0):
         return False
     if value is True:
         return {}
@@ -90,7 +90,7 @@ AutostopForm = Annotated[
         _autostop,
         (
             {"type": "boolean"},
-            {"type": "integer", "minimum": 0},
+            {"type": "integer"},
             {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?[mhdwMHDW])+$|^[0-9]+$"},
         ),
     ),

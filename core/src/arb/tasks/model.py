@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from arb.tasks.environment import Envs, ManagedSecrets, Secrets
-from arb.tasks.forms import Flag, Form, Lenient, Text, kind, number, read_text, whole
+from arb.tasks.forms import Flag, Form, Lenient, Text, excluding, kind, number, read_text, whole
 from arb.tasks.mounts import GitWorkdir, Mounts, Paths, Volumes, WorkdirForm
 from arb.tasks.resources import Resources
 from arb.tasks.service import Pool, Service
@@ -82,6 +82,8 @@ class Task(Lenient):
         self_terminate: How nodes end their own billing when nobody can reach them: ``auto``,
             ``never``, or ``key-on-node`` to allow a key of the account there.
     """
+
+    model_config = ConfigDict(json_schema_extra=excluding("service", "pool"))
 
     name: Annotated[str, Form(_name, {"type": "string"})] = ""
     workdir: WorkdirForm = ""

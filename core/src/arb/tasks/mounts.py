@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from arb.tasks.forms import (
     Flag,
@@ -15,6 +15,7 @@ from arb.tasks.forms import (
     Text,
     choice,
     kind,
+    needing_one,
     read_map,
     read_text,
     whole,
@@ -24,7 +25,7 @@ from arb.tasks.hardware import DiskSize
 __all__ = ["GitWorkdir", "Mount", "Mounts", "Paths", "Storage", "Volume", "Volumes", "WorkdirForm"]
 
 _NUMBER: Final = r"(?:\d+(?:\.\d+)?|\.\d+)"
-_BYTES: Final = re.compile(r"\d+[BKMGTP]?", re.ASCII | re.IGNORECASE)
+_BYTES: Final = re.compile(r"\d+[BKMGTPbkmgtp]?", re.ASCII)
 _AGE: Final = re.compile(rf"(?:[-+]?{_NUMBER}(?:ms|[smhdwMy]))+|[-+]?{_NUMBER}", re.ASCII)
 
 
@@ -35,7 +36,7 @@ def _matching(pattern: re.Pattern[str], example: str) -> Form:
             raise ValueError(f"{text!r} is not understood: write for example {example}")
         return text
 
-    return Form(parse, {"type": "string"})
+    return Form(parse, {"type": "string", "pattern": f"^({pattern.pattern})$"})
 
 
 _Bytes = Annotated[str, _matching(_BYTES, "64M or 10G")]
@@ -133,6 +134,8 @@ class Storage(Strict):
         config: Details.
     """
 
+    model_config = ConfigDict(json_schema_extra=needing_one("name", "source"))
+
     name: Text = ""
     source: Annotated[
         str | tuple[str, ...],
@@ -160,6 +163,12 @@ class Storage(Strict):
     def _somewhere(self) -> Self:
         if not (self.name or self.source):
             raise ValueError("a storage object needs a name or a source")
+        details = self.config or StorageConfig()
+        if self.mode != "MOUNT_CACHED" and (self.type or details.mount_cached):
+            name = "type" if self.type else "config.mount_cached"
+            raise ValueError(f"{name} needs mode: MOUNT_CACHED")
+        if self.mode != "MOUNT" and details.mount:
+            raise ValueError("config.mount needs mode: MOUNT")
         return self
 
 
@@ -176,6 +185,8 @@ class Volume(Strict):
         host_path: A folder of the machine itself.
         mode: ``ro`` or ``rw``, for ``host_path``.
     """
+
+    model_config = ConfigDict(json_schema_extra=needing_one("name", "size", "host_path"))
 
     name: Text = ""
     sub_path: Text = ""

@@ -62,8 +62,8 @@ class Overrides:
 
     def apply(self, values: dict[Any, Any]) -> dict[Any, Any]:
         """Return a document's values with these over them; what is no map stays, to be refused."""
-        merged = {key: value for key, value in values.items() if value is not None}
-        resources = merged.get("resources", {})
+        merged = dict(values)
+        resources = merged.get("resources") or {}
         given = self._given(_RESOURCES)
         if isinstance(resources, dict) and given:
             merged["resources"] = _over(resources, given)
@@ -112,7 +112,7 @@ def _is_none(value: Any) -> bool:
 def _with_variables(merged: dict[Any, Any], overrides: Overrides) -> dict[Any, Any]:
     from arb.tasks.environment import secret_name
 
-    envs, secrets = merged.get("envs", {}), merged.get("secrets", {})
+    envs, secrets = merged.get("envs") or {}, merged.get("secrets") or {}
     if isinstance(secrets, list) and overrides.secrets:
         secrets = dict.fromkeys(map(str, secrets))
     if isinstance(secrets, dict) and overrides.secrets:

@@ -25,7 +25,7 @@ class Place(NamedTuple):
         Raises:
             ValueError: An empty part, or more than three.
         """
-        bare = text.strip().strip("/")
+        bare = text.strip()
         if not bare:
             return cls()
         parts = [part.strip() for part in bare.split("/")]

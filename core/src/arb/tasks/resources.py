@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from arb.tasks.forms import (
     Flag,
@@ -13,7 +13,9 @@ from arb.tasks.forms import (
     Strict,
     Text,
     choice,
+    excluding,
     kind,
+    needing_one,
     number,
     read_text,
     whole,
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["AttachedDisk", "Choice", "Keys", "Resources"]
 
 
+_ONE_PLACE: dict[str, Any] = {
+    "dependentSchemas": {"infra": {"not": needing_one("cloud", "region", "zone")}}
+}
 DiskTier = Annotated[str, choice("low", "medium", "high", "ultra", "best")]
 
 
@@ -75,6 +80,12 @@ class AttachedDisk(Strict):
     attach_mode: Annotated[str, choice("read_write", "read_only")] = "read_write"
     auto_delete: Flag = False
 
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.storage_type == "network" and not self.name:
+            raise ValueError("a network disk needs a name")
+        return self
+
 
 class Keys(Strict):
     """The keys that ``resources`` and the entries of ``any_of`` and ``ordered`` share.
@@ -107,6 +118,8 @@ class Keys(Strict):
         priority_class: Of the job, by name.
         volumes: Disks of the provider to attach.
     """
+
+    model_config = ConfigDict(json_schema_extra=_ONE_PLACE)
 
     infra: Infra = ""
     cloud: Provider = ""
@@ -173,16 +186,13 @@ class Resources(Lenient, Keys):
         ordered: The first is preferred, whatever it costs.
     """
 
+    model_config = ConfigDict(json_schema_extra={**_ONE_PLACE, **excluding("any_of", "ordered")})
+
+    # Without accelerators a machine that has none would be bought.
+    must_be_filled_in: ClassVar[frozenset[str]] = frozenset({"accelerators"})
+
     any_of: tuple[Choice, ...] = ()
     ordered: tuple[Choice, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accelerator_filled_in(cls, value: Any) -> Any:
-        """Refuse a template's blank: without accelerators a machine without any would be bought."""
-        if isinstance(value, dict) and value.get("accelerators", "") is None:
-            raise ValueError("accelerators has no value: give one, or remove the line")
-        return value
 
     @model_validator(mode="after")
     def _choices_fit(self) -> Self:

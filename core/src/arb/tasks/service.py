@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from arb.tasks.forms import (
     Flag,
@@ -16,7 +16,9 @@ from arb.tasks.forms import (
     Strict,
     Text,
     choice,
+    excluding,
     kind,
+    needing_one,
     number,
     read_map,
     read_text,
@@ -27,6 +29,8 @@ __all__ = ["LoadBalancer", "Pool", "Probe", "Rates", "ReplicaPolicy", "Service",
 
 _GPU: Final = re.compile(r"[^:\s]+(:[0-9]+)?", re.ASCII)
 _SHORT: Final = ("replicas", "max_replicas", "target_qps_per_replica")
+_OF_POOLS: Final = frozenset({"pool", "workers", "readiness_probe"})
+_PATH: Final = {"type": "string", "pattern": "^[/$]"}
 _rate = number(0)
 
 
@@ -87,7 +91,7 @@ class Probe(Strict):
             is replaced.
     """
 
-    path: Annotated[str, Form(_path, {"type": "string"})]
+    path: Annotated[str, Form(_path, _PATH)]
     post_data: Annotated[Any, Form(_post_data, {"type": ["object", "string"]})] = None
     headers: Annotated[dict[str, Text], read_map("headers")] = Field(default_factory=dict)
     initial_delay_seconds: Annotated[float, number(0)] = 1200
@@ -163,6 +167,8 @@ class Pool(Strict):
         downscale_delay_seconds: How long a machine must be idle before it goes.
     """
 
+    model_config = ConfigDict(json_schema_extra=needing_one("workers", "max_workers"))
+
     workers: Annotated[int | None, whole(0)] = None
     min_workers: Annotated[int | None, whole(0)] = None
     max_workers: Annotated[int | None, whole(0)] = None
@@ -177,6 +183,8 @@ class Pool(Strict):
         if self.max_workers is None:
             if self.min_workers is not None:
                 raise ValueError("min_workers needs max_workers")
+            if "queue_length_threshold" in self.model_fields_set:
+                raise ValueError("queue_length_threshold needs max_workers")
         elif self.max_workers < (self.min_workers or 0):
             raise ValueError("max_workers is below min_workers")
         return self
@@ -204,10 +212,12 @@ class Service(Lenient):
         ports: The port of a replica; ``resources.ports`` if it is left out.
         tls: Serve over HTTPS.
         pool: As the task's own ``pool``.
-        workers: Short for ``pool.workers``.
+        workers: Another name of ``replicas``.
     """
 
-    readiness_probe: Annotated[Probe, Short(Probe, _probe, ({"type": "string"},))] = Field(
+    model_config = ConfigDict(json_schema_extra=excluding("replicas", "replica_policy"))
+
+    readiness_probe: Annotated[Probe, Short(Probe, _probe, (_PATH,))] = Field(
         default_factory=lambda: Probe(path="/")
     )
     replicas: Annotated[int | None, whole(0)] = None
@@ -229,6 +239,10 @@ class Service(Lenient):
         if self.replica_policy is not None and short:
             told = " and ".join(short)
             raise ValueError(f"replica_policy excludes {told}: write it in one place")
+        if self.pool is not None and (others := self.model_fields_set - _OF_POOLS):
+            raise ValueError(f"pool excludes {' and '.join(sorted(others))}")
+        if self.workers is not None and self.replicas is not None:
+            raise ValueError("workers and replicas exclude each other: keep one")
         if self.max_replicas is not None and self.max_replicas < self.policy.min_replicas:
             raise ValueError("max_replicas is below replicas")
         return self
@@ -238,8 +252,11 @@ class Service(Lenient):
         """The replica policy, whichever form was written."""
         if self.replica_policy is not None:
             return self.replica_policy
-        return ReplicaPolicy(
-            min_replicas=1 if self.replicas is None else self.replicas,
-            max_replicas=self.max_replicas,
-            target_qps_per_replica=self.target_qps_per_replica,
-        )
+        count = self.workers if self.replicas is None else self.replicas
+        given = {
+            "min_replicas": 1 if count is None else count,
+            "max_replicas": self.max_replicas,
+            "target_qps_per_replica": self.target_qps_per_replica,
+        }
+        known = {name: value for name, value in given.items() if value is not None}
+        return ReplicaPolicy.model_validate(known)
