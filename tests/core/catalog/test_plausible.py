@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.catalog.conftest import ROW
+from tests.support.sellers import ROW
 
 from arb.catalog import plausible
 from arb.catalog.validate import validate

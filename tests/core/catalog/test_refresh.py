@@ -95,7 +95,7 @@ def test_one_that_hangs_costs_its_deadline_and_the_others_nothing(street, gate, 
     street.hang("west", gate)
     begun = time.monotonic()
     report = read(street)
-    assert time.monotonic() - begun < short_deadline + 1
+    assert time.monotonic() - begun < short_deadline + 3
     assert [outcome.row.name for outcome in report.failed] == ["west"]
     assert [name for name, *_ in sold(street)] == ["east", "north", "south"]
     (line,) = report.failed[0].warnings(age, street.clock.now())

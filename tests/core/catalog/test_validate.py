@@ -8,8 +8,8 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.catalog.conftest import ROW
 from tests.support.catalogs import make_frame
+from tests.support.sellers import ROW
 
 from arb.catalog.columns import normal_dtypes
 from arb.catalog.validate import validate
