@@ -177,9 +177,9 @@ def test_with_a_name_every_provider_shows_its_cheapest(gpus):
     done = gpus("H100:8", "--infra", "acme")
     assert done.err == ""
     assert done.out == (
-        "provider  instance type  vCPUs   GiB  accelerators  place      $/h  $/GPU-h  GPU GiB\n"
-        "acme      a8 spot          208  1800  H100:8        north/y  12.00     1.50       80\n"
-        "acme      a8               208  1800  H100:8        south/x  30.40     3.80       80\n"
+        "provider  instance type  vCPUs   GiB  accelerators  place      $/h  $/GPU-h\n"
+        "acme      a8 spot          208  1800  H100:8        north/y  12.00     1.50\n"
+        "acme      a8               208  1800  H100:8        south/x  30.40     3.80\n"
     )
     assert offers(gpus("H100:8", "--json")) == [
         ("own", "rack", "here", "", False),
@@ -303,12 +303,17 @@ def test_what_some_offers_say_is_a_column_and_what_none_says_is_not(cli, install
     install(shop)
     assert cli("gpus", "H100").out == (
         "provider  instance type        vCPUs   GiB  accelerators  place    $/h  $/GPU-h"
-        "  GPU GiB  link  free  minimum\n"
+        "  link  free  minimum\n"
         "acme      o8 (simulated) spot    192  2048  H100:8        east   17.63     2.20"
-        "       80  SXM      3   20m 0s\n"
+        "  SXM      3      20m\n"
         "acme      o8 (simulated)         192  2048  H100:8        east   55.04     6.88"
-        "       80  SXM   none   20m 0s\n"
+        "  SXM   none      20m\n"
     )
+
+
+def test_memory_is_a_column_where_it_differs(gpus):
+    assert "GPU GiB" not in gpus("H100").out
+    assert "GPU GiB" in gpus("48GB+").out
 
 
 def test_a_long_table_ends_with_how_many_there_are(cli, install):
@@ -436,8 +441,8 @@ def test_a_picture_is_drawn_beside_the_table(gpus, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "title", "bars", "per_gpu"),
     [
-        (["H100:8"], "H100:8", {"a8", "o8", "rack"}, False),
-        (["H100"], "H100", {"a1", "a2", "a8", "o8", "rack"}, True),
+        (["H100:8"], "H100:8 by price", {"a8", "o8", "rack"}, False),
+        (["H100"], "H100 by price", {"a1", "a2", "a8", "o8", "rack"}, True),
         ([], "The cheapest offer of every accelerator", {"A100-80GB: p8", "H100: a1"}, True),
     ],
     ids=["count", "name", "all"],
@@ -449,7 +454,8 @@ def test_a_picture_shows_what_the_table_shows(gpus, mocker, arguments, title, ba
     assert path == Path("prices.png")
     assert bars <= {bar.instance_type for bar in drawn}
     assert (told["title"], told["per_gpu"]) == (title, per_gpu)
-    assert f"other bundled, {old()}" in told["subtitle"]
+    assert f"Prices: acme live, {time.strftime('%Y-%m-%d ')}" in told["subtitle"]
+    assert "; other bundled, 2026-05-16; " in told["subtitle"]
 
 
 def test_without_matplotlib_the_table_is_printed_first(gpus, monkeypatch):

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.cli import render
 from arb.cli.gpu_query import title_of
-from arb.cli.sources import PriceSource, provider_document, sources_line, sources_of_offers
+from arb.cli.sources import (
+    PriceSource,
+    dated_sources_line,
+    provider_document,
+    sources_line,
+    sources_of_offers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,8 +103,8 @@ class GpuListing:
         write_plot(
             path,
             bars,
-            title=title or "The cheapest offer of every accelerator",
-            subtitle=sources_line(sources_of_offers(offers), self._now) or "prices: live, now",
+            title=f"{title} by price" if title else "The cheapest offer of every accelerator",
+            subtitle=dated_sources_line(sources_of_offers(offers)),
             per_gpu=len({bar.gpus for bar in bars}) > 1,
         )
         render.note(f"wrote {path}")

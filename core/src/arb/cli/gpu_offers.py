@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["offer_document", "show_offers"]
 
-_COLUMNS: Final = ("provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h")
+_COLUMNS: Final = (
+    "provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h", "$/GPU-h",
+)  # fmt: skip
 _RIGHT: Final = "vCPUs,GiB,GPU GiB,$/h,$/GPU-h,free,minimum"
+_LONG_MINIMUM_S: Final = 600
+"""Billing floors that are worth a column: most tasks run longer than the others."""
 _MORE: Final[dict[str, Callable[[Offer], str]]] = {
-    "$/GPU-h": lambda offer: f"{_usd_gpu_hour(offer):.2f}",
-    "GPU GiB": lambda offer: render.number(round(offer.accelerator_gib, 1)),
     "link": lambda offer: offer.interconnect,
     "free": lambda offer: _free(offer),  # noqa: PLW0108 - defined below
-    "minimum": lambda offer: render.age(offer.minimum_s) if offer.minimum_s else "",
+    "minimum": lambda offer: _minimum(offer),  # noqa: PLW0108 - the same
 }
 """Columns that are left out where no offer has anything to say in them."""
 
@@ -31,8 +33,15 @@ def show_offers(offers: Sequence[Offer]) -> None:
     """Print the table."""
     more = {name: [read(offer) for offer in offers] for name, read in _MORE.items()}
     shown = {name: cells for name, cells in more.items() if any(cells)}
+    memories = [render.number(round(offer.accelerator_gib, 1)) for offer in offers]
+    if len(set(memories)) > 1:
+        shown = {"GPU GiB": memories, **shown}
     rows = [
-        (*offer_cells(offer), *(cells[index] or "-" for cells in shown.values()))
+        (
+            *offer_cells(offer),
+            f"{_usd_gpu_hour(offer):.2f}",
+            *(cells[index] or "-" for cells in shown.values()),
+        )
         for index, offer in enumerate(offers)
     ]
     render.table((*_COLUMNS, *shown), rows, right=_RIGHT)
@@ -55,3 +64,9 @@ def _free(offer: Offer) -> str:
     if offer.available is False:
         return "none"
     return "" if offer.capacity is None else str(offer.capacity)
+
+
+def _minimum(offer: Offer) -> str:
+    if offer.minimum_s < _LONG_MINIMUM_S:
+        return ""
+    return render.age(offer.minimum_s).removesuffix(" 0s")

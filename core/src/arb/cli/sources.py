@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from arb.catalog.schema import ProviderRow
     from arb.types import Offer
 
-__all__ = ["PriceSource", "provider_document", "sources_line", "sources_of_offers"]
+__all__ = [
+    "PriceSource",
+    "dated_sources_line",
+    "provider_document",
+    "sources_line",
+    "sources_of_offers",
+]
 
 _FRESH_S: Final = 60.0
 _DAY_S: Final = 86400.0
@@ -44,6 +50,12 @@ def sources_line(sources: Sequence[PriceSource], now: float) -> str:
     return f"prices: {'; '.join(told)}"
 
 
+def dated_sources_line(sources: Sequence[PriceSource]) -> str:
+    """Return one line that stays true: for what is kept, such as pictures."""
+    told = (f"{each.provider} {each.source}, {_date(each)}" for each in sources)
+    return f"Prices: {'; '.join(told)}"
+
+
 def provider_document(row: ProviderRow, now: float) -> dict[str, Any]:
     """Return what ``--json`` says of a provider's prices. Times are seconds."""
     return {
@@ -72,3 +84,9 @@ def _age(as_of: float, now: float) -> str:
         return f"{render.age(seconds)} old"
     day = time.strftime("%Y-%m-%d", time.gmtime(as_of))
     return f"{day} ({seconds // _DAY_S:.0f}d old)"
+
+
+def _date(source: PriceSource) -> str:
+    """Return the day of a price list; of what was read live the minute."""
+    form = "%Y-%m-%d %H:%M UTC" if source.source == "live" else "%Y-%m-%d"
+    return time.strftime(form, time.gmtime(source.as_of))
