@@ -56,6 +56,9 @@ class Cloud(ABC):
         "set_quota",
     )
 
+    LISTS_BY_REGION: ClassVar[bool] = True
+    """Whether one region's listing can fail alone."""
+
     def __init__(
         self,
         path: Path,

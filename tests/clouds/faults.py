@@ -40,6 +40,7 @@ class Fault:
         status: Of the answer.
         headers: Of the answer, for instance ``{"Retry-After": "7"}``.
         body: Of the answer: JSON value, or text.
+        echo: Send the whole request back instead of ``body``: secrets and all.
         delay_s: Until the late effect, by the cloud's clock.
         hang_s: For how long a late call's connection stays open without an answer, in real time.
     """
@@ -51,6 +52,7 @@ class Fault:
     status: int = 503
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = "<html>Service Unavailable</html>"
+    echo: bool = False
     delay_s: float = 0
     hang_s: float = 0
 

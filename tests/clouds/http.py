@@ -196,7 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Have the effect that the fault leaves; return the answer, or None for none."""
         kind = fault.kind if fault else ""
         if fault and kind == FaultKind.STATUS:
-            return Answer(fault.status, fault.body, fault.headers)
+            body = _echo(request) if fault.echo else fault.body
+            return Answer(fault.status, body, fault.headers)
         if kind == FaultKind.RESET:
             return None
         if fault and kind == FaultKind.LATE:
@@ -229,6 +230,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.recv(1)  # until the client has had enough
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
         self.close_connection = True
+
+
+def _echo(request: Request) -> dict[str, Any]:
+    """Return an error that repeats everything that was sent."""
+    sent = {"headers": dict(request.headers), "body": request.body.decode(errors="replace")}
+    return {"error": f"cannot handle {json.dumps(sent)}", "request": sent}
 
 
 def _logged(request: Request) -> Any:

@@ -73,7 +73,8 @@ class ArbError(Exception):
 
     Attributes:
         never_sent: Set by the core on an error of a hook call: True when the provider was not even
-            asked, for instance because a policy refused. Then nothing was made, for certain.
+            asked, for instance because a policy refused. A provider sets it where it gave up before
+            it sent an order. Then nothing was made, for certain.
     """
 
     exit_code = 1

@@ -33,6 +33,7 @@ _STOCK = (
 class Spheron(Cloud):
     """Spheron AI, as far as the facts go, with two accounts: ``KEY`` and ``OTHER_KEY``."""
 
+    LISTS_BY_REGION = False
     CONTROLS: ClassVar[tuple[str, ...]] = (
         *Cloud.CONTROLS,
         "add_team",
@@ -102,6 +103,10 @@ class Spheron(Cloud):
         tags |= {"key_id": "key_by_hand", "temp_key_id": None}
         region = facts.pop("region", offer.clusters[0])
         return Order(name, offer.offer_id, region, offer.price, UserData(), tags=tags, **facts)
+
+    def shown(self, name: str) -> dict[str, Any]:
+        """Return a deployment as the API shows it now."""
+        return self._shown(self.find(name), self.clock.now())
 
     # -- a call ----------------------------------------------------------------------------
 

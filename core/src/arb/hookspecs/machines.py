@@ -65,7 +65,8 @@ def arb_provision(context: ProviderContext, request: ProvisionRequest) -> Provis
             limit met in the middle of a gang is waited for, or else a CapacityError with ``made``.
         ProviderUnavailable: Anything may have been made: the core lists the token until
             ``listing_lag_s`` has passed, and terminates what appears later. Also for "this token
-            was used with other parameters", which proves that something exists.
+            was used with other parameters", which proves that something exists. Set ``never_sent``
+            on it where the hook gave up before it sent any order.
     """
 
 

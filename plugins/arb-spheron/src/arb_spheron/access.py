@@ -20,14 +20,12 @@ __all__ = ["credential_mounts", "self_terminate", "ssh_endpoint"]
 
 # The key is found in a file and goes through standard input: no argument list ever shows it.
 # Refused for the first twenty minutes, and perhaps for a minute of bad network: so it is repeated.
-_COMMAND: Final = """
-key=$(cat {files} 2>/dev/null | grep -o 'sai_pk_[A-Za-z0-9_-]*' | head -n 1)
-for try in $(seq 60); do
-  printf 'header = "Authorization: Bearer %s"\\n' "$key" |
-    curl -fsS -m 60 -K - -X DELETE {url} && break
-  sleep 60
-done
-"""
+_COMMAND: Final = (
+    "key=$(cat {files} 2>/dev/null | grep -o 'sai_pk_[A-Za-z0-9_-]*' | head -n 1); "
+    "for try in $(seq 60); do "
+    """printf 'header = "Authorization: Bearer %s"\\n' "$key" | """
+    "curl -fsS -m 60 -K - -X DELETE {url} && break; sleep 60; done"
+)
 
 
 def ssh_endpoint(instance: Instance) -> SshEndpoint:
@@ -50,4 +48,4 @@ def self_terminate(context: ProviderContext, instance: InstanceRef) -> SelfTermi
     names = [f"{home}/{name}" for home in ('"$HOME"', "/home/*") for name in KEY_FILES]
     url = f"{read_settings(context).api_url}/api/deployments/{instance.id}"
     command = _COMMAND.format(files=" ".join(names), url=shlex.quote(url))
-    return SelfTerminate(command.strip(), needs_account_key=True)
+    return SelfTerminate(command, needs_account_key=True)

@@ -107,16 +107,16 @@ def _look_before(
     """Return who pays, and what an earlier call of the same request made, by token.
 
     Raises:
-        Refusal: Spheron does not answer. Nothing was ordered, and nothing need be looked for.
+        ProviderUnavailable: Spheron does not answer. Nothing was ordered, and that is told: nothing
+            need be looked for.
         CredentialsError, RateLimited: As ever.
     """
     try:
         team = team_id(client)
         return team, _made_before(client, team, request)
     except ProviderUnavailable as error:
-        raise Refusal(
-            error.summary, scope=Scope.PROVIDER, block_s=_BLOCK_S, code=error.code
-        ) from None
+        error.never_sent = True
+        raise
 
 
 def _made_before(
