@@ -16,12 +16,6 @@ ROWS: Final = (
         "a typer command that imports pandas",
     ),
     Row(
-        "refresh",
-        "`arb refresh`, four providers, one hung",
-        Limit(Kind.EXTRA, 1.0),
-        "the hung one's deadline",
-    ),
-    Row(
         "controller",
         "controller, 10,000 rows polled every 5 s: of one core (memory: 150 MB)",
         Limit(Kind.TOTAL, 10, "%"),

@@ -22,8 +22,13 @@ ARB: Final = (str(_SCRIPT),) if _SCRIPT.exists() else (sys.executable, "-m", "ar
 """The installed command, as a shell would start it."""
 
 
-def to_end(command: Sequence[str], env: Mapping[str, str]) -> float:
+def to_end(command: Sequence[str], env: Mapping[str, str], *, code: int = 0) -> float:
     """Run a command to its end and return the seconds that it took.
+
+    Args:
+        command: What to run.
+        env: Its environment.
+        code: The exit code that it is to have.
 
     Raises:
         MeasureError: It failed.
@@ -34,7 +39,7 @@ def to_end(command: Sequence[str], env: Mapping[str, str]) -> float:
         check=False,
     )  # fmt: skip
     took = time.perf_counter() - begun
-    if done.returncode:
+    if done.returncode != code:
         raise MeasureError(_failure(command, done.stdout + done.stderr))
     return took
 
