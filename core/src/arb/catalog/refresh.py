@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from arb.catalog.asking import ask
 from arb.catalog.stale import stale
 from arb.catalog.store import open_catalog
 from arb.errors import StateError
@@ -105,6 +104,8 @@ def refresh(
         UsageError: A name is not that of a provider that may be used.
         StateError: The file cannot be written.
     """
+    from arb.catalog.asking import ask  # most commands find everything read already
+
     begun = clock.monotonic()
     chosen = plugins.provider_names() if names is None else tuple(dict.fromkeys(names))
     _check_names(plugins, chosen)

@@ -34,7 +34,7 @@ def refresh(
     from arb.cli.progress import open_progress
     from arb.clusters.session import Session
 
-    with Session() as session:
+    with Session(only_looks=True) as session:
         session.home.folder("cache")
         with open_progress() as progress:
             session.progress = progress
