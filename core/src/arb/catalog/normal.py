@@ -16,6 +16,8 @@ __all__ = ["missing_columns", "normal_form", "unknown_columns"]
 
 _DIGITS = 6
 """float32 holds 6 to 9 digits: what is beyond is noise."""
+_MOST_WHOLE = 2.0**53
+"""Larger numbers are no counts, and may be too large for an integer."""
 
 
 def missing_columns(frame: pd.DataFrame) -> list[str]:
@@ -129,7 +131,8 @@ def _nullable(column: pd.Series[Any] | None, dtype: str, size: int) -> Any:
     known = np.where(unknown, 0, numbers)
     if dtype == "boolean":
         return pd.arrays.BooleanArray(known != 0, unknown)
-    return pd.arrays.IntegerArray(np.floor(known).astype(np.int64), unknown)
+    whole = np.floor(np.clip(known, -_MOST_WHOLE, _MOST_WHOLE)).astype(np.int64)
+    return pd.arrays.IntegerArray(whole, unknown)
 
 
 def _with_canonical_names(frame: pd.DataFrame) -> pd.DataFrame:
