@@ -395,9 +395,9 @@ def test_a_provider_that_fails_later_keeps_its_prices_and_their_age(cli, install
 
 def test_when_every_provider_failed_each_is_named(cli, install):
     install(Shop("acme", ACME, error=CredentialsError("acme refused the key")))
-    done = cli("gpus")
-    assert done.code == 3
-    assert "no provider told its prices; acme: acme refused the key" in done.err
+    for done in (cli("gpus"), cli("gpus", "H100:8"), cli("gpus", "--infra", "acme")):
+        assert done.code == 3
+        assert "no provider told its prices; acme: acme refused the key" in done.err
 
 
 def test_prices_are_read_once(cli, market):

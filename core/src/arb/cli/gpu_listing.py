@@ -93,7 +93,7 @@ class GpuListing:
         from arb.optimizer.plot import PriceBar, write_plot
 
         title = title_of(self._query)
-        offers = self._store.offers(self._rows()) if title else self._cheapest_offers()
+        offers = self._drawn_offers() if title else self._cheapest_offers()
         bars = [PriceBar.of(offer) for offer in offers]
         if not title:
             bars = [
@@ -135,10 +135,20 @@ class GpuListing:
         offers = self._store.listing(self._query)
         return [Piece.of_offer(offer, self._owned) for offer in offers]
 
+    def _drawn_offers(self) -> list[Offer]:
+        """Return what a picture is chosen from; one zone of a region is enough of a region."""
+        from arb.catalog.listing import Spread
+
+        is_wide = self._query.spread is Spread.OFFER
+        spread = Spread.REGION if is_wide else self._query.spread
+        return self._store.listing(replace(self._query, spread=spread))
+
     def _cheapest_offers(self) -> list[Offer]:
         """Return the cheapest offer of every accelerator and capacity class, by one GPU's price."""
+        from arb.catalog.listing import Spread
+
         best: dict[tuple[str, bool], Offer] = {}
-        for offer in self._store.offers(self._rows()):
+        for offer in self._store.listing(replace(self._query, spread=Spread.GROUP)):
             key = (offer.accelerator, offer.spot)
             best[key] = min(best.get(key, offer), offer, key=self._worth)
         return list(best.values())

@@ -79,7 +79,7 @@ def resolved(store: CatalogStore, query: OfferQuery) -> OfferQuery:
         UsageError: No such name is known; the closest one is named.
         NoOfferError: It is known, and nobody sells it.
     """
-    if not query.accelerator:
+    if not query.accelerator or not store.groups():  # of an empty catalog nothing can be told
         return query
     from arb.catalog.names import known_names, read_spelling
 

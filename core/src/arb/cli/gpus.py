@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arb.cli.options import Json
+from arb.errors import ArbError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 app = typer.Typer()
 
@@ -20,8 +25,13 @@ def complete_accelerator(incomplete: str) -> list[str]:
     from arb.catalog.store import open_catalog
     from arb.home import Home
 
-    with open_catalog(Home.from_env(os.environ).catalog_db) as store:
-        names = store.accelerators() or known_names()
+    with suppress(ArbError), open_catalog(Home.from_env(os.environ).catalog_db) as store:
+        if sold := store.accelerators():
+            return _beginning(sold, incomplete)
+    return _beginning(known_names(), incomplete)
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.casefold().startswith(incomplete.casefold())]
 
 
