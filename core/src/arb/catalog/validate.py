@@ -37,13 +37,18 @@ class Fault:
 
     Attributes:
         reason: What is wrong, as people read it.
-        count: How many rows.
+        offer_ids: Of which rows.
         example: The first one's ``offer_id`` and value.
     """
 
     reason: str
-    count: int
+    offer_ids: tuple[str, ...]
     example: str
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        return len(self.offer_ids)
 
     def __str__(self) -> str:
         """Return one line: ``3 offers: the price is negative (first: small-1, -0.2)``."""
@@ -106,7 +111,8 @@ def _judged(
         hit = np.flatnonzero(is_bad & good)
         if len(hit):
             example = _example(frame, int(hit[0]), shown)
-            faults.append(Fault(reason, len(hit), example))
+            ids = tuple(frame["offer_id"].to_numpy()[hit])
+            faults.append(Fault(reason, ids, example))
             good[hit] = False
     return faults, frame if good.all() else frame[good].reset_index(drop=True)
 
