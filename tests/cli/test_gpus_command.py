@@ -395,9 +395,18 @@ def test_a_provider_that_fails_later_keeps_its_prices_and_their_age(cli, install
 
 def test_when_every_provider_failed_each_is_named(cli, install):
     install(Shop("acme", ACME, error=CredentialsError("acme refused the key")))
-    for done in (cli("gpus"), cli("gpus", "H100:8"), cli("gpus", "--infra", "acme")):
+    for done in (cli("gpus"), cli("gpus", "H100:8")):
         assert done.code == 3
         assert "no provider told its prices; acme: acme refused the key" in done.err
+
+
+def test_a_provider_that_is_named_and_failed_is_why_there_is_nothing(cli, install, acme):
+    install(acme, Shop("other", OTHER, error=CredentialsError("the key is wrong")))
+    assert cli("gpus", "H100").code == 0
+    for done in (cli("gpus", "--infra", "other"), cli("gpus", "H100", "--infra", "other")):
+        assert done.code == 3
+        assert "error: other did not tell its prices: the key is wrong\n" in done.err
+        assert "arb refresh other" in done.err
 
 
 def test_prices_are_read_once(cli, market):

@@ -25,6 +25,11 @@ def explain_nothing(store: CatalogStore, query: OfferQuery) -> NoOfferError:
         store: Where nothing was found.
         query: With names and counts as the catalog has them.
     """
+    row = store.provider(query.provider)
+    if row is not None and row.error and not row.rows:
+        summary = f"{row.name} did not tell its prices: {row.error}"
+        hint = f"try again with: arb refresh {row.name}"
+        return NoOfferError(summary, code="no-catalog", hint=hint)
     if not store.groups():
         return _no_offers_at_all(store)
     told = store.last_filter(query)
@@ -99,9 +104,6 @@ def _other_places(store: CatalogStore, query: OfferQuery, kind: str) -> str:
 
 
 def _other_sellers(store: CatalogStore, query: OfferQuery) -> str:
-    row = store.provider(query.provider)
-    if row is not None and row.error:
-        return f"{row.name}: {row.error}"
     anywhere = replace(query, provider="", region="", zone="", limit=0)
     sellers = sorted({offer.provider for offer in store.listing(anywhere)})
     if sellers:
