@@ -130,6 +130,36 @@ def test_an_expired_lease_that_nobody_took_can_be_renewed(
     write_under(store, lease)
 
 
+def test_a_lease_that_expired_is_kept_by_a_write_unless_somebody_took_it(
+    store: Store, leases: Leases, clock: FakeClock
+) -> None:
+    lease = take(leases)
+    clock.advance(1000)
+
+    with store.write() as tx:
+        lease.keep(tx)
+    lease.look(store)
+
+    assert leases.info("x").expires_at == clock.now() + 60
+    assert leases.acquire("x") is None
+
+
+def test_a_lease_that_somebody_took_is_not_kept(
+    store: Store, leases: Leases, clock: FakeClock
+) -> None:
+    first = take(leases)
+    clock.advance(61)
+    second = take(leases)
+
+    with pytest.raises(LeaseLost), store.write() as tx:
+        first.keep(tx)
+    with pytest.raises(LeaseLost):
+        first.look(store)
+    leases.release(second)
+    with pytest.raises(LeaseLost):
+        first.look(store)
+
+
 def test_held_releases_also_after_an_error(leases: Leases) -> None:
     with pytest.raises(KeyError), leases.held("x"):  # noqa: PT012 - the block is under test
         assert leases.acquire("x") is None

@@ -63,7 +63,7 @@ def down(session: Session, patterns: Sequence[str], *, everything: bool = False)
 def _end(session: Session, record: ClusterRecord) -> Ended:
     """Commit the wish first: a launch that is under way sees it, gives back and lets go."""
     end_cluster(session.shop, record.id)
-    with cluster_lock(session, record.name):
-        left = tuple(finish(session.shop, record.id))
+    with cluster_lock(session, record.name) as lease:
+        left = tuple(finish(session.shop.under(lease), record.id))
     failures = [session.shop.unfinished.get(machine.key) for machine in left]
     return Ended(record.name, left, next((error for error in failures if error), None))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Final
 
-from arb.provision.giveback import instance_ref
+from arb.provision.records import instance_ref
+from arb.state.clusters import update_cluster
 
 if TYPE_CHECKING:
     from arb.clusters.nodes import ClusterNode, Nodes
@@ -12,9 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["arm"]
 
+_RULE: Final = json.dumps({"down": True, "idle_s": 0})
+
 
 def arm(session: Session, nodes: Nodes) -> None:
-    """Tell every node that can to end itself once its jobs are done."""
+    """Tell every node that can to end itself once its jobs are done.
+
+    That they were told is on disk first: what such a node leaves when it ended, for instance a
+    stopped machine with its disk, is then given back by the reaper.
+    """
+    with session.store.write() as tx:
+        update_cluster(tx, nodes.cluster.id, autostop_json=_RULE)
     nodes.on_all(lambda node: _arm(session, node))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from arb.clusters import names
 from arb.clusters.announce import announce, ask_policies
-from arb.clusters.buying import Terms, buy_cluster
-from arb.clusters.catalog import placed, ranked_offers
-from arb.clusters.ending import arm, only_self_ending
+from arb.clusters.buying import Terms, buy_cluster, find_offers
+from arb.clusters.catalog import placed
+from arb.clusters.ending import arm
+from arb.clusters.fit import check_fits
 from arb.clusters.jobs import Launched, check_workdir, submit
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
@@ -26,11 +27,15 @@ from arb.state.clusters import (
 from arb.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from arb.clusters.session import Session
     from arb.optimizer import Ranking
+    from arb.provision.agreement import Rise
+    from arb.provision.shop import Shop
     from arb.tasks import Task
 
-__all__ = ["Plan", "Wish", "plan_launch", "run_launch"]
+__all__ = ["Plan", "Terms", "Wish", "plan_launch", "run_launch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Wish:
     cluster: str = ""
     down: bool = False
     detach: bool = False
-    terms: Terms = Terms()
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Plan:
     ranking: Ranking | None
     usd_hour: float
     down: bool = False
-    terms: Terms = Terms()
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def waits(self) -> bool:
@@ -88,11 +93,12 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
     cluster = wish.cluster or names.new_name(task.name)
     record = get_cluster(session.store, names.check_name(cluster))
     if record is not None and _is_usable(session, record):
-        _check_fits(task, record)
+        check_fits(task, record)
         return Plan(task, cluster, task.num_nodes, None, 0.0, wish.down)
-    ranking = ranking_of(session, wish, task)
+    terms = replace(wish.terms, self_ending=wish.down and wish.detach)
+    ranking = find_offers(session, task, terms)
     best = ranking.offers[0].price_usd_hour if len(ranking.offers) else 0.0
-    return Plan(task, cluster, task.num_nodes, ranking, best * task.num_nodes, wish.down, wish.terms)
+    return Plan(task, cluster, task.num_nodes, ranking, best * task.num_nodes, wish.down, terms)
 
 
 def run_launch(
@@ -114,25 +120,28 @@ def run_launch(
     try:
         with cluster_lock(session, plan.cluster) as lease:
             resume(session.shop, busy=plan.cluster)
-            record, bought = _ensure_up(session, plan, Turn(session.shop.under(lease), agree))
-            job_id = _hand_over(session, plan, record, bought=bought)
+            shop = session.shop.under(lease)
+            record, bought = _ensure_up(session, shop, plan, agree)
+            job_id = _hand_over(session, shop, plan, record, bought=bought)
     finally:
         announce(session)
     return Launched(get_by_id(session.store, record.id) or record, job_id, bought)
 
 
-def _ensure_up(session: Session, plan: Plan, turn: Turn) -> tuple[ClusterRecord, bool]:
+def _ensure_up(
+    session: Session, shop: Shop, plan: Plan, agree: Callable[[Rise], bool]
+) -> tuple[ClusterRecord, bool]:
     record = get_cluster(session.store, plan.cluster)
     if record is not None and _is_usable(session, record, told=plan.ranking is not None):
-        _check_fits(plan.task, record)
+        check_fits(plan.task, record)
         session.progress.step(f"Using cluster {record.name}, which is up")
         return record, False
     if record is not None:
-        _clear_away(session, record)
+        _clear_away(session, shop, record)
     if plan.ranking is None:
         summary = f"cluster {plan.cluster} ended meanwhile"
         raise UsageError(summary, code="cluster-ended", hint="launch again to buy a new one")
-    return buy_cluster(session, plan), True
+    return buy_cluster(session, shop, plan, agree), True
 
 
 def _is_usable(session: Session, record: ClusterRecord, *, told: bool = False) -> bool:
@@ -146,17 +155,19 @@ def _is_usable(session: Session, record: ClusterRecord, *, told: bool = False) -
     return not lost
 
 
-def _clear_away(session: Session, record: ClusterRecord) -> None:
+def _clear_away(session: Session, shop: Shop, record: ClusterRecord) -> None:
     """End what an interrupted launch or an unfinished down left under this name."""
     session.progress.step(f"Cluster {record.name} was left {record.status}: ending it first")
-    left = finish(session.shop, record.id)
+    left = finish(shop, record.id)
     if left:
         summary = f"cluster {record.name} still has {counted(len(left), 'machine')} ending later"
         hint = "use another name, or wait; see: arb status"
         raise UsageError(summary, code="cluster-ending", hint=hint)
 
 
-def _hand_over(session: Session, plan: Plan, record: ClusterRecord, *, bought: bool) -> int:
+def _hand_over(
+    session: Session, shop: Shop, plan: Plan, record: ClusterRecord, *, bought: bool
+) -> int:
     """Copy the workdir and submit setup and run as one job.
 
     A cluster that was bought for a job that cannot begin ends at once if it was to end with it.
@@ -170,26 +181,13 @@ def _hand_over(session: Session, plan: Plan, record: ClusterRecord, *, bought: b
             arm(session, nodes)
     except BaseException:
         if bought:
-            _end_or_tell(session, plan, record)
+            _end_or_tell(session, shop, plan, record)
         raise
     return number
 
 
-def _end_or_tell(session: Session, plan: Plan, record: ClusterRecord) -> None:
+def _end_or_tell(session: Session, shop: Shop, plan: Plan, record: ClusterRecord) -> None:
     if plan.down:
-        finish(session.shop, record.id)
+        finish(shop, record.id)
     else:
         session.progress.warn(f"cluster {record.name} is up; end it with: arb down {record.name}")
-
-
-def _check_fits(task: Task, record: ClusterRecord) -> None:
-    if task.num_nodes > record.num_nodes:
-        summary = (
-            f"cluster {record.name} has {counted(record.num_nodes, 'node')}, not {task.num_nodes}"
-        )
-        hint = "use another cluster name, or end this one first: arb down " + record.name
-        raise UsageError(summary, code="cluster-too-small", hint=hint)
-    provider = task.resources.place[0]
-    if provider and record.provider and provider != record.provider:
-        summary = f"cluster {record.name} is at {record.provider}, the task asks for {provider}"
-        raise UsageError(summary, code="cluster-elsewhere", hint="use another cluster name")

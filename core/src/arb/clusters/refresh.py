@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
+from arb.provision.sightings import settle
 from arb.state.attempts import AttemptState, attempts_of_cluster
 from arb.state.clusters import ClusterStatus
 from arb.state.leases import LeaseHeld
 from arb.state.machines import machines_of_cluster
-from arb.types import GoneReason, Instance, InstanceState, ListQuery
+from arb.types import InstanceState, ListQuery
 
 if TYPE_CHECKING:
     from arb.clusters.session import Session
@@ -62,8 +63,8 @@ def close_if_empty(session: Session, cluster: ClusterRecord) -> bool:
     from arb.provision.giveback import finish
 
     try:
-        with cluster_lock(session, cluster.name, patience_s=0):
-            finish(session.shop, cluster.id)
+        with cluster_lock(session, cluster.name, patience_s=0) as lease:
+            finish(session.shop.under(lease), cluster.id)
     except LeaseHeld:
         return False
     session.progress.step(f"cluster {cluster.name} is gone: no machine of it is left")
@@ -86,25 +87,12 @@ def _ask(session: Session, name: str, machines: list[Machine]) -> None:
         tokens=frozenset(machine.token for machine in machines),
         regions=frozenset(machine.region for machine in machines),
     )
+    listed_at = session.store.now()
     listing = provider.list_instances(query)
-    found = {instance.id: instance for instance in listing.instances}
-    settled = session.store.now() - provider.info.listing_lag_s
-    for machine in machines:
-        instance = found.get(machine.instance_id)
-        if instance is None:
-            complete = listing.covers(machine.region, machine.account)
-            if complete and machine.made_at < settled:
-                session.journal.seen(machine, _vanished(machine))
-        elif instance.state is not machine.state or instance.reported_usd is not None:
-            session.journal.seen(machine, instance)
-
-
-def _vanished(machine: Machine) -> Instance:
-    return Instance(
-        provider=machine.provider,
-        id=machine.instance_id,
-        region=machine.region,
-        state=InstanceState.GONE,
-        reason=GoneReason.UNKNOWN,
-        detail="no longer listed",
+    settle(
+        session.journal,
+        machines,
+        listing,
+        listed_at=listed_at,
+        lag_s=provider.info.listing_lag_s,
     )

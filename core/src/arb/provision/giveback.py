@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, Final
 from arb.errors import ArbError, RateLimited
 from arb.nodes.fanout import fan_out_all
 from arb.nodes.keys import forget_gang_key
+from arb.provision.cleanup import clean, clean_up
 from arb.provision.journal import all_known
 from arb.provision.lost import LOST, look_for_lost
+from arb.provision.records import instance_ref
 from arb.provision.shop import explained
 from arb.state.attempts import AttemptState, attempts_of_cluster, get_attempt, open_attempts
 from arb.state.clusters import ClusterStatus, get_by_id, update_cluster
 from arb.state.machines import ending_machines, machines_of_cluster
 from arb.text import counted
-from arb.types import ClusterRef, InstanceRef, InstanceState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from arb.provision.shop import Shop
     from arb.state.attempts import Attempt
-    from arb.state.clusters import ClusterRecord
     from arb.state.machines import Machine
 
 __all__ = [
+    "drive",
     "end_cluster",
     "finish",
     "give_back_attempt",
     "give_back_rest",
-    "instance_ref",
     "terminate_due",
 ]
 
@@ -55,7 +55,7 @@ def give_back_attempt(shop: Shop, token: str, *, patience_s: float = PATIENCE_S)
     attempt = get_attempt(shop.journal.store, token)
     if attempt is None or not attempt.is_open:
         return
-    left = _drive(shop, lambda: _of_attempt(shop, attempt), patience_s=patience_s)
+    left = drive(shop, lambda: _of_attempt(shop, attempt), patience_s=patience_s)
     if not left and attempt.state is AttemptState.GIVING_BACK:
         _close_attempt(shop, attempt)
 
@@ -97,7 +97,7 @@ def finish(shop: Shop, cluster_id: str, *, patience_s: float = PATIENCE_S) -> li
     while found:
         found = look_for_lost(shop, cluster_id)
         end_cluster(shop, cluster_id)
-        left = _drive(shop, lambda: machines_of_cluster(store, cluster_id), patience_s=patience_s)
+        left = drive(shop, lambda: machines_of_cluster(store, cluster_id), patience_s=patience_s)
         if left:
             return left
     _close(shop, cluster_id)
@@ -113,22 +113,17 @@ def terminate_due(shop: Shop, machines: Sequence[Machine]) -> None:
             raise outcome.error
 
 
-def instance_ref(machine: Machine) -> InstanceRef:
-    """Return how a machine is named to its provider."""
-    return InstanceRef(
-        provider=machine.provider,
-        id=machine.instance_id,
-        region=machine.region,
-        token=machine.token,
-        zone=machine.zone,
-        made_at=machine.made_at,
-        handle=machine.handle,
-        account=machine.account,
-    )
+def drive(shop: Shop, living: Callable[[], list[Machine]], *, patience_s: float) -> list[Machine]:
+    """Terminate until none is left, patience is over, or every one asks for a long wait.
 
+    Args:
+        shop: The means.
+        living: Returns the machines that are not gone yet; their end is wanted.
+        patience_s: How long to wait for terminations that are under way.
 
-def _drive(shop: Shop, living: Callable[[], list[Machine]], *, patience_s: float) -> list[Machine]:
-    """Terminate until none is left, patience is over, or every one asks for a long wait."""
+    Returns:
+        Those that are left.
+    """
     limit = shop.clock.monotonic() + patience_s
     while True:
         terminate_due(shop, living())
@@ -176,7 +171,7 @@ def _of_attempt(shop: Shop, attempt: Attempt) -> list[Machine]:
 
 def _close_attempt(shop: Shop, attempt: Attempt) -> None:
     cluster = get_by_id(shop.journal.store, attempt.cluster_id)
-    if cluster is not None and _clean(shop, cluster, [attempt]):
+    if cluster is not None and clean(shop, cluster, [attempt]):
         shop.journal.closed(attempt)
         _forget_keys(shop, attempt)
 
@@ -185,7 +180,7 @@ def _close(shop: Shop, cluster_id: str) -> None:
     """Clean up, then let the name go. An attempt that may have made more stays open: ``lost``."""
     store = shop.journal.store
     cluster = get_by_id(store, cluster_id)
-    if cluster is None or not _clean(shop, cluster, attempts_of_cluster(store, cluster_id)):
+    if cluster is None or not clean_up(shop, cluster):
         return
     for attempt in open_attempts(store, cluster_id=cluster_id):
         if attempt.state not in LOST or all_known(store, attempt):
@@ -195,36 +190,6 @@ def _close(shop: Shop, cluster_id: str) -> None:
     forget_gang_key(shop.vault, cluster_id)
     with shop.journal.write() as tx:
         update_cluster(tx, cluster_id, status=ClusterStatus.GONE)
-
-
-def _clean(shop: Shop, cluster: ClusterRecord, attempts: Sequence[Attempt]) -> bool:
-    """Remove what is not an instance; say whether that is done everywhere."""
-    done = True
-    for name in sorted({attempt.provider for attempt in attempts}):
-        own = [attempt for attempt in attempts if attempt.provider == name]
-        try:
-            provider = shop.provider(name)
-            if provider.has("arb_cleanup"):
-                provider.cleanup(_cluster_ref(shop, cluster, own))
-        except ArbError as error:
-            shop.warn_left_open(f"{name}: clean-up of {cluster.name} goes on later", error)
-            done = False
-    return done
-
-
-def _cluster_ref(shop: Shop, cluster: ClusterRecord, attempts: Sequence[Attempt]) -> ClusterRef:
-    machines = machines_of_cluster(shop.journal.store, cluster.id, include_gone=True)
-    own = [m for m in machines if m.provider == attempts[0].provider]
-    alive = tuple(instance_ref(m) for m in own if m.state is not InstanceState.GONE)
-    return ClusterRef(
-        name=cluster.name,
-        owner=shop.journal.store.owner(),
-        tokens=tuple(attempt.id for attempt in attempts),
-        regions=frozenset(m.region for m in own),
-        instances=alive,
-        handles=tuple(attempt.handle for attempt in attempts),
-        account=attempts[0].account,
-    )
 
 
 def _forget_keys(shop: Shop, attempt: Attempt) -> None:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
-from arb.provision.records import attempt_row, error_text, is_alive, machine_row
+from arb.provision.orphans import claim
+from arb.provision.records import attempt_row, error_text, is_alive, machine_row, want_gone
 from arb.state.attempts import (
     ENDED,
     Attempt,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from arb.provision.order import Node
+    from arb.provision.orphans import Orphan
     from arb.state.leases import Lease
     from arb.state.store import Reader, Store, Transaction
     from arb.types import Instance, Offer, ProvisionRequest
@@ -187,7 +189,7 @@ class Journal:
                 return
             open_ones = [m for m in machines_of_attempt(tx, attempt) if is_alive(m)]
             for machine in open_ones:
-                _want_gone(tx, machine)
+                want_gone(tx, machine)
             state = AttemptState.GIVING_BACK if open_ones else AttemptState.FAILED
             if not certain:
                 state = AttemptState.UNKNOWN
@@ -237,7 +239,7 @@ class Journal:
             attempt = get_attempt(tx, token)
             alive = machines_of_attempt(tx, attempt) if attempt else []
             for machine in alive:
-                _want_gone(tx, machine)
+                want_gone(tx, machine)
             if alive and attempt and attempt.state in ENDED:
                 update_attempt(tx, token, state=AttemptState.GIVING_BACK)
         return news
@@ -249,14 +251,23 @@ class Journal:
                 self._record(tx, token, [instance])
                 machine = get_machine(tx, instance.provider, instance.id)
                 if machine is not None and is_alive(machine):
-                    _want_gone(tx, machine)
+                    want_gone(tx, machine)
+
+    def reaped(self, orphan: Orphan) -> bool:
+        """Record a machine that nobody asked for, and the wish to end it.
+
+        Returns:
+            False when it ended meanwhile.
+        """
+        with self.write() as tx:
+            return claim(tx, orphan)
 
     def want_gone(self, cluster_id: str) -> list[Machine]:
         """Commit the wish to end every machine of a cluster; return those that still live."""
         with self.write() as tx:
             alive = machines_of_cluster(tx, cluster_id)
             for machine in alive:
-                _want_gone(tx, machine)
+                want_gone(tx, machine)
         return alive
 
     def terminated(
@@ -279,16 +290,17 @@ class Journal:
             update_attempt(tx, attempt.id, state=AttemptState.CLOSED)
 
     def seen(self, machine: Machine, instance: Instance) -> None:
-        """Record what a listing says of a machine."""
+        """Record what a listing says of a machine; what is being ended stays so until it is gone."""
         with self.write() as tx:
-            update_machine(
-                tx,
-                machine.provider,
-                machine.instance_id,
-                state=instance.state,
-                reason=instance.reason,
-                detail=instance.detail,
-            )
+            if machine.terminate_after is None or instance.state is InstanceState.GONE:
+                update_machine(
+                    tx,
+                    machine.provider,
+                    machine.instance_id,
+                    state=instance.state,
+                    reason=instance.reason,
+                    detail=instance.detail,
+                )
             if instance.reported_usd is not None:
                 report_billed(tx, machine, instance.reported_usd)
 
@@ -323,8 +335,3 @@ def machines_of_attempt(tx: Transaction, attempt: Attempt) -> list[Machine]:
     """Return the live machines of one attempt."""
     alive = machines_of_cluster(tx, attempt.cluster_id)
     return [machine for machine in alive if machine.attempt_id == attempt.id]
-
-
-def _want_gone(tx: Transaction, machine: Machine) -> None:
-    if machine.terminate_after is None:
-        update_machine(tx, machine.provider, machine.instance_id, terminate_after=tx.now)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from arb.errors import ArbError
 from arb.nodes.fanout import fan_out_all
+from arb.provision.cleanup import clean
 from arb.state.attempts import AttemptState, open_attempts
+from arb.state.clusters import get_by_id
 from arb.state.requests import load_request
 from arb.types import InstanceState, ListQuery
 
@@ -64,5 +66,12 @@ def _look(shop: Shop, attempt: Attempt) -> bool:
     if listing.covers(request.offer.region, attempt.account or listing.account):
         age = shop.journal.store.now() - attempt.opened_at
         if age > (OPEN_S if provider.info.listing_lag_s else 0):
-            shop.journal.closed(attempt)
+            _close(shop, attempt)
     return False
+
+
+def _close(shop: Shop, attempt: Attempt) -> None:
+    """Call an intent over, once what it may have made beside machines is gone as well."""
+    cluster = get_by_id(shop.journal.store, attempt.cluster_id)
+    if cluster is None or clean(shop, cluster, [attempt]):
+        shop.journal.closed(attempt)

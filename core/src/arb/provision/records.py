@@ -6,16 +6,17 @@ import json
 from typing import TYPE_CHECKING
 
 from arb.state.attempts import Attempt
-from arb.state.machines import Machine
+from arb.state.machines import Machine, update_machine
 from arb.state.requests import digest, dump_request
 from arb.state.tokens import parse_token
-from arb.types import InstanceState
+from arb.types import InstanceRef, InstanceState
 
 if TYPE_CHECKING:
     from arb.errors import ArbError
+    from arb.state.store import Transaction
     from arb.types import Instance, Offer, ProvisionRequest
 
-__all__ = ["attempt_row", "error_text", "is_alive", "machine_row"]
+__all__ = ["attempt_row", "error_text", "instance_ref", "is_alive", "machine_row", "want_gone"]
 
 
 def attempt_row(
@@ -69,9 +70,29 @@ def machine_row(attempt: Attempt, instance: Instance) -> Machine:
     )
 
 
+def instance_ref(machine: Machine) -> InstanceRef:
+    """Return how a machine is named to its provider."""
+    return InstanceRef(
+        provider=machine.provider,
+        id=machine.instance_id,
+        region=machine.region,
+        token=machine.token,
+        zone=machine.zone,
+        made_at=machine.made_at,
+        handle=machine.handle,
+        account=machine.account,
+    )
+
+
 def is_alive(machine: Machine) -> bool:
     """Say whether a machine may be billed."""
     return machine.state is not InstanceState.GONE
+
+
+def want_gone(tx: Transaction, machine: Machine) -> None:
+    """Commit the wish to end a machine, unless it is there already."""
+    if machine.terminate_after is None:
+        update_machine(tx, machine.provider, machine.instance_id, terminate_after=tx.now)
 
 
 def error_text(error: ArbError) -> str:

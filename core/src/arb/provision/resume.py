@@ -11,13 +11,14 @@ from arb.errors import ArbError
 from arb.state.attempts import AttemptState, open_attempts
 from arb.state.clusters import ClusterStatus, get_by_id, list_clusters
 from arb.state.machines import ending_machines
+from arb.state.marks import STATE_LOST, get_mark
 
 if TYPE_CHECKING:
     from arb.provision.shop import Shop
     from arb.state.clusters import ClusterRecord
     from arb.state.store import Store
 
-__all__ = ["cluster_lease", "has_unfinished", "resume"]
+__all__ = ["carry_on", "cluster_lease", "has_unfinished", "resume"]
 
 _UNFINISHED = frozenset({ClusterStatus.INIT, ClusterStatus.TERMINATING})
 
@@ -33,7 +34,7 @@ def has_unfinished(store: Store) -> bool:
         return True
     if any(a.state is not AttemptState.READY for a in open_attempts(store)):
         return True
-    return bool(ending_machines(store))
+    return bool(ending_machines(store)) or bool(get_mark(store, STATE_LOST))
 
 
 def resume(shop: Shop, *, busy: str = "") -> None:
@@ -46,6 +47,15 @@ def resume(shop: Shop, *, busy: str = "") -> None:
         shop: The means.
         busy: Name of the cluster that the caller itself holds.
     """
+    if get_mark(shop.journal.store, STATE_LOST):
+        from arb.provision.recover import recover
+
+        recover(shop)
+    carry_on(shop, busy=busy)
+
+
+def carry_on(shop: Shop, *, busy: str = "") -> None:
+    """Do the same from what state knows alone."""
     from arb.provision.giveback import finish
 
     store = shop.journal.store
@@ -55,12 +65,12 @@ def resume(shop: Shop, *, busy: str = "") -> None:
     live = list_clusters(store)
     for record in live:
         if record.name != busy and (record.status in _UNFINISHED or record.id in open_ones):
-            _carry_on(shop, record)
+            _one(shop, record)
     for cluster_id in sorted(open_ones - {record.id for record in live}):
         finish(shop, cluster_id, patience_s=0)  # what appears late under an ended cluster's intents
 
 
-def _carry_on(shop: Shop, record: ClusterRecord) -> None:
+def _one(shop: Shop, record: ClusterRecord) -> None:
     from arb.state.leases import LeaseHeld, Leases
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -17,8 +18,10 @@ __all__ = [
     "ClusterChanges",
     "ClusterRecord",
     "ClusterStatus",
+    "ends_itself",
     "get_by_id",
     "get_cluster",
+    "gone_since",
     "insert_cluster",
     "list_clusters",
     "update_cluster",
@@ -46,7 +49,8 @@ class ClusterRecord:
         provider: Where it was bought; empty until then, like ``region`` and ``offer_json``.
         task_json: The resolved task, secrets removed.
         offer_json: ``Offer.to_json`` of what was bought.
-        autostop_json: The rule in force; empty when there is none.
+        autostop_json: The rule in force, empty when there is none: ``down`` says that the nodes end
+            themselves, ``idle_s`` after how many idle seconds.
         ready_at: When all nodes could first be used.
         detail: One line for people: what it waits for, why it ended.
     """
@@ -124,6 +128,12 @@ def list_clusters(
     ]
 
 
+def gone_since(reader: Reader, at: float) -> list[ClusterRecord]:
+    """Return the clusters that ended after a time, seconds since the epoch, oldest end first."""
+    sql = "SELECT * FROM clusters WHERE status = 'gone' AND gone_at > ? ORDER BY gone_at, id"
+    return [_to_record(row) for row in reader.read(sql, (at,))]
+
+
 def update_cluster(
     tx: Transaction, cluster_id: str, **changes: Unpack[ClusterChanges]
 ) -> ClusterRecord | None:
@@ -149,6 +159,11 @@ def update_cluster(
         }
         events.append(tx, events.CLUSTER_STATUS, cluster=before.name, data=data)
     return get_by_id(tx, cluster_id)
+
+
+def ends_itself(record: ClusterRecord) -> bool:
+    """Say whether a cluster's nodes were told to end by themselves, and with them the cluster."""
+    return bool(record.autostop_json) and bool(json.loads(record.autostop_json).get("down"))
 
 
 def _to_record(row: Row) -> ClusterRecord:

@@ -20,6 +20,7 @@ __all__ = [
     "MACHINE_FORGOTTEN",
     "MACHINE_GONE",
     "MACHINE_MADE",
+    "MACHINE_REAPED",
     "MACHINE_STARTED",
     "MACHINE_STATE",
     "MACHINE_STOPPED",
@@ -46,6 +47,8 @@ MACHINE_GONE: Final = "machine-gone"
 MACHINE_BILLED: Final = "machine-billed"
 MACHINE_FORGOTTEN: Final = "machine-forgotten"
 """The user gave it up: arb will not end it, and it may still be billed."""
+MACHINE_REAPED: Final = "machine-reaped"
+"""Nobody asked for it: it is ended."""
 OFFERS_SKIPPED: Final = "offers-skipped"
 OFFERS_BLOCKED: Final = "offers-blocked"
 PRICES_ASKED: Final = "prices-asked"

@@ -1,13 +1,19 @@
-"""How far something has been read: a number by name, beside the data that it counts."""
+"""How far something has come: a number by name, beside the data that it counts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from arb.state.store import Reader, Transaction
+    from arb.state.store import Reader, Store, Transaction
 
-__all__ = ["get_mark", "set_mark"]
+__all__ = ["BORN", "STATE_LOST", "get_mark", "note_birth", "set_mark"]
+
+BORN: Final = "born"
+"""When this state was made, seconds since the epoch: older machines of its owner may be unknown here."""
+STATE_LOST: Final = "state-lost"
+"""1 when the state before this one was lost, and its machines have not been looked for everywhere."""
 
 
 def get_mark(reader: Reader, name: str) -> int:
@@ -20,3 +26,11 @@ def set_mark(tx: Transaction, name: str, value: int) -> None:
     """Move a mark."""
     sql = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = ?"
     tx.execute(sql, (f"mark/{name}", str(value), str(value)))
+
+
+def note_birth(store: Store, *, was_lost: bool) -> None:
+    """Note when a new state was made, and whether the one before it was lost."""
+    with store.write() as tx:
+        set_mark(tx, BORN, math.ceil(tx.now))
+        if was_lost:
+            set_mark(tx, STATE_LOST, 1)

@@ -236,6 +236,7 @@ def open_store(url: str, *, clock: Clock | None = None) -> Store:
     backend = _connect(url)
     try:
         version = backend.schema_version()
+        was_lost = version == 0 and bool(backend.remembered_owner())
         if version != LATEST:
             from arb.state.migrations import migrate
 
@@ -244,7 +245,12 @@ def open_store(url: str, *, clock: Clock | None = None) -> Store:
     except BaseException:
         backend.close()
         raise
-    return Store(backend, clock or _system_clock())
+    store = Store(backend, clock or _system_clock())
+    if not version:
+        from arb.state.marks import note_birth
+
+        note_birth(store, was_lost=was_lost)
+    return store
 
 
 def _connect(url: str) -> Backend:

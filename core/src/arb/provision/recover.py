@@ -1,0 +1,49 @@
+"""After a lost state: its machines are looked for at every provider, once, and ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arb.errors import CredentialsError
+from arb.provision.reaper import end_orphans, survey
+from arb.provision.shop import explained
+from arb.provision.verdicts import Kind
+from arb.state.marks import STATE_LOST, set_mark
+from arb.text import counted
+
+if TYPE_CHECKING:
+    from arb.provision.orphans import Orphan
+    from arb.provision.reaper import Survey
+    from arb.provision.shop import Shop
+
+__all__ = ["recover"]
+
+
+def recover(shop: Shop) -> None:
+    """List every provider, end what the lost state had bought, and say so.
+
+    A provider that does not answer is asked again by the next command; one without credentials is
+    not: ``arb reap`` does that.
+    """
+    shop.progress.step("The state of this ARB_HOME was lost: looking for its machines")
+    surveys = survey(shop, shop.plugins.provider_names())
+    orphans = [o for each in surveys for o in each.orphans if o.kind is Kind.STRAY]
+    for orphan in orphans:
+        shop.progress.warn(f"{_name(orphan)} is ended: nothing is known of it any more")
+    left = end_orphans(shop, orphans)
+    if left:
+        shop.progress.warn(f"{counted(len(left), 'machine')} will end later; see: arb status")
+    failed = [each for each in surveys if each.error is not None]
+    for each in failed:
+        shop.progress.warn(f"{each.provider} could not be listed: {_reason(each)}")
+    if all(isinstance(each.error, CredentialsError) for each in failed):
+        with shop.journal.write() as tx:
+            set_mark(tx, STATE_LOST, 0)
+
+
+def _name(orphan: Orphan) -> str:
+    return f"{orphan.instance.provider}/{orphan.instance.id}"
+
+
+def _reason(found: Survey) -> str:
+    return explained(found.error) if found.error else ""
