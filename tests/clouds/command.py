@@ -9,9 +9,32 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-__all__ = ["clocked", "main"]
+from support.command import CLOUDS, Arb
+
+__all__ = ["CloudArb", "clocked", "main"]
 
 _SLEEP_S = 0.1
+_TESTS = str(Path(__file__).parents[1])
+
+
+class CloudArb(Arb):
+    """The command line with one home, on the clock of a simulated cloud.
+
+    Args:
+        root: A folder of its own.
+        clock: The cloud's.
+        providers: Which clouds it may ask; ``env`` must say where they are.
+        env: Added to the environment.
+    """
+
+    def __init__(self, root: Path, clock: Path, *providers: str, **env: str) -> None:
+        super().__init__(root, clocked(clock))
+        asleep = [name for name in CLOUDS.split(",") if name not in providers]
+        self.env |= {"PYTHONPATH": _TESTS, "ARB_DISABLE_PROVIDERS": ",".join(asleep), **env}
+
+    def notes(self, *arguments: str, code: int = 0) -> str:
+        """Run one command and return what it told beside its output."""
+        return self(*arguments, code=code).stderr
 
 
 def clocked(clock: Path, *, sleep_s: float = _SLEEP_S) -> list[str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "CloudServer", "Request"]
 
 _TICK_S = 0.02
+_LOOK_UP_S = 0.05
 _RST = struct.pack("ii", 1, 0)
 _GARBAGE = b"<html><body>upstream connect error</body></html>"
 CONTROL = "/_control/"
@@ -89,7 +90,11 @@ class CloudServer:
         """Refuse every new connection until ``open_door``."""
         listener, self._listener = self._listener, None
         if listener is not None:
-            listener.shutdown()
+            ending = threading.Thread(target=listener.shutdown, daemon=True)
+            ending.start()
+            with contextlib.suppress(OSError):  # it looks up at the next connection, or later
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            ending.join()
             listener.server_close()
 
     def open_door(self) -> None:
@@ -117,7 +122,7 @@ class CloudServer:
     def _serve(self) -> None:
         listener = self._listener
         if listener is not None:
-            serve = lambda: listener.serve_forever(poll_interval=_TICK_S)  # noqa: E731 - short
+            serve = lambda: listener.serve_forever(poll_interval=_LOOK_UP_S)  # noqa: E731 - short
             threading.Thread(target=serve, name="cloud-server", daemon=True).start()
 
     def _tick(self) -> None:

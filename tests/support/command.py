@@ -11,19 +11,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Arb", "eventually", "processes_with"]
 
 ARB = [sys.executable, "-m", "arb"]
 TIMEOUT_S = 60
+CLOUDS = "aws,gcp,lambda,spheron"
+"""Providers of the internet: no test asks them unless it says where a simulated one is."""
 
 
 class Arb:
-    """The command line with one home."""
+    """The command line with one home.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: A folder of its own.
+        command: What stands for ``arb``.
+    """
+
+    def __init__(self, root: Path, command: Sequence[str] = ARB) -> None:
         self.root = root
+        self.command = list(command)
         self.home = root / "arb"
         self.user_home = root / "user"
         self.user_home.mkdir()
@@ -34,6 +42,7 @@ class Arb:
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "TERM": "dumb",
+            "ARB_DISABLE_PROVIDERS": CLOUDS,
         }
 
     def __call__(
@@ -45,7 +54,7 @@ class Arb:
     ) -> subprocess.CompletedProcess[str]:
         """Run one command; fail unless it ends with this exit code."""
         done = subprocess.run(
-            [*ARB, *arguments],
+            [*self.command, *arguments],
             env={**self.env, **(env or {})},
             cwd=cwd or self.root,
             stdin=subprocess.DEVNULL,
@@ -65,7 +74,7 @@ class Arb:
     def start(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start one command, in a session of its own as a shell job has it."""
         process = subprocess.Popen(
-            [*ARB, *arguments],
+            [*self.command, *arguments],
             env={**self.env, **(env or {})},
             cwd=self.root,
             stdin=subprocess.DEVNULL,

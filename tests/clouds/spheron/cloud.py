@@ -257,6 +257,8 @@ class Spheron(Cloud):
         except NoRoom:
             name = offer.offer_id.partition("__")[0]
             raise Refused(500, _STOCK.format(name=name)) from None
+        if temporary := order.tags["temp_key_id"]:
+            self.record("key", temporary, order.name)
         vm = self.make_vm(order, self.new_id("dep_"))
         if self.settings.failed_bills and vm.reason == "failed-start":
             vm.entry.gone_at = None
@@ -273,8 +275,6 @@ class Spheron(Cloud):
     def _order(self, body: dict[str, Any], offer: GpuOffer, team: Team, public_key: str) -> Order:
         kind = body["instanceType"]
         temporary = self.new_id("tk_") if "ssh_public_key" in body else None
-        if temporary:
-            self.record("key", temporary, body["name"])
         return Order(
             body["name"],
             offer.offer_id,
