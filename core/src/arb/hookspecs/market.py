@@ -51,12 +51,15 @@ def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body
 
         Optional ones and their defaults: ``arch`` "x86_64", ``interconnect`` "", ``fabric`` "",
         ``quota_family`` "" (name of the quota that offers count against together; several are
-        separated by spaces), ``disk_gib`` 0, ``minimum_s`` 0 (billing floor), ``available`` NA,
+        separated by spaces), ``disk_gib`` 0, ``minimum_s`` that of ``ProviderInfo`` (billing floor),
+        ``as_of`` that of the catalog (date of this price), ``available`` NA,
         ``capacity`` NA (how many machines can be had at once, where that is known and small),
         ``user_data`` NA (False where this offer cannot do what the capability ``USER_DATA``
         promises), ``latitude`` and ``longitude`` NA (degrees, of the region), ``note`` "" (shown
         wherever the offer is, for instance ``simulated``), ``payload`` "{}" (JSON that
-        ``arb_provision`` gets back). Unknown columns are dropped with a warning.
+        ``arb_provision`` gets back). Unknown columns are dropped with a warning. Accelerators may
+        be spelled in any way that ``arb gpus`` understands. Rows that cannot be believed are
+        refused, those too that contradict others: prices in cents or for one accelerator of several.
 
     Raises:
         CredentialsError: The account is configured but was refused.

@@ -49,6 +49,7 @@ OPTIONAL_COLUMNS: Final = {
     "longitude": "number",
     "note": "text",
     "payload": "text",
+    "as_of": "number",
 }
 """Columns that ``arb_catalog`` may have besides."""
 PRICE_COLUMNS: Final = {
