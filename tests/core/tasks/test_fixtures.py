@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from pathlib import Path
 
 import jsonschema
 import pytest
-import yaml
+import yaml  # noqa: TID253 - what an editor reads with
 
 from arb.tasks import Overrides, Task, examine, load_text
 from arb.tasks.schema import task_schema
@@ -18,13 +18,27 @@ GOOD = sorted(DATA.glob("*.yaml"))
 BAD = sorted(DATA.glob("bad/*.yaml"))
 
 # Faults that lie between keys, between documents, in numbers behind a text, or in the YAML itself.
-BEYOND_A_SCHEMA = set(
-    """
-    both-places-in-an-entry disk-fraction duration group-same-name group-task-without-name
-    group-unknown-task group-without-name header-alone key-of-a-kind mount-over-workdir network-disk
-    place-too-deep probe-json replicas-backwards secret-with-value storage-preset tag twice two-images
-    """.split()
-)
+BEYOND_A_SCHEMA = {
+    "both-places-in-an-entry",
+    "disk-fraction",
+    "duration",
+    "group-same-name",
+    "group-task-without-name",
+    "group-unknown-task",
+    "group-without-name",
+    "header-alone",
+    "key-of-a-kind",
+    "mount-over-workdir",
+    "network-disk",
+    "place-too-deep",
+    "probe-json",
+    "replicas-backwards",
+    "secret-with-value",
+    "storage-preset",
+    "tag",
+    "twice",
+    "two-images",
+}
 # A header's unknown keys cost a note: only the file as a whole shows that it is a header.
 STRICTER_SCHEMA = {"group-small"}
 
@@ -51,7 +65,7 @@ def _as_json(value):
         return {str(key): _as_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_as_json(item) for item in value]
-    return str(value) if isinstance(value, datetime.date) else value
+    return str(value) if isinstance(value, dt.date) else value
 
 
 def tasks(loaded):

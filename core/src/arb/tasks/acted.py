@@ -32,7 +32,7 @@ ACTED: Final[Mapping[str, str]] = {
     "resources.job_recovery": "",
     "resources.disk_tier": "",
     "resources.ephemeral_storage": "",
-    "resources.local_disk": "",
+    "resources.local_disk": _BUYING,
     "resources.image_id.docker": "",
     "resources.autostop": "",
     "resources.priority": "",
@@ -56,7 +56,7 @@ ACTED: Final[Mapping[str, str]] = {
     "api_server_access": "",
     "deadline": "",
     "budget": "",
-    "estimated_duration": "",
+    "estimated_duration": _BUYING,
     "checkpoint": "",
     "self_terminate": "",
 }

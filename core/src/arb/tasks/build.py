@@ -12,14 +12,6 @@ from arb.tasks.acted import Note, notes
 from arb.tasks.environment import secret_name
 from arb.tasks.faults import Fault, faults_of, raise_all
 from arb.tasks.forms import kind
-from arb.tasks.groups import (
-    HEADER_KEYS,
-    GroupHeader,
-    JobGroup,
-    Pipeline,
-    PipelineHeader,
-    plain_name,
-)
 from arb.tasks.internal import without_internal
 from arb.tasks.model import Task
 from arb.tasks.substitute import fill
@@ -28,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from arb.tasks.document import Document, Path
+    from arb.tasks.groups import JobGroup, Pipeline
     from arb.tasks.overrides import Overrides
 
 __all__ = ["Builder", "Missing"]
@@ -101,12 +94,16 @@ class Builder:
             self.value = None
 
     def _pipeline(self, header: Document | None, documents: list[Document]) -> None:
+        from arb.tasks.groups import Pipeline, PipelineHeader
+
         name = ""
         if header is not None and (read := self._validated(header, header.value, PipelineHeader)):
             name = read.name
         self.value = Pipeline(name, self._tasks(documents))
 
     def _group(self, header: Document, documents: list[Document]) -> None:
+        from arb.tasks.groups import HEADER_KEYS, GroupHeader, JobGroup
+
         for key in header.value.keys() - HEADER_KEYS:
             note = Note((str(key),), f"{key}: no key of a header; it is left out of account")
             self.notes.append((header.where(note.path), note))
@@ -126,6 +123,8 @@ class Builder:
 
     def _names(self, documents: list[Document]) -> list[str]:
         """Return the names of a group's tasks; each must have one, a plain one of its own."""
+        from arb.tasks.groups import plain_name
+
         found: list[str] = []
         for document in documents:
             name = document.value.get("name")
@@ -189,7 +188,8 @@ def _variables(values: dict[str, Any]) -> dict[str, str]:
     envs, secrets = values.get("envs"), values.get("secrets")
     if not isinstance(envs, dict):
         return {}
-    hidden = {secret_name(str(name)) for name in secrets or ()} if secrets else set()
+    names = secrets if isinstance(secrets, dict | list) else ()
+    hidden = {secret_name(str(name)) for name in names}
     return {
         str(name): str(value)
         for name, value in envs.items()

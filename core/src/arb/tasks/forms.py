@@ -56,13 +56,19 @@ class Form:
         writes = None
         if self.dump is not None:
             writes = core_schema.plain_serializer_function_ser_schema(self._dumped)
-        return core_schema.no_info_plain_validator_function(self.parse, serialization=writes)
+        return core_schema.no_info_plain_validator_function(self._parsed, serialization=writes)
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the description for editors."""
         return dict(self.schema)
+
+    def _parsed(self, value: Any) -> Any:
+        try:
+            return self.parse(value)
+        except OverflowError:
+            raise ValueError("the number is too large") from None
 
     def _dumped(self, value: Any) -> Any:
         return None if value is None or self.dump is None else self.dump(value)
@@ -146,10 +152,16 @@ class Lenient(Strict):
         return {key: v for key, v in value.items() if v is not None or key not in optional}
 
 
-def excluding(*keys: str) -> dict[str, Any]:
-    """Return the JSON Schema of a map that has at most one of some keys."""
-    pairs = [[a, b] for number_, a in enumerate(keys) for b in keys[number_ + 1 :]]
-    return {"not": {"anyOf": [{"required": pair} for pair in pairs]}}
+def excluding(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """Return the JSON Schema of a map in which pairs of keys do not stand together with values."""
+    given = {"not": {"type": "null"}}
+    return {
+        "not": {
+            "anyOf": [
+                {"required": [*pair], "properties": dict.fromkeys(pair, given)} for pair in pairs
+            ]
+        }
+    }
 
 
 def needing_one(*keys: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -98,7 +99,7 @@ def _amount(parse: Callable[[str], Amount]) -> Callable[[Any], Amount]:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError(f"expected a number or a text such as 8+, got {kind(value)}")
-        amount = parse(plain(value) if isinstance(value, int | float) else value)
+        amount = parse(_as_text(value))
         if amount.value <= 0:
             raise ValueError("must be above 0")
         return amount
@@ -106,10 +107,18 @@ def _amount(parse: Callable[[str], Amount]) -> Callable[[Any], Amount]:
     return read
 
 
+def _as_text(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    if not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    return plain(value)
+
+
 def _disk_gib(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"expected GiB or a text such as 1TB, got {kind(value)}")
-    size = gib(plain(value) if isinstance(value, int | float) else value)
+    size = gib(_as_text(value))
     if size <= 0 or size != int(size):
         raise ValueError(f"{value!r} is not a whole number of GiB above 0")
     return int(size)
@@ -132,7 +141,8 @@ def _provider(value: Any) -> str:
 
 def _local_disk(value: Any) -> str:
     """Return ``nvme:500+``: kind and GB; ``nvme`` alone is 100 GB at least, a size alone is NVMe."""
-    text = (plain(value) if isinstance(value, int | float) else read_text(value)).strip().lower()
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    text = (_as_text(value) if numeric else read_text(value)).strip().lower()
     name, colon, size = text.partition(":")
     if not colon:
         name, size = (text, "100+") if text in {"nvme", "ssd"} else ("nvme", text)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from arb.errors import UsageError
 from arb.tasks.build import Builder
 from arb.tasks.document import Document, read_documents
-from arb.tasks.groups import JobGroup, Pipeline
 from arb.tasks.model import Task
 from arb.tasks.overrides import Overrides
 from arb.text import counted
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from arb.tasks.acted import Note
     from arb.tasks.build import Missing
     from arb.tasks.faults import Fault
+    from arb.tasks.groups import JobGroup, Pipeline
 
 __all__ = ["Examined", "Overrides", "examine", "load_document", "load_task"]
 __all__ += ["load_text", "task_from_command"]
@@ -63,6 +63,8 @@ def load_task(path: Path, overrides: Overrides = NOTHING) -> Task:
     loaded = load_document(path, overrides)
     if isinstance(loaded, Task):
         return loaded
+    from arb.tasks.groups import Pipeline
+
     if isinstance(loaded, Pipeline) and len(loaded.tasks) == 1:
         return loaded.tasks[0].model_copy(update={"name": loaded.name or loaded.tasks[0].name})
     how = "one after the other" if isinstance(loaded, Pipeline) else "at the same time"

@@ -83,7 +83,7 @@ class Task(Lenient):
             ``never``, or ``key-on-node`` to allow a key of the account there.
     """
 
-    model_config = ConfigDict(json_schema_extra=excluding("service", "pool"))
+    model_config = ConfigDict(json_schema_extra=excluding(("service", "pool")))
 
     name: Annotated[str, Form(_name, {"type": "string"})] = ""
     workdir: WorkdirForm = ""

@@ -15,7 +15,6 @@ from arb.tasks.forms import (
     choice,
     excluding,
     kind,
-    needing_one,
     number,
     read_text,
     whole,
@@ -41,9 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["AttachedDisk", "Choice", "Keys", "Resources"]
 
 
-_ONE_PLACE: dict[str, Any] = {
-    "dependentSchemas": {"infra": {"not": needing_one("cloud", "region", "zone")}}
-}
+_ONE_PLACE = (("infra", "cloud"), ("infra", "region"), ("infra", "zone"))
 DiskTier = Annotated[str, choice("low", "medium", "high", "ultra", "best")]
 
 
@@ -119,7 +116,7 @@ class Keys(Strict):
         volumes: Disks of the provider to attach.
     """
 
-    model_config = ConfigDict(json_schema_extra=_ONE_PLACE)
+    model_config = ConfigDict(json_schema_extra=excluding(*_ONE_PLACE))
 
     infra: Infra = ""
     cloud: Provider = ""
@@ -186,7 +183,7 @@ class Resources(Lenient, Keys):
         ordered: The first is preferred, whatever it costs.
     """
 
-    model_config = ConfigDict(json_schema_extra={**_ONE_PLACE, **excluding("any_of", "ordered")})
+    model_config = ConfigDict(json_schema_extra=excluding(*_ONE_PLACE, ("any_of", "ordered")))
 
     # Without accelerators a machine that has none would be bought.
     must_be_filled_in: ClassVar[frozenset[str]] = frozenset({"accelerators"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any, Final, Self
 
@@ -43,6 +42,8 @@ def _path(value: Any) -> str:
 
 def _post_data(value: Any) -> Any:
     """Return the map to send. Text is JSON; with a variable still in it, it stays a text."""
+    import json
+
     if isinstance(value, dict):
         return value
     text = read_text(value)
@@ -215,7 +216,7 @@ class Service(Lenient):
         workers: Another name of ``replicas``.
     """
 
-    model_config = ConfigDict(json_schema_extra=excluding("replicas", "replica_policy"))
+    model_config = ConfigDict(json_schema_extra=excluding(("replicas", "replica_policy")))
 
     readiness_probe: Annotated[Probe, Short(Probe, _probe, (_PATH,))] = Field(
         default_factory=lambda: Probe(path="/")

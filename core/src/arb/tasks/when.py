@@ -12,6 +12,7 @@ from arb.tasks.forms import Form, Short, Strict, Text, choice, kind, read_text
 __all__ = ["Checkpoint", "CheckpointForm", "Deadline", "DeadlineForm", "Duration", "DurationForm"]
 __all__ += ["SelfTerminate"]
 
+_LONGEST_S: Final = 10 * 366 * 86400
 _UNITS: Final = r"^([0-9]+(\.[0-9]+)?[smhdwSMHDW])+$"
 
 
@@ -33,8 +34,8 @@ class Duration:
         if isinstance(value, int | float) and not isinstance(value, bool):
             raise ValueError(f"{value} has no unit: write 30m, 2h or 1d")
         seconds = duration_s(read_text(value))
-        if seconds <= 0:
-            raise ValueError("must be above 0")
+        if not 0 < seconds <= _LONGEST_S:
+            raise ValueError("must be above 0, and at most ten years")
         return cls(seconds)
 
     @property
@@ -108,10 +109,10 @@ def _moment(value: dt.date) -> float:
         value = dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
     if value.tzinfo is None:
         value = value.replace(tzinfo=dt.UTC)
-    try:
-        return value.timestamp()
-    except (OverflowError, ValueError):
-        raise ValueError("it is out of range") from None
+    moment = value.timestamp()
+    if moment < 0:
+        raise ValueError("it is over")
+    return moment
 
 
 def _checkpoint(value: Any) -> Any:
