@@ -51,7 +51,7 @@ def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body
 
         Optional ones and their defaults: ``arch`` "x86_64", ``interconnect`` "", ``fabric`` "",
         ``quota_family`` "" (name of the quota that offers count against together; several are
-        separated by spaces), ``disk_gib`` 0, ``minimum_s`` that of ``ProviderInfo`` (billing floor),
+        separated by spaces), ``disk_gib`` 0, ``minimum_s`` the provider's (billing floor),
         ``as_of`` that of the catalog (date of this price), ``available`` NA,
         ``capacity`` NA (how many machines can be had at once, where that is known and small),
         ``user_data`` NA (False where this offer cannot do what the capability ``USER_DATA``
