@@ -97,7 +97,7 @@ class Server:
             if not account and operation != "offers":
                 raise ApiError(401, f"the key {key} is not known")
             answer = getattr(self, f"do_{operation}")(account, **arguments)
-            if operation == "order" and self.drop_orders:
+            if operation in {"order", "batch"} and self.drop_orders:
                 self.drop_orders -= 1
                 raise TimeoutError("connection closed")
             return answer
@@ -138,6 +138,14 @@ class Server:
             vm.ends_at, vm.reason = now, "no-capacity"
         self.vms[vm.id] = vm
         return self._view(vm)
+
+    def do_batch(self, account, *, count, **order):
+        """Make all or none."""
+        place = (order["kind"], order["region"], order["spot"])
+        for row in OFFERS:
+            if (row["type"], row["region"], row["spot"]) == place and self._left(row) < count:
+                raise ApiError(409, "sold out")
+        return [self.do_order(account, **order) for _ in range(count)]
 
     def do_list(self, account, *, region, page):
         if region in self.failing:

@@ -189,8 +189,10 @@ class Reference:
             raise self.refused(request, error, made) from error  # with those before the failure
         self.beside(api, request)
         by_token = {machine.token: machine for machine in made}
-        machines = tuple(by_token[setup.token] for setup in request.setups)
-        return ProvisionResult(machines, self.handle(request), api.account())
+        return self.result(api, request, [by_token[setup.token] for setup in request.setups])
+
+    def result(self, api, request, machines):
+        return ProvisionResult(tuple(machines), self.handle(request), api.account())
 
     def already(self, api, request):
         """Return what an earlier call made, by token."""
@@ -202,19 +204,19 @@ class Reference:
         return {r["name"]: self.instance(r) for r in rows if r["name"] in tokens}
 
     def order(self, api, request, setup):
+        return self.instance(api("order", "launch", **self.facts(request, setup)))
+
+    def facts(self, request, setup):
         offer = request.offer
-        row = api(
-            "order",
-            "launch",
-            name=self.name(request, setup),
-            kind=offer.instance_type,
-            region=offer.region,
-            spot=offer.spot,
-            keys=self.keys(setup),
-            user_data=self.user_data(setup),
-            labels=self.labels(request, setup),
-        )
-        return self.instance(row)
+        return {
+            "name": self.name(request, setup),
+            "kind": offer.instance_type,
+            "region": offer.region,
+            "spot": offer.spot,
+            "keys": self.keys(setup),
+            "user_data": self.user_data(setup),
+            "labels": self.labels(request, setup),
+        }
 
     def name(self, request, setup):
         return setup.token
@@ -256,7 +258,9 @@ class Reference:
     @hookimpl
     def arb_poll(self, context, request, handle):
         found = self.known(self.client(context), request)
-        machines = [found[s.token] for s in request.setups if s.token in found]
+        return self.demand_capacity([found[s.token] for s in request.setups if s.token in found])
+
+    def demand_capacity(self, machines):
         failed = [m for m in machines if m.reason is GoneReason.FAILED_START]
         if failed:
             made = [m for m in machines if m not in failed]

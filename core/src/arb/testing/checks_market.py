@@ -13,7 +13,13 @@ from arb.plugins.frames import CATALOG_COLUMNS, OPTIONAL_COLUMNS, PRICE_COLUMNS,
 from arb.plugins.results import WrongResult
 from arb.testing.cloud import Login
 from arb.testing.orders import ContractOrders, told
-from arb.testing.plausible import implausible, per_accelerator_prices
+from arb.testing.plausible import (
+    faults_of_pieces,
+    faults_of_units,
+    few,
+    implausible,
+    per_accelerator_prices,
+)
 from arb.testing.skips import NotProven
 from arb.testing.verdict import ContractBroken, check, demand
 from arb.types import Capability
@@ -21,13 +27,13 @@ from arb.types import Capability
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from arb.catalog.validate import Fault
     from arb.types import Catalog, Offer
 
 __all__ = ["MarketChecks"]
 
 _DAY_S: Final = 86_400
 _FIRST_DATE: Final = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
-_SHOWN: Final = 3
 
 
 class MarketChecks(ContractOrders):
@@ -55,16 +61,11 @@ class MarketChecks(ContractOrders):
         ``arb_catalog``: "whole instance, per hour, no taxes; 0 only if owned"
         ``arb_catalog``: "``payload`` "{}" (JSON"
         """
-        from arb.catalog.rows import offers_from_catalog
-
-        owned = self.can(Capability.OWNED)
-        try:
-            offers, refused = offers_from_catalog(self.name, self._catalog(), owned=owned)
-        except PluginError as error:
-            raise ContractBroken(error.summary) from error
-        reasons = [f"{row.offer_id}: {row.reason}" for row in refused]
-        reasons += [f"{o.offer_id}: payload is not JSON" for o in offers if not _is_json(o.payload)]
-        demand(not reasons, _few(reasons))
+        contradictory = {*faults_of_units(), *faults_of_pieces()}
+        faults = [str(f) for f in self._faults() if f.reason not in contradictory]
+        bad = [o.offer_id for o in self.offers if not _is_json(o.payload)]
+        faults += [f"{offer_id}: payload is not JSON" for offer_id in bad]
+        demand(not faults, few(faults))
 
     @check
     def test_the_units_of_the_catalog_are_plausible(self) -> None:
@@ -73,8 +74,9 @@ class MarketChecks(ContractOrders):
         ``arb_catalog``: "memory of **one** accelerator"
         ``arb.types``: "``_gib`` GiB (2**30 bytes)"
         """
-        faults = [fault for offer in self.offers if (fault := implausible(offer))]
-        demand(not faults, _few(faults))
+        faults = [str(f) for f in self._faults() if f.reason in faults_of_units()]
+        faults += [fault for offer in self.offers if (fault := implausible(offer))]
+        demand(not faults, few(faults))
 
     @check
     def test_prices_are_of_the_whole_instance(self) -> None:
@@ -82,13 +84,15 @@ class MarketChecks(ContractOrders):
 
         ``arb_catalog``: "whole instance, per hour, no taxes; 0 only if owned"
         """
+        faults = [str(f) for f in self._faults() if f.reason in faults_of_pieces()]
+        demand(not faults, few(faults))
         compared, suspicious = per_accelerator_prices(self.offers)
         if not compared:
             raise NotProven("no accelerator is sold in two counts in one place")
         pairs = [f"{few.offer_id} and {many.offer_id}" for few, many in suspicious]
         demand(
             2 * len(suspicious) <= compared,
-            f"as if prices were for one accelerator, these cost about the same: {_few(pairs)}",
+            f"as if prices were for one accelerator, these cost about the same: {few(pairs)}",
         )
 
     @check
@@ -125,7 +129,7 @@ class MarketChecks(ContractOrders):
         """
         one, another = (self._identities(self._catalog(computer=c)) for c in ("one", "another"))
         changed = sorted(f"{i} spot={spot}" for i, spot in one ^ another)
-        demand(not changed, f"offers with another name the second time: {_few(changed)}")
+        demand(not changed, f"offers with another name the second time: {few(changed)}")
 
     @check
     def test_sold_classes_and_capabilities_agree(self) -> None:
@@ -134,7 +138,7 @@ class MarketChecks(ContractOrders):
         ``arb_provider_info``: "A capability that is named must work and one that works must be
         named"
         """
-        sold = {offer.spot for offer in self.offers}
+        sold = set(map(bool, self._catalog().frame["spot"]))
         for spot, capability in ((True, Capability.SPOT), (False, Capability.ON_DEMAND)):
             demand(
                 (spot in sold) == self.can(capability),
@@ -184,6 +188,16 @@ class MarketChecks(ContractOrders):
         fresh = later.source != "live" or self._age_s(later) < _DAY_S
         demand(fresh, f"live prices are {self._age_s(later) / _DAY_S:.0f} days old")
 
+    def _faults(self) -> Sequence[Fault]:
+        """Return what the core refuses of the catalog."""
+        from arb.catalog.validate import validate
+
+        owned, minimum_s = self.can(Capability.OWNED), self.info.minimum_s
+        try:
+            return validate(self._catalog().frame, owned=owned, minimum_s=minimum_s).faults
+        except PluginError as error:
+            raise ContractBroken(error.summary) from error
+
     def _asked(self) -> Sequence[Offer]:
         """Return up to three offers in stock, of both classes where there are both."""
         self.need_hook("arb_query_prices")
@@ -232,9 +246,3 @@ def _is_json(text: str) -> bool:
 
 def _known(value: Any) -> bool | None:
     return None if repr(value) in {"<NA>", "nan", "None"} else bool(value)
-
-
-def _few(lines: Sequence[str]) -> str:
-    """Return the first lines and how many more there are."""
-    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return "; ".join(lines[:_SHOWN]) + more

@@ -1,7 +1,8 @@
 """Bounds that no real offer is outside of: what is, has its number in another unit.
 
-They are wide on purpose. The dearest accelerator of 2026 rents for about 20 USD an hour, the cheapest
-for some cents; no machine has more than 100 GiB for each CPU.
+The core finds rows that contradict each other; a catalog that is wrong as a whole agrees with itself,
+and here each offer is held against the world. The bounds are wide on purpose: the dearest accelerator
+rents for about 20 USD an hour, the cheapest for some cents; no machine has more than 100 GiB a CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
     from arb.types import Offer
 
-__all__ = ["implausible", "per_accelerator_prices"]
+__all__ = ["faults_of_pieces", "faults_of_units", "few", "implausible", "per_accelerator_prices"]
+
+_SHOWN: Final = 3
 
 _ACCELERATOR_USD_HOUR: Final = (0.005, 150.0)
 _CPU_USD_HOUR: Final = (0.0005, 2.0)
@@ -21,6 +24,28 @@ _ACCELERATOR_GIB: Final = (0.0, 1024.0)
 _GIB_OF_A_CPU: Final = (0.1, 256.0)
 _MINIMUM_S: Final = (0.0, 31 * 86_400.0)
 _ALMOST_THE_SAME: Final = 1.2
+
+
+def faults_of_units() -> frozenset[str]:
+    """Return the core's reasons that speak of units."""
+    from arb.catalog import plausible
+
+    told = {plausible.CENTS, plausible.LOW, plausible.SPOT_CENTS, plausible.DEMAND_CENTS}
+    mib = {f"{name} is too large: is it MiB?" for name in ("memory_gib", "accelerator_gib")}
+    return frozenset(told | mib | {plausible.DISAGREE, plausible.TOO_DEAR})
+
+
+def faults_of_pieces() -> frozenset[str]:
+    """Return the core's reasons that speak of prices for one accelerator of several."""
+    from arb.catalog import plausible
+
+    return frozenset({plausible.PIECE, plausible.DEMAND_PIECE})
+
+
+def few(lines: Sequence[str]) -> str:
+    """Return the first lines and how many more there are."""
+    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more
 
 
 def implausible(offer: Offer) -> str:

@@ -51,7 +51,8 @@ class Report:
         """Return a summary for people: the counts, then a line for each that is not kept."""
         counts = {verdict: len(self.named(verdict)) for verdict in Verdict}
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
-        lines = [f"{self.suite}: {len(self.outcomes)} checks: {said}"]
+        number = len(self.outcomes)
+        lines = [f"{self.suite}: {number} check{'' if number == 1 else 's'}: {said}"]
         for verdict in list(Verdict)[1:]:
             for outcome in self.outcomes:
                 if outcome.verdict is verdict:

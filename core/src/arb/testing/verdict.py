@@ -29,6 +29,7 @@ def demand(kept: object, otherwise: str) -> None:
     Raises:
         ContractBroken: It is not.
     """
+    __tracebackhide__ = True  # pytest shows the check instead
     if not kept:
         raise ContractBroken(otherwise)
 
@@ -43,6 +44,7 @@ def check(function: Callable[[_Suite], None]) -> Callable[[_Suite], None]:
 
     @functools.wraps(function)
     def judged(suite: _Suite) -> None:
+        __tracebackhide__ = True
         deviations: Mapping[str, str] = getattr(suite, "deviations", {})
         reason = deviations.get(function.__name__)
         try:
