@@ -92,6 +92,16 @@ def test_the_users_image_is_sent_as_it_is(account):
         plugin.arb_provision(account.context(), account.request(image="BeOS"))
 
 
+@pytest.mark.parametrize(("gib", "fits"), [(0, True), (850, True), (1000, False)])
+def test_a_disk_that_the_offer_does_not_have_is_refused_before_anything_is_sent(account, gib, fits):
+    request = account.request(disk_gib=gib)
+    if fits:
+        plugin.arb_provision(account.context(), request)
+    else:
+        assert refusal(account, request, RequestError).scope is Scope.OFFER
+    assert len(sent(account)) == fits
+
+
 def test_a_second_call_takes_what_the_first_made(account):
     request = account.request(2)
     first = plugin.arb_provision(account.context(), request)

@@ -33,6 +33,8 @@ __all__ = ["order_body", "provision"]
 _ORDER_S: Final = 240.0
 """How long the answer to an order may take: some take minutes."""
 _BLOCK_S: Final = 60.0
+_GB_A_GIB: Final = 1.08
+"""Sizes are told in GB, and a GiB is as good as one."""
 _TELLING: Final = 12
 """So many characters of a secret's line are enough to know it by."""
 
@@ -43,6 +45,7 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
     There is no idempotency key, so what carries our names already is taken and not ordered again.
     """
     payload = _payload(request.offer)
+    _check_disk(request)
     with SpheronClient.open(context) as client:
         team, made = _look_before(client, request)
         for setup in request.setups:
@@ -99,6 +102,22 @@ def _payload(offer: Offer) -> dict[str, Any]:
         code="spheron-bundled-offer",
         hint="read the live offers first: arb refresh spheron",
     )
+
+
+def _check_disk(request: ProvisionRequest) -> None:
+    """Refuse a disk that the offer does not have: none can be resized.
+
+    Raises:
+        RequestError: The offer's disk is smaller than what is asked for.
+    """
+    has_gib = request.offer.disk_gib * _GB_A_GIB
+    if 0 < has_gib < request.disk_gib:
+        summary = (
+            f"spheron: the disk of {request.offer.instance_type} has {has_gib:.0f} GiB, "
+            f"{request.disk_gib:.0f} are asked for"
+        )
+        hint = "leave disk_size out, or ask for less"
+        raise RequestError(summary, scope=Scope.OFFER, code="spheron-disk", hint=hint)
 
 
 def _look_before(
