@@ -17,7 +17,7 @@ from arb.tasks.faults import model_of
 from arb.tasks.schema import task_schema
 from arb.tasks.show import as_documents, as_yaml
 
-settings.register_profile("arb-tasks", database=None, deadline=None, max_examples=150)
+settings.register_profile("arb-tasks", database=None, deadline=None, max_examples=100)
 settings.load_profile("arb-tasks")
 
 DATA = Path(__file__).parent / "data"

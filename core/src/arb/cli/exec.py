@@ -51,5 +51,5 @@ def exec_(
         gpus=gpus,
     )
     with session_for_task() as session:
-        launched = execute(session, cluster, read_task(task, overrides))
+        launched = execute(session, cluster, read_task(task, overrides, command="exec"))
         return follow_job(session, launched, detach=detach, as_json=as_json)

@@ -7,7 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arb.cli import render
-from arb.cli.options import Env, EnvFile, Json, Secret, TaskArgument, Workdir, Yes
+from arb.cli.options import (
+    Cpus,
+    DiskSize,
+    Env,
+    EnvFile,
+    ImageId,
+    InstanceType,
+    Json,
+    MaxHourlyCost,
+    Memory,
+    Ports,
+    PreferSpot,
+    Secret,
+    TaskArgument,
+    Workdir,
+    Yes,
+)
 
 if TYPE_CHECKING:
     from arb.clusters.launch import Plan
@@ -39,6 +55,14 @@ def launch(
     use_spot: Annotated[
         bool | None, typer.Option("--use-spot/--no-use-spot", help="Spot or on-demand.")
     ] = None,
+    prefer_spot: PreferSpot = False,
+    cpus: Cpus = "",
+    memory: Memory = "",
+    instance_type: InstanceType = "",
+    disk_size: DiskSize = "",
+    image_id: ImageId = "",
+    ports: Ports = None,
+    max_hourly_cost: MaxHourlyCost = None,
     workdir: Workdir = "",
     env: Env = None,
     env_file: EnvFile = None,
@@ -73,10 +97,17 @@ def launch(
         num_nodes=num_nodes,
         infra=infra,
         gpus=gpus,
-        use_spot=use_spot,
+        use_spot="prefer" if prefer_spot else use_spot,
+        cpus=cpus,
+        memory=memory,
+        instance_type=instance_type,
+        disk_size=disk_size,
+        image_id=image_id,
+        ports=tuple(ports or ()),
+        max_hourly_cost=max_hourly_cost,
     )
     with session_for_task() as session:
-        wanted = read_task(task, overrides, required=not cluster)
+        wanted = read_task(task, overrides, required=not cluster, command="launch")
         wish = Wish(wanted, cluster=cluster, down=down, detach=detach)
         plan = plan_launch(session, wish)
         _show(plan, session.clock.now(), as_json=as_json and dryrun)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arb.cli import render
 from arb.errors import ArbError, UsageError
 
 if TYPE_CHECKING:
     from arb.tasks import Overrides, Task
 
 __all__ = ["Cluster", "Env", "EnvFile", "Json", "Secret", "TaskArgument", "Workdir", "Yes"]
-__all__ += ["overrides_from", "read_task"]
+__all__ += ["Cpus", "DiskSize", "ImageId", "InstanceType", "MaxHourlyCost", "Memory", "Ports"]
+__all__ += ["PreferSpot", "overrides_from", "read_task"]
 
 
 def complete_cluster(incomplete: str) -> list[str]:
@@ -71,46 +73,67 @@ Workdir = Annotated[
 ]
 
 
+Cpus = Annotated[str, typer.Option("--cpus", metavar="N[+]", help="vCPUs, for example 8+.")]
+Memory = Annotated[
+    str, typer.Option("--memory", metavar="GIB[+]", help="GiB, for example 64+, or 4x a vCPU.")
+]
+InstanceType = Annotated[
+    str, typer.Option("--instance-type", metavar="TYPE", help="The provider's own name.")
+]
+DiskSize = Annotated[
+    str, typer.Option("--disk-size", metavar="GIB", help="Boot disk, for example 200 or 1TB.")
+]
+ImageId = Annotated[str, typer.Option("--image-id", metavar="IMAGE", help="What a node boots.")]
+Ports = Annotated[
+    list[str] | None,
+    typer.Option("--ports", metavar="PORT", help="8080 or 8000-8010, to open. Repeatable."),
+]
+MaxHourlyCost = Annotated[
+    float | None,
+    typer.Option("--max-hourly-cost", metavar="USD", help="At most this for one node and hour."),
+]
+PreferSpot = Annotated[
+    bool, typer.Option("--prefer-spot", help="Spot and on-demand, whichever is cheaper.")
+]
+
+
 def overrides_from(
     *,
     env: list[str] | None,
     env_file: list[Path] | None,
     secret: list[str] | None,
-    workdir: str = "",
-    name: str = "",
-    num_nodes: int | None = None,
-    infra: str = "",
-    gpus: str = "",
-    use_spot: bool | None = None,
+    **said: Any,
 ) -> Overrides:
-    """Return what the command line says over the task file."""
+    """Return what the command line says over the task file.
+
+    Args:
+        env: ``--env``.
+        env_file: ``--env-file``.
+        secret: ``--secret``.
+        said: Other fields of ``Overrides``.
+    """
     from arb.tasks import Overrides, parse_assignment, read_env_file
 
     envs: dict[str, str] = {}
     for path in env_file or []:
         envs.update(read_env_file(path))
     envs.update(parse_assignment(text, where="--env") for text in env or [])
-    return Overrides(
-        name=name,
-        workdir=workdir,
-        num_nodes=num_nodes,
-        infra=infra,
-        gpus=gpus,
-        use_spot=use_spot,
-        envs=envs,
-        secrets=dict(parse_assignment(text, where="--secret") for text in secret or []),
-    )
+    secrets = dict(parse_assignment(text, where="--secret") for text in secret or [])
+    return Overrides(envs=envs, secrets=secrets, **said)
 
 
-def read_task(words: list[str] | None, overrides: Overrides, *, required: bool = True) -> Task:
+def read_task(
+    words: list[str] | None, overrides: Overrides, *, required: bool = True, command: str = ""
+) -> Task:
     """Read a task file, or make a task of a command.
 
-    One word that ends in ``.yaml`` or ``.yml`` is a file; anything else is a command.
+    One word that ends in ``.yaml`` or ``.yml`` is a file; anything else is a command. Keys of the
+    file that ``command`` does not act on are told once.
 
     Raises:
         UsageError: Nothing to run, or as ``load_task``.
     """
-    from arb.tasks import load_task, task_from_command
+    from arb.tasks import load_task, notes, task_from_command
 
     if not words and not required:
         return task_from_command("", overrides)
@@ -118,8 +141,11 @@ def read_task(words: list[str] | None, overrides: Overrides, *, required: bool =
         hint = "give a task file or a command; launch also takes --cluster NAME alone"
         raise UsageError("nothing to run", code="no-task", hint=hint)
     if len(words) == 1 and words[0].endswith((".yaml", ".yml")):
-        return load_task(Path(words[0]), overrides)
+        task = load_task(Path(words[0]), overrides)
+        for note in notes(task, command) if command else ():
+            render.warn(note.message)
+        return task
     import shlex
 
-    command = words[0] if len(words) == 1 else shlex.join(words)
-    return task_from_command(command, overrides)
+    line = words[0] if len(words) == 1 else shlex.join(words)
+    return task_from_command(line, overrides)

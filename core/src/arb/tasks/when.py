@@ -12,6 +12,7 @@ from arb.tasks.forms import Form, Short, Strict, Text, choice, kind, read_text
 __all__ = ["Checkpoint", "CheckpointForm", "Deadline", "DeadlineForm", "Duration", "DurationForm"]
 __all__ += ["SelfTerminate"]
 
+_LATEST: Final = 253_370_764_800.0  # the year 9999, which every zone can still show
 _LONGEST_S: Final = 10 * 366 * 86400
 _UNITS: Final = r"^([0-9]+(\.[0-9]+)?[smhdwSMHDW])+$"
 
@@ -110,8 +111,8 @@ def _moment(value: dt.date) -> float:
     if value.tzinfo is None:
         value = value.replace(tzinfo=dt.UTC)
     moment = value.timestamp()
-    if moment < 0:
-        raise ValueError("it is over")
+    if not 0 <= moment < _LATEST:
+        raise ValueError("it is over, or out of range")
     return moment
 
 
