@@ -10,12 +10,6 @@ __all__ = ["ROWS"]
 
 ROWS: Final = (
     Row(
-        "plan",
-        "`arb plan` H100:8 over 100,000 offers, cold process",
-        Limit(Kind.RATIO, 1.7),
-        "a typer command that imports pandas",
-    ),
-    Row(
         "controller",
         "controller, 10,000 rows polled every 5 s: of one core (memory: 150 MB)",
         Limit(Kind.TOTAL, 10, "%"),

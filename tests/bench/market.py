@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from functools import cached_property, partial
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
 from .commands import FRESH_S, TYPER, against_typer, heavy
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
     from .workbench import Home, Workbench
 
-__all__ = ["ROWS", "Market"]
+__all__ = ["PROVIDERS", "ROWS", "Market", "market_of"]
 
-_PROVIDERS: Final = 20
+PROVIDERS: Final = 20
+"""How many sell in a catalog."""
 _OFFERS: Final = 10_000
 _FEW, _MANY = 1_000, 1_000_000
 _EIGHT_H100: Final = ("gpus", "H100:8")
@@ -37,7 +39,7 @@ class Market:
         from tests.support.catalogs import provider_names
 
         self.folder = folder
-        self._names = provider_names(_PROVIDERS)
+        self._names = provider_names(PROVIDERS)
         for name in self._names:
             info = folder / f"arb_{name}-1.0.dist-info"
             info.mkdir(parents=True)
@@ -50,7 +52,8 @@ class Market:
     def env(self) -> Mapping[str, str]:
         """What makes a process see them, and no other provider."""
         path = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {"PYTHONPATH": os.pathsep.join(path), "ARB_DISABLE_PROVIDERS": "local"}
+        others = ",".join(e.name for e in entry_points(group="arb.providers"))
+        return {"PYTHONPATH": os.pathsep.join(path), "ARB_DISABLE_PROVIDERS": others}
 
     def home(self, workbench: Workbench, name: str, offers: int) -> Home:
         """Make a home whose catalog holds so many offers, all read just now."""
@@ -83,10 +86,11 @@ class Market:
             )
             for e in entries
         ]  # fmt: skip
-        write_catalog(path, rows, make_frames(offers, _PROVIDERS))
+        write_catalog(path, rows, make_frames(offers, PROVIDERS))
 
 
-def _market(workbench: Workbench) -> Market:
+def market_of(workbench: Workbench) -> Market:
+    """Return the market of a run, made when it is first needed."""
     if "market" not in vars(workbench):
         vars(workbench)["market"] = Market(workbench.folder / "site")
     market: Market = vars(workbench)["market"]
@@ -94,13 +98,13 @@ def _market(workbench: Workbench) -> Market:
 
 
 def _gpus(workbench: Workbench) -> Measurement:
-    home = _market(workbench).home(workbench, "gpus", _OFFERS)
-    size = f"{_OFFERS:,} offers of {_PROVIDERS} providers"
+    home = market_of(workbench).home(workbench, "gpus", _OFFERS)
+    size = f"{_OFFERS:,} offers of {PROVIDERS} providers"
     return against_typer(workbench, home, "gpus", size=size)
 
 
 def _million(workbench: Workbench) -> Measurement:
-    market = _market(workbench)
+    market = market_of(workbench)
     many = market.home(workbench, "gpus-many", _MANY)
     few = market.home(workbench, "gpus-few", _FEW)
     command = [*ARB, *_EIGHT_H100]
@@ -111,7 +115,7 @@ def _million(workbench: Workbench) -> Measurement:
     return Measurement(
         subject,
         yardstick,
-        f"{_MANY:,} offers of {_PROVIDERS} providers, a file of {megabytes:.0f} MB",
+        f"{_MANY:,} offers of {PROVIDERS} providers, a file of {megabytes:.0f} MB",
         faults=heavy(many, _EIGHT_H100),
         notes=(memory_note((command, many.env), (command, few.env)),),
     )

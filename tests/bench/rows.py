@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from . import agent, commands, fanout, imports, later, market, refresh, remote, walk
+from . import agent, commands, fanout, imports, later, market, plan, refresh, remote, walk
 
 if TYPE_CHECKING:
     from .harness import Row
@@ -14,6 +14,7 @@ __all__ = ["ROWS"]
 ROWS: Final[tuple[Row, ...]] = (
     *commands.ROWS,
     *market.ROWS,
+    *plan.ROWS,
     *refresh.ROWS,
     *walk.ROWS,
     *remote.ROWS,

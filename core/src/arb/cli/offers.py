@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from arb.cli import render
+from arb.cli.sources import sources_line, sources_of_offers
 from arb.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from arb.clusters.launch import Plan
     from arb.types import Offer
 
-__all__ = ["accelerators", "offer_cells", "plan_document", "show_plan"]
+__all__ = ["COLUMNS", "RIGHT", "accelerators", "offer_cells", "plan_document", "show_plan"]
 
-_SHOWN = 5
-_FRESH_S = 60.0
-_COLUMNS = ("provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h")
+COLUMNS: Final = ("provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h")
+RIGHT: Final = "vCPUs,GiB,$/h"
+_SHOWN: Final = 5
+_LISTED: Final = 50
+"""Offers of a document: nobody walks through a hundred thousand."""
 
 
 def show_plan(plan: Plan, now: float) -> None:
@@ -29,21 +30,14 @@ def show_plan(plan: Plan, now: float) -> None:
     render.note(
         f"Cluster {plan.cluster}: {counted(plan.num_nodes, 'node')}, to be tried in this order"
     )
-    rows = [offer_cells(offer) for offer in ranking.offers[:_SHOWN]]
-    render.table(_COLUMNS, rows, right="vCPUs,GiB,$/h", to_stderr=True)
+    shown = ranking.offers[:_SHOWN]
+    render.table(COLUMNS, [offer_cells(offer) for offer in shown], right=RIGHT, to_stderr=True)
     if len(ranking.offers) > _SHOWN:
-        render.hint(f"and {len(ranking.offers) - _SHOWN} more")
-    for line in _sources(ranking.offers, now):
+        render.hint(f"and {len(ranking.offers) - _SHOWN:,} more")
+    for notice in ranking.notices:
+        render.note(notice)
+    if line := sources_line(sources_of_offers(shown), now):
         render.hint(line)
-
-
-def _sources(offers: Sequence[Offer], now: float) -> list[str]:
-    """Return where prices come from and how old they are, unless they were read just now."""
-    found = {(o.provider, o.source, o.as_of) for o in offers if now - o.as_of > _FRESH_S}
-    return [
-        f"prices of {provider}: {source}, {render.age(now - as_of)} old"
-        for provider, source, as_of in sorted(found)
-    ]
 
 
 def offer_cells(offer: Offer) -> tuple[str, ...]:
@@ -67,13 +61,15 @@ def accelerators(offer: Offer) -> str:
 
 def plan_document(plan: Plan) -> dict[str, Any]:
     """Return the plan for ``--json``."""
-    offers = plan.ranking.offers if plan.ranking else ()
-    rejected = plan.ranking.rejected if plan.ranking else {}
+    ranking = plan.ranking
+    offers = ranking.offers if ranking else ()
     return {
         "cluster": plan.cluster,
         "num_nodes": plan.num_nodes,
         "usd_hour": plan.usd_hour,
-        "reuses_cluster": plan.ranking is None,
-        "offers": [asdict(offer) for offer in offers],
-        "rejected": dict(rejected),
+        "reuses_cluster": ranking is None,
+        "offers": [asdict(offer) for offer in offers[:_LISTED]],
+        "total": len(offers),
+        "rejections": [each.to_dict() for each in ranking.rejections] if ranking else [],
+        "notices": list(ranking.notices) if ranking else [],
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from arb.clusters.near import find_place
-from arb.clusters.nothing import ALONE, UNENDING, no_offer, not_installed
+from arb.clusters.nothing import ALONE, UNENDING, all_missing, no_offer, not_installed
 from arb.clusters.prices import open_prices
 from arb.errors import ArbError, UsageError, closest
 from arb.optimizer import Objective, RankOptions, rank
@@ -143,7 +143,7 @@ def _installed(
     }
     usable = tuple(each for each in alternatives if each.provider not in errors)
     if errors and not usable:
-        raise next(iter(errors.values()))
+        raise all_missing(list(errors.values()))
     return usable, [f"{error.summary}: {error.hint}" for error in errors.values()]
 
 

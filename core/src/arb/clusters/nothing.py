@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 from arb.errors import ArbError, CredentialsError, NoOfferError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from arb.clusters.prices import Prices
     from arb.optimizer import Ranking
     from arb.plugins import Plugins
 
-__all__ = ["ALONE", "UNENDING", "no_offer", "not_installed"]
+__all__ = ["ALONE", "UNENDING", "all_missing", "no_offer", "not_installed"]
 
 ALONE: Final = "nodes cannot reach each other"
 UNENDING: Final = "nodes cannot end by themselves"
@@ -37,6 +37,16 @@ def not_installed(plugins: Plugins, name: str, known: Iterable[str]) -> ArbError
     meant = f"; did you mean {near[0]!r}?" if near else ""
     summary = f"no plugin named {name} is installed{meant}"
     return UsageError(summary, code="unknown-provider", hint=f"pip install arb-{name}")
+
+
+def all_missing(errors: Sequence[ArbError]) -> ArbError:
+    """Return one error for a task that names only providers that cannot be used."""
+    first, *others = errors
+    if not others:
+        return first
+    summary = "; ".join(error.summary for error in errors)
+    hint = "; ".join(dict.fromkeys(error.hint for error in errors if error.hint))
+    return type(first)(summary, code=first.code, hint=hint)
 
 
 def no_offer(prices: Prices, ranking: Ranking) -> ArbError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from arb.catalog.refresh import Outcome, refresh
 from arb.catalog.stale import stale
@@ -67,28 +67,54 @@ def open_prices(
         StateError: The catalog cannot be written.
     """
     session.home.folder("cache")
-    path, usable = session.home.catalog_db, session.plugins.provider_names()
-    store = open_catalog(path, usable)
-    chosen = sorted({*named, *(_sellers(store, usable) if others else ())})
+    opened = _open(session, overlay)
+    chosen = {*named, *(_sellers(session, opened.catalog) if others else ())}
+    chosen.difference_update(opened.replaced)
     now = session.clock.now()
-    due = stale(store, session.plugins, now=now, buying=buying, names=chosen)
+    due = stale(opened.catalog, session.plugins, now=now, buying=buying, names=chosen)
     outcomes: tuple[Outcome, ...] = ()
     if due:
-        store.close()
-        report = refresh(
-            session.plugins, path, due, clock=session.clock, state=session.progress.state
-        )
-        outcomes = report.outcomes
-        store = open_catalog(path, usable)
-    session.close_later(store.close)
-    failed = _tell(session, store, outcomes, chosen)
-    return Prices(_overlaid(session, store, overlay), store, failed)
+        opened.market.close()
+        outcomes = refresh(
+            session.plugins,
+            session.home.catalog_db,
+            due,
+            clock=session.clock,
+            state=session.progress.state,
+        ).outcomes
+        opened = _open(session, overlay)
+    session.close_later(opened.market.close)
+    return Prices(
+        opened.market, opened.catalog, _tell(session, opened.catalog, outcomes, sorted(chosen))
+    )
 
 
-def _sellers(store: CatalogStore, usable: Iterable[str]) -> list[str]:
+class _Opened(NamedTuple):
+    """The market, the catalog in it, and the providers whose prices are not the catalog's."""
+
+    market: CatalogStore | OverlayMarket
+    catalog: CatalogStore
+    replaced: tuple[str, ...] = ()
+
+
+def _open(session: Session, overlay: Path | None) -> _Opened:
+    catalog = open_catalog(session.home.catalog_db, session.plugins.provider_names())
+    if overlay is None:
+        return _Opened(catalog, catalog)
+    from arb.catalog.overlay import read_overlay
+
+    try:
+        market = read_overlay(overlay, catalog)
+    except BaseException:
+        catalog.close()
+        raise
+    return _Opened(market, catalog, market.replaced)
+
+
+def _sellers(session: Session, store: CatalogStore) -> list[str]:
     """Leave out the user's own machines, as far as they are known: they must be named."""
     own = {row.name for row in store.providers() if row.owned}
-    return [name for name in usable if name not in own]
+    return [name for name in session.plugins.provider_names() if name not in own]
 
 
 def _tell(
@@ -104,15 +130,3 @@ def _tell(
         for line in outcome.warnings(age, now):
             session.progress.warn(line)
     return {name: o.error for name, o in sorted(every.items()) if o.error is not None}
-
-
-def _overlaid(
-    session: Session, store: CatalogStore, overlay: Path | None
-) -> CatalogStore | OverlayMarket:
-    if overlay is None:
-        return store
-    from arb.catalog.overlay import read_overlay
-
-    market = read_overlay(overlay, store)
-    session.close_later(market.close)
-    return market

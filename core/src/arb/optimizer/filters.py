@@ -72,7 +72,7 @@ def _text_filter(column: str, wanted: str) -> RowFilter:
         known = _texts(columns, rows, column)
         if not known:
             return f"nothing here has a {column}"
-        return f"only {known[0]} has it" if len(known) == 1 else _nearest(wanted, known)
+        return f"there is only {known[0]}" if len(known) == 1 else _nearest(wanted, known)
 
     return RowFilter(
         f"{column} {wanted}",

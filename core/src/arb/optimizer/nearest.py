@@ -77,7 +77,8 @@ def count(left: list[Group], title: str, wanted: Amount) -> str:
         for counts, providers in by_counts.items()
     ]
     every = sorted({number for counts in by_counts for number in counts})
-    return f"{joined(told, most=_PROVIDERS)}: {_advice(title, every, wanted)}"
+    more = [f"{len(told) - _PROVIDERS} more ways"] if len(told) > _PROVIDERS else []
+    return f"{'; '.join([*told[:_PROVIDERS], *more])}: {_advice(title, every, wanted)}"
 
 
 def capacity_class(left: list[Group]) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from arb.tasks.alternatives import Alternative
 
-__all__ = ["Rejections", "Removed", "joined", "offers_counted"]
+__all__ = ["Rejections", "Removed", "joined", "offers_counted", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,7 @@ class Rejections:
     @property
     def where(self) -> str:
         """Where the alternative stands in the task file: ``resources.ordered[0]``; may be empty."""
-        text = ""
-        for part in self.alternative.path:
-            text += f"[{part}]" if isinstance(part, int) else f".{part}"
-        return text.removeprefix(".")
+        return written(self.alternative.path)
 
     @property
     def last_filter(self) -> str:
@@ -69,6 +66,12 @@ class Rejections:
             "rejected": {removed.reason: removed.count for removed in self.removed},
             "hint": self.hint,
         }
+
+
+def written(path: tuple[str | int, ...]) -> str:
+    """Return where something stands in a task file: ``resources.ordered[0]``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
 
 
 def offers_counted(count: int) -> str:

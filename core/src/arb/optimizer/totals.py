@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from arb.catalog.market import Market
     from arb.optimizer.options import RankOptions
-    from arb.optimizer.ranking import Entry
+    from arb.optimizer.ranking import Entry, Ranking
     from arb.tasks.alternatives import Alternative
     from arb.types import Offer
 
-__all__ = ["SPOT_SHARE", "Part", "Strategy", "Totals", "total"]
+__all__ = ["SPOT_SHARE", "Part", "Strategy", "Totals", "comparison", "total"]
 
 SPOT_SHARE: Final = 0.8
 """Of the hours of the blend; the rest is for what preemptions and sold-out spot push to on-demand."""
@@ -143,7 +143,7 @@ def total(
     """
     _check(hours, spot_share)
     options = replace(options, objective=Objective.COST, duration_h=hours)
-    ranking = rank(market, _relaxed(alternatives), options)
+    ranking = comparison(market, alternatives, options)
     found = []
     for _, _, place in ranking.cheapest():
         entry = ranking.entry(place)
@@ -151,6 +151,16 @@ def total(
     blend = _blend(found, options.num_nodes, hours, spot_share)
     every = sorted([*found, *blend], key=lambda each: (each.total_usd, each.name))
     return Totals(hours, options.num_nodes, spot_share, tuple(every))
+
+
+def comparison(
+    market: Market, alternatives: Sequence[Alternative], options: RankOptions
+) -> Ranking:
+    """Rank the hardware of a task in both capacity classes: where it may be bought, then anywhere.
+
+    What the task may be bought by has the preference 0, the rest 1.
+    """
+    return rank(market, _relaxed(alternatives), options)
 
 
 def _check(hours: float, spot_share: float) -> None:

@@ -1,0 +1,129 @@
+"""``arb plan``."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arb.cli.options import Env, EnvFile, Json, Secret, TaskArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arb.clusters.catalog import Market, Wanted
+    from arb.tasks import Overrides, Task
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    task: TaskArgument = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="How long the nodes run; adds the totals of each strategy."),
+    ] = None,
+    spot_share: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="Share of the hours on spot in the blend, 0 to 1."),
+    ] = 0.8,
+    prices: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Prices that replace those of the providers in it."),
+    ] = None,
+    why: Annotated[
+        bool, typer.Option("--why", help="Show how many offers each filter removed.")
+    ] = False,
+    objective: Annotated[
+        str, typer.Option(help="cost, value (USD for a dense bf16 PFLOP-hour) or latency.")
+    ] = "",
+    near: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LAT,LON|REGION", help="Where clients are, for latency. Repeatable."),
+    ] = None,
+    near_weight: Annotated[
+        float, typer.Option(min=0, metavar="W", help="How much distance counts against price.")
+    ] = 1.0,
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="N", help="At most so many offers; 0 is all.")
+    ] = 10,
+    infra: Annotated[str, typer.Option(metavar="PLACE", help="PROVIDER[/REGION[/ZONE]].")] = "",
+    gpus: Annotated[
+        str, typer.Option("--gpus", "--gpu", metavar="NAME[:COUNT]", help="For example H100:8.")
+    ] = "",
+    num_nodes: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many nodes.")
+    ] = None,
+    use_spot: Annotated[
+        bool | None, typer.Option("--use-spot/--no-use-spot", help="Spot or on-demand.")
+    ] = None,
+    env: Env = None,
+    env_file: EnvFile = None,
+    secret: Secret = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the prices, too.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a task would be bought for, best offer first, without buying.
+
+    Prices are those of the last reading, and their age is told; arb refresh reads them again.
+    Variables without a value stop nothing here. With --hours, each provider's totals on demand and
+    as spot are compared with a blend of both, for providers that the task does not name too.
+    """
+    from arb.cli.options import overrides_from
+    from arb.cli.plan_view import PlanView
+    from arb.clusters.catalog import Wanted
+
+    overrides = overrides_from(
+        env=env, env_file=env_file, secret=secret, num_nodes=num_nodes, infra=infra, gpus=gpus,
+        use_spot=use_spot,
+    )  # fmt: skip
+    wanted = Wanted(
+        objective=objective, hours=hours, near=tuple(near or ()), near_weight=near_weight,
+        overlay=prices,
+    )  # fmt: skip
+    if plot is not None:
+        from arb.optimizer.plot import check_plot_path
+
+        check_plot_path(plot)
+    planned = _read(task, overrides)
+    with _looked(planned, wanted) as (market, now):
+        view = PlanView(planned, market, now)
+        totals = view.totals(hours, spot_share) if hours is not None else None
+        if as_json:
+            view.print_document(limit, totals)
+        else:
+            view.show(limit, totals, why=why)
+        view.check()
+        if plot is not None:
+            view.draw(plot)
+
+
+def _read(words: list[str] | None, overrides: Overrides) -> Task:
+    """Read a task as far as buying goes: variables may lack values."""
+    from arb.cli.options import read_task
+    from arb.tasks import Task, examine
+
+    if words and len(words) == 1 and words[0].endswith((".yaml", ".yml")):
+        found = examine(Path(words[0]), overrides).value
+        if isinstance(found, Task):
+            return found
+    return read_task(words, overrides, required=False)
+
+
+@contextmanager
+def _looked(task: Task, wanted: Wanted) -> Iterator[tuple[Market, float]]:
+    """Find and rank offers; yield them with the time. Only the cache is made: no state, no keys."""
+    from arb.cli.progress import open_progress
+    from arb.clusters.catalog import look
+    from arb.clusters.session import Session
+
+    with Session(only_looks=True) as session:
+        with open_progress() as progress:
+            session.progress = progress
+            market = look(session, task, wanted)
+        yield market, session.clock.now()

@@ -1,0 +1,186 @@
+"""What ``arb plan`` shows: the ranked table, what was rejected, totals, a document, a picture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.cli import render
+from arb.cli.offers import COLUMNS, RIGHT, offer_cells
+from arb.cli.plan_tables import show_rejections, show_totals
+from arb.cli.sources import sources_line, sources_of_offers
+from arb.optimizer.options import Objective
+from arb.optimizer.rejections import written
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from arb.clusters.catalog import Market
+    from arb.optimizer import Entry
+    from arb.optimizer.totals import Totals
+    from arb.tasks import Task
+    from arb.tasks.alternatives import Alternative
+
+__all__ = ["PlanView"]
+
+_UNITS: Final = {Objective.VALUE: "$/PFLOP-h", Objective.LATENCY: "$/h by distance"}
+_PICTURED: Final = 500
+"""Offers that a picture is chosen from."""
+
+
+class PlanView:
+    """One answer of ``arb plan``.
+
+    Args:
+        task: What is planned.
+        market: What was found for it.
+        now: Seconds since the epoch.
+    """
+
+    def __init__(self, task: Task, market: Market, now: float) -> None:
+        self._task = task
+        self._market = market
+        self._ranking = market.ranking
+        self._now = now
+
+    def check(self) -> None:
+        """Raise the error that says why nothing is left, when that is so.
+
+        Raises:
+            NoOfferError: As ``arb.clusters.catalog.ranked_offers``.
+            CredentialsError: The same.
+        """
+        if not len(self._ranking.offers):
+            from arb.clusters.nothing import no_offer
+
+            raise no_offer(self._market.prices, self._ranking)
+
+    def totals(self, hours: float, spot_share: float) -> Totals:
+        """Return the totals of each strategy.
+
+        Raises:
+            UsageError: The hours or the share are none.
+        """
+        from arb.optimizer.totals import total
+
+        market = self._market
+        return total(market.prices.market, market.alternatives, market.options, hours, spot_share)
+
+    def show(self, limit: int, totals: Totals | None, *, why: bool) -> None:
+        """Print tables; an empty ranking prints only why it is empty."""
+        count = len(self._ranking.offers)
+        shown = self._entries(limit)
+        if shown:
+            self._show_offers(shown)
+            if count > len(shown):
+                render.hint(f"and {count - len(shown):,} more; --limit 0 shows all")
+        if why:
+            show_rejections(self._ranking.rejections, gap=bool(shown))
+        offers = [entry.offer for entry in shown]
+        if totals is not None and totals.strategies and shown:
+            show_totals(totals)
+            offers += [part.offer for each in totals.strategies for part in each.parts]
+        for notice in self._ranking.notices:
+            render.note(notice)
+        if line := sources_line(sources_of_offers(offers), self._now):
+            render.hint(line)
+
+    def print_document(self, limit: int, totals: Totals | None) -> None:
+        """Print one JSON document; nothing when there is no offer: the error is the document."""
+        if not len(self._ranking.offers):
+            return
+        options = self._market.options
+        render.json_document(
+            {
+                "task": self._task.name,
+                "num_nodes": options.num_nodes,
+                "objective": options.objective.value,
+                "duration_h": options.duration_h,
+                "offers": [self._document(entry) for entry in self._entries(limit)],
+                "total": len(self._ranking.offers),
+                "rejections": [each.to_dict() for each in self._ranking.rejections],
+                "notices": list(self._ranking.notices),
+                "totals": totals.to_dict() if totals is not None else None,
+                "prices": [
+                    {
+                        "provider": row.name,
+                        "source": row.source,
+                        "as_of": row.as_of,
+                        "age_s": max(0.0, self._now - row.as_of),
+                    }
+                    for row in self._market.prices.market.providers()
+                    if row.name in self._ranking.providers
+                ],
+            }
+        )
+
+    def draw(self, path: Path) -> None:
+        """Write a picture of the hardware's prices, in both classes, anywhere.
+
+        Raises:
+            UsageError: As for ``write_plot``.
+        """
+        from arb.optimizer.plot import PriceBar, write_plot
+        from arb.optimizer.totals import comparison
+
+        market = self._market
+        ranking = comparison(market.prices.market, market.alternatives, market.options)
+        places = {*range(min(_PICTURED, len(ranking.offers)))}
+        places.update(place for _, _, place in ranking.cheapest())
+        offers = [ranking.offers[place] for place in sorted(places)]
+        bars = [PriceBar.of(offer) for offer in offers]
+        write_plot(
+            path,
+            bars,
+            title=_title(self._market.alternatives) or self._task.name or "Prices",
+            subtitle=sources_line(sources_of_offers(offers), self._now) or "prices: live, now",
+            per_gpu=len({bar.gpus for bar in bars}) > 1,
+        )
+        render.note(f"wrote {path}")
+
+    def _entries(self, limit: int) -> list[Entry]:
+        count = len(self._ranking.offers)
+        return [self._ranking.entry(place) for place in range(min(limit or count, count))]
+
+    def _show_offers(self, shown: Sequence[Entry]) -> None:
+        """Print the ranked table, with columns only where they say something."""
+        extra = {
+            "order": [str(entry.alternative.preference + 1) for entry in shown],
+            "$/h ranked": [f"{entry.ranked_usd_hour:.2f}" for entry in shown],
+            "$/h billed": [f"{entry.effective_usd_hour:.2f}" for entry in shown],
+        }
+        plain = [f"{entry.offer.price_usd_hour:.2f}" for entry in shown]
+        if len({each.preference for each in self._market.alternatives}) == 1:
+            del extra["order"]
+        if extra["$/h billed"] == extra["$/h ranked"]:
+            del extra["$/h billed"]
+        if extra["$/h ranked"] == plain:
+            del extra["$/h ranked"]
+        if unit := _UNITS.get(self._market.options.objective):
+            extra[unit] = [f"{e.score:.2f}" if e.comparable else "-" for e in shown]
+        rows = [
+            (*offer_cells(entry.offer), *(cells[row] for cells in extra.values()))
+            for row, entry in enumerate(shown)
+        ]
+        render.table((*COLUMNS, *extra), rows, right=",".join((RIGHT, *extra)))
+        if self._market.options.num_nodes > 1:
+            render.hint(f"prices are of one node; the task has {self._market.options.num_nodes}")
+
+    def _document(self, entry: Entry) -> dict[str, Any]:
+        """Return an offer for ``--json``, with what ranked it and the price's age."""
+        return {
+            **asdict(entry.offer),
+            "alternative": written(entry.alternative.path),
+            "preference": entry.alternative.preference,
+            "ranked_usd_hour": entry.ranked_usd_hour,
+            "effective_usd_hour": entry.effective_usd_hour,
+            "score": entry.score if entry.comparable else None,
+            "age_s": max(0.0, self._now - entry.offer.as_of),
+        }
+
+
+def _title(alternatives: Sequence[Alternative]) -> str:
+    """Return the accelerators that are asked for, each once."""
+    names = [f"{each.accelerator}:{each.count}" for each in alternatives if each.accelerator]
+    return ", ".join(dict.fromkeys(names))
