@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clouds.clock import SharedClock
+from clouds.gcp import Gcp
 from clouds.http import CloudServer
 from clouds.nodes import PaperNodes
 from clouds.spheron import Spheron
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["paper_spheron", "spheron"]
+__all__ = ["gcp", "paper_gcp", "paper_spheron", "spheron"]
 
 
 @pytest.fixture
@@ -33,3 +34,22 @@ def paper_spheron(tmp_path: Path) -> Iterator[Spheron]:
     server = CloudServer(Spheron(tmp_path / "spheron", clock=clock, nodes=PaperNodes()))
     yield server.cloud
     server.close()
+
+
+@pytest.fixture
+def gcp(tmp_path: Path) -> Iterator[Gcp]:
+    """A simulated Google Cloud of real nodes, whose answers are all as Google describes them."""
+    yield from _gcp(CloudServer(Gcp(tmp_path / "gcp")))
+
+
+@pytest.fixture
+def paper_gcp(tmp_path: Path) -> Iterator[Gcp]:
+    """The same on paper."""
+    yield from _gcp(CloudServer(Gcp(tmp_path / "gcp", nodes=PaperNodes())))
+
+
+def _gcp(server: CloudServer) -> Iterator[Gcp]:
+    pytest.importorskip("googleapiclient", reason="its documents say what the API is")
+    yield server.cloud
+    server.close()
+    assert server.cloud.untrue == []

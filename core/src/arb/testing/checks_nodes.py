@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NodeChecks"]
 
-_PRIVATE: Final = ("PRIVATE KEY-----", "PuTTY-User-Key-File")
+_PRIVATE: Final = re.compile(r"(?m)^(-----BEGIN [A-Z ]*PRIVATE KEY-----|PuTTY-User-Key-File)")
+"""A file that is a key; not a provider's own credentials that hold one among other things."""
 _SCHEMES: Final = ("http://", "https://")
 _PORTS: Final = ("8080", "8000-8010")
 
@@ -122,7 +124,7 @@ class NodeChecks(ContractOrders):
         for local in self._mounts(self.account).values():
             path = Path(local)
             text = path.read_text(errors="replace") if path.is_file() else ""
-            demand(not any(mark in text for mark in _PRIVATE), f"{local} is a private key")
+            demand(not _PRIVATE.search(text), f"{local} is a private key")
             demand(".ssh" not in path.parts, f"{local} is the user's own")
 
     def _mounts(self, login: Login) -> Mapping[str, str]:

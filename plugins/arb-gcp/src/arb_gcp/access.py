@@ -22,14 +22,15 @@ _POWER_OFF: Final = (
 
 
 def ssh_endpoint(context: ProviderContext, instance: Instance) -> SshEndpoint:
-    """Return port 22 and the user whom the ``ssh-keys`` metadata lets in.
+    """Return the image's SSH port and the user whom the ``ssh-keys`` metadata lets in.
 
     Raises:
         ProviderUnavailable: The machine has no address yet.
     """
     if not instance.address:
         raise ProviderUnavailable(f"gcp {instance.id} has no address yet", code="gcp-no-address")
-    return SshEndpoint(instance.address, 22, Settings.of(context.options).ssh_user)
+    settings = Settings.of(context.options)
+    return SshEndpoint(instance.address, settings.ssh_port, settings.ssh_user)
 
 
 def credential_mounts(context: ProviderContext) -> dict[str, str]:

@@ -11,7 +11,7 @@ from arb.errors import ProviderUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ApiError", "Fault", "fault_of_answer", "faults_of_operation"]
+__all__ = ["ApiError", "Fault", "ServerError", "fault_of_answer", "faults_of_operation"]
 
 _QUOTED_METRIC: Final = re.compile(r"[Qq]uota '([A-Z0-9_]+)'")
 _IN_REGION: Final = re.compile(r"in region ([a-z0-9-]+)")
@@ -53,6 +53,10 @@ class ApiError(ProviderUnavailable):
         super().__init__(f"gcp {what}: {fault.message or f'HTTP {status}'}", code="gcp-refused")
         self.status = status
         self.fault = fault
+
+
+class ServerError(ProviderUnavailable):
+    """The server has trouble of its own: a 5xx that says nothing."""
 
 
 def fault_of_answer(status: int, body: object) -> Fault:

@@ -107,8 +107,8 @@ def firewall_bodies(request: ProvisionRequest, settings: Settings) -> list[dict[
     gang everything.
     """
     token = request.token
-    ssh = _rule(token, "ssh", settings, _tcp("22"), sourceRanges=list(settings.ssh_source_ranges))
-    rules = [ssh]
+    ranges = list(settings.ssh_source_ranges)
+    rules = [_rule(token, "ssh", settings, _tcp(str(settings.ssh_port)), sourceRanges=ranges)]
     if request.ports:
         rules.append(ports_body(token, request.ports, settings))
     if request.count > 1:

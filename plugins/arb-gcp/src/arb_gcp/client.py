@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError, ProviderUnavailable, RateLimited
-from arb_gcp.answers import ApiError, fault_of_answer
+from arb_gcp.answers import ApiError, ServerError, fault_of_answer
 from arb_gcp.credentials import need_credentials, project_of
 from arb_gcp.settings import APIS, Settings
 from arb_gcp.tokens import drop_token, get_token
@@ -118,14 +118,33 @@ class Client:
     def pages(
         self, path: str, params: Mapping[str, Any] | None = None, api: str = "compute"
     ) -> Iterator[Any]:
-        """Read every page of a list. Raises as ``get``."""
-        token = None
+        """Read every page of a list, or those from a ``pageToken`` on. Raises as ``get``."""
+        asked = dict(params or {})
         while True:
-            page = self.get(path, {**(params or {}), "pageToken": token}, api)
+            page = self.get(path, asked, api)
             yield page
-            token = page.get("nextPageToken")
-            if not token:
+            asked["pageToken"] = page.get("nextPageToken")
+            if not asked["pageToken"]:
                 return
+
+    def aggregated(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """Read every page of a list over all zones; a zone that is silent is told in the answer.
+
+        That is so by itself since the API's version of November 2026. An older one fails as a whole
+        unless it is told not to; the newer one does not know the parameter. Raises as ``get``.
+        """
+        asked = dict(params or {})
+        try:
+            first = self.get(path, asked)
+        except ServerError as error:
+            asked |= {"returnPartialSuccess": "true"}
+            try:
+                first = self.get(path, asked)
+            except ApiError:
+                raise error from None
+        yield first
+        if token := first.get("nextPageToken"):
+            yield from self.pages(path, {**asked, "pageToken": token})
 
     def token(self) -> str:
         """Return an access token. Raises as ``get_token``."""
@@ -208,7 +227,7 @@ class Client:
             return ApiError(what, status, fault)
         if fault.code and fault.code not in {"backendError", "internalError"}:
             return ApiError(what, status, fault)  # a stock-out comes as 503
-        return ProviderUnavailable(f"gcp {what}: HTTP {status}", code="gcp-unreachable")
+        return ServerError(f"gcp {what}: HTTP {status}", code="gcp-unreachable")
 
     def _refused(self, status: int, fault: Fault, what: str) -> Exception:
         if fault.code in _JUDGED or fault.metric or "location" in fault.message.lower():

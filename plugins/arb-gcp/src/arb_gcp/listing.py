@@ -36,11 +36,10 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     """
     client = Client.from_context(context)
     path = f"projects/{client.project}/aggregated/instances"
-    params = {"filter": _filter(query), "returnPartialSuccess": "true"}
     found: dict[str, Instance] = {}
     zones: set[str] = set()
     errors: dict[str, str] = {}
-    for page in client.pages(path, params):
+    for page in client.aggregated(path, {"filter": _filter(query)}):
         for said in _machines(page):
             machine = instance_of(context.provider, client.project, said)
             if _is_wanted(machine, query):

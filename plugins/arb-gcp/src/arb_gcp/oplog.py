@@ -58,12 +58,11 @@ def read_ends(client: Client, project: str) -> dict[str, End]:
     params = {
         "filter": _FILTER,
         "orderBy": "creationTimestamp desc",
-        "returnPartialSuccess": "true",
         "fields": "items/*/operations(operationType,targetLink,insertTime,endTime,status,error),"
         "nextPageToken",
     }
     ends: dict[str, End] = {}
-    for number, page in enumerate(client.pages(path, params), start=1):
+    for number, page in enumerate(client.aggregated(path, params), start=1):
         for end in ends_of_page(page):
             known = ends.get(end.name)
             if known is None or _WEIGHT[end.kind] < _WEIGHT[known.kind]:

@@ -20,7 +20,8 @@ OPTIONS: Final = {
     "subnetwork": "subnet, a name for all regions or a map of region to name; default: automatic",
     "external_ip": "give machines a public address; without one they are reached by the private",
     "firewall": "make firewall rules for each cluster; false: the network has what it takes",
-    "ssh_source_ranges": "list of CIDR ranges that may reach port 22; default: 0.0.0.0/0",
+    "ssh_source_ranges": "list of CIDR ranges that may reach the SSH server; default: 0.0.0.0/0",
+    "ssh_port": "where the SSH server of the image listens; default: 22",
     "ssh_user": "login name on the machines; default: ubuntu",
     "image": "image or family where a task names none: projects/P/global/images/family/F",
     "disk_type": "boot disk, for instance pd-ssd; default: what the machine type takes",
@@ -43,6 +44,7 @@ APIS: Final = {
 _USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _SMALLEST_DISK_GIB: Final = 10
+_LAST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Settings:
     external_ip: bool = True
     firewall: bool = True
     ssh_source_ranges: tuple[str, ...] = ("0.0.0.0/0",)
+    ssh_port: int = 22
     ssh_user: str = "ubuntu"
     image: str = ""
     disk_type: str = ""
@@ -135,6 +138,12 @@ def _disk(name: str, value: object) -> int:
     return value
 
 
+def _port(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _LAST_PORT:
+        raise _wrong(name, value, f"a port from 1 to {_LAST_PORT}")
+    return value
+
+
 def _user(name: str, value: object) -> str:
     text = _text(name, value)
     if not _USER.fullmatch(text) or text == "root":
@@ -175,6 +184,7 @@ _READERS: Final[dict[str, Any]] = {
     "network": _network,
     "subnetwork": _subnetwork,
     "ssh_source_ranges": _ranges,
+    "ssh_port": _port,
     "ssh_user": _user,
     "disk_gib": _disk,
     "endpoints": _endpoints,

@@ -88,7 +88,7 @@ def _read_family(client: Client, family: str) -> Kept:
     params = {"filter": f'name eq "{family}"', "fields": _TYPE_FIELDS}
 
     def read() -> Any:
-        return [s.to_plain() for page in client.pages(path, params) for s in read_shapes(page)]
+        return [s.to_plain() for page in client.aggregated(path, params) for s in read_shapes(page)]
 
     name = f"types-{client.project.replace(':', '-')}-{FAMILIES.index(family)}"
     return kept_part(client.context, name, _SHAPES_FRESH_S, read)
@@ -98,7 +98,7 @@ def _read_guests(client: Client) -> Kept:
     path = f"projects/{client.project}/aggregated/acceleratorTypes"
 
     def read() -> Any:
-        return [list(guest) for page in client.pages(path) for guest in read_guests(page)]
+        return [list(guest) for page in client.aggregated(path) for guest in read_guests(page)]
 
     name = f"accelerators-{client.project.replace(':', '-')}"
     return kept_part(client.context, name, _SHAPES_FRESH_S, read)
