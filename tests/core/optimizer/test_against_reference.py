@@ -16,8 +16,7 @@ from arb.tasks.alternatives import Alternative, SpotUse
 from arb.tasks.amounts import Amount
 from arb.types import Offer
 
-settings.register_profile("arb-reference", database=None, deadline=None, max_examples=100)
-settings.load_profile("arb-reference")
+EXAMPLES = settings(database=None, deadline=None, max_examples=100)
 
 TASKS = 12
 """Tasks a catalog; each is ranked once by every objective."""
@@ -121,6 +120,7 @@ def random_options(rng: random.Random, objective: Objective) -> RankOptions:
     )
 
 
+@EXAMPLES
 @given(seed=st.integers(0, 2**32))
 @pytest.mark.parametrize("objective", Objective)
 def test_order_and_counts_are_those_of_the_reference(objective, seed):

@@ -13,8 +13,7 @@ from support.fakecloud import offer
 from arb.optimizer.slippage import Change, ChangeKind, Quote, apply_quotes
 from arb.optimizer.standing import Standing
 
-settings.register_profile("arb-slippage", database=None, deadline=None, max_examples=300)
-settings.load_profile("arb-slippage")
+EXAMPLES = settings(database=None, deadline=None, max_examples=300)
 
 A, B, C = offer("a", 1.0), offer("b", 2.0), offer("c", 3.0)
 RANKED = (A, B, C)
@@ -164,6 +163,7 @@ def reference(offers, standing, quotes, slippage):
     return " ".join(name for _, name in sorted(places))
 
 
+@EXAMPLES
 @given(market=markets(), slippage=st.sampled_from([0, 0.05, 0.5, 100]))
 def test_it_agrees_with_sorting_by_the_price_that_counts(market, slippage):
     offers, standing, quotes = market
@@ -172,6 +172,7 @@ def test_it_agrees_with_sorting_by_the_price_that_counts(market, slippage):
     assert len(done.offers) == len(list(done.offers))
 
 
+@EXAMPLES
 @given(market=markets())
 def test_asking_twice_changes_nothing_more(market):
     offers, standing, quotes = market

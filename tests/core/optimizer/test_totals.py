@@ -13,8 +13,7 @@ from arb.optimizer import RankOptions
 from arb.optimizer.totals import total
 from arb.tasks import Resources
 
-settings.register_profile("arb-totals", database=None, deadline=None, max_examples=60)
-settings.load_profile("arb-totals")
+EXAMPLES = settings(database=None, deadline=None, max_examples=60)
 
 
 def gpus(provider: str, price: float, spot_price: float | None = None, count: int = 8, **more):
@@ -144,6 +143,7 @@ def test_hours_and_shares_that_are_none_are_refused(hours, share):
         totals(hours=hours, share=share)
 
 
+@EXAMPLES
 @given(
     share=st.floats(0, 1),
     hours=st.floats(0.1, 5000),
