@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.cli import render
 from arb.cli.offers import COLUMNS, RIGHT, offer_cells
 from arb.cli.plan_tables import show_rejections, show_totals
-from arb.cli.sources import sources_line, sources_of_offers
+from arb.cli.sources import dated_sources_line, sources_line, sources_of_offers
 from arb.optimizer.options import Objective
 from arb.optimizer.rejections import written
 
@@ -134,7 +134,7 @@ class PlanView:
             path,
             bars,
             title=_title(self._market.alternatives) or self._task.name or "Prices",
-            subtitle=sources_line(sources_of_offers(offers), self._now) or "prices: live, now",
+            subtitle=dated_sources_line(sources_of_offers(offers)),
             per_gpu=len({bar.gpus for bar in bars}) > 1,
         )
         render.note(f"wrote {path}")
