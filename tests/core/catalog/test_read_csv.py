@@ -124,6 +124,15 @@ def test_files_are_read_by_path_and_from_packages(tmp_path):
         pd.testing.assert_frame_equal(frame, read(GUIDE))
 
 
+def test_line_ends_of_any_system_and_within_quotes(tmp_path):
+    path = tmp_path / "dos.csv"
+    path.write_bytes(b'instance_name,price,region,note\r\na,1,r,"two\r\nlines"\r\nb,x,r,\r\n')
+    with pytest.raises(UsageError, match=":4: column price"):
+        read_csv(path)
+    frame = read("instance_name,price,region\na\u2028b,1,r\n")
+    assert frame["instance_type"].tolist() == ["a\u2028b"]
+
+
 def test_spaces_and_empty_lines_do_not_matter():
     text = "\n instance_name , price , region \n\n a , 1.5 , r \n\n"
     assert read(text)["price_usd_hour"].tolist() == [1.5]

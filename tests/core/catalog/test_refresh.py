@@ -307,6 +307,23 @@ def test_older_rows_do_not_replace_newer_ones_of_another_process(street):
     assert sold(street) == [("east", "a", 9.0)]
 
 
+def test_a_late_failure_says_nothing_of_what_another_process_read_meanwhile(street):
+    seller = street.add("east", {})
+    good = seller.answer
+
+    def answer(context):
+        seller.answer = good
+        street.clock.advance(5)
+        read(street)  # the other process
+        street.clock.advance(5)
+        raise CredentialsError("the key was refused")
+
+    seller.answer = answer
+    assert len(read(street).failed) == 1
+    row = known(street, "east")
+    assert (row.error, row.rows, row.refreshed_at) == ("", 1, street.clock.now() - 5)
+
+
 def test_many_that_read_at_once_lose_nothing_of_each_other(street):
     names = ["p0", "p1", "p2", "p3"]
     for number, name in enumerate(names):

@@ -83,6 +83,16 @@ def test_price_0_is_for_owned_machines():
     assert len(check({"price_usd_hour": 0.0}, owned=True).frame) == 1
 
 
+def test_ones_own_machines_cost_what_one_says():
+    rows = [
+        {"offer_id": f"{n}", "accelerator_count": float(n), "vcpus": 8.0 * n, "memory_gib": 8.0 * n,
+         "price_usd_hour": price, "instance_type": f"host-{n}"}
+        for n, price in ((1, 0.0), (2, 0.0), (4, 500.0), (8, 1.0))
+    ]  # fmt: skip
+    assert check(*rows, owned=True).faults == ()
+    assert check(*rows).refused > 0
+
+
 def test_an_identity_may_not_stand_twice_but_may_differ_in_spot():
     checked = check({}, {"spot": True}, {"region": "elsewhere"})
     assert list(zip(values(checked, "spot"), values(checked, "region"), strict=True)) == [

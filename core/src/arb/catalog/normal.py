@@ -123,8 +123,9 @@ def _nullable(column: pd.Series[Any] | None, dtype: str, size: int) -> Any:
 
     if column is None:
         numbers = np.full(size, np.nan)
-    elif dtype == "boolean" and column.dtype == object:
-        numbers = column.map({True: 1.0, False: 0.0}).to_numpy(dtype=np.float64, na_value=np.nan)
+    elif dtype == "boolean" and column.dtype != bool:
+        flags = column.astype(object).map({True: 1.0, False: 0.0})
+        numbers = flags.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
         numbers = _numbers(column, None, size)
     unknown = ~np.isfinite(numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,9 +117,7 @@ class _Rows:
 
     def __init__(self, name: str, text: str, defaults: Mapping[str, object]) -> None:
         self._name = name
-        self._reader = csv.reader(
-            text.splitlines(keepends=True), skipinitialspace=True, strict=True
-        )
+        self._reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
         self._defaults = {key: str(value) for key, value in defaults.items()}
         self._header = self._read_header()
         self._is_wide = "price" in self._header or "spot_price" in self._header

@@ -209,6 +209,8 @@ def _newest(old: ProviderRow | None, answer: Answer) -> ProviderRow:
     if answer.error is None:
         return answer.row if answer.row.refreshed_at >= old.refreshed_at else old
     new = answer.row
+    if old.refreshed_at > new.tried_at - new.took_s:
+        return old  # another process was luckier meanwhile
     return replace(
         old,
         version=new.version,

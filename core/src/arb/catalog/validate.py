@@ -81,7 +81,7 @@ def validate(frame: pd.DataFrame, *, owned: bool = False, minimum_s: float = 0) 
 
     Args:
         frame: As the hook returned it.
-        owned: Whether price 0 is allowed.
+        owned: Whether price 0 is allowed, and prices need not agree.
         minimum_s: The provider's billing floor, for offers that name none.
 
     Raises:
@@ -94,7 +94,9 @@ def validate(frame: pd.DataFrame, *, owned: bool = False, minimum_s: float = 0) 
     normal = normal_form(frame, minimum_s=minimum_s)
     notes += _forget_bad_places(normal)
     faults, good = _judged(normal, _row_faults(normal, owned=owned))
-    more, good = _judged(good, contradictions(good))
+    more: list[Fault] = []
+    if not owned:  # one's own machines cost what their owner says
+        more, good = _judged(good, contradictions(good))
     good["spot"] = good["spot"].astype(bool)
     return Validated(good, (*faults, *more), tuple(notes))
 
