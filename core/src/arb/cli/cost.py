@@ -59,6 +59,9 @@ def cost(
         _show_machines(rows)
     else:
         _show_clusters(sums, now)
+    for row in rows if not as_json else ():
+        if row.note:
+            render.warn(f"{row.provider}/{row.instance_id} of {row.cluster}: {row.note}")
 
 
 def _refuse_unknown(store: Store, name: str) -> None:

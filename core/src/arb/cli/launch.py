@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,7 @@ from arb.cli.options import (
 
 if TYPE_CHECKING:
     from arb.clusters.launch import Plan
+    from arb.provision.agreement import Rise
 
 app = typer.Typer()
 
@@ -68,6 +70,24 @@ def launch(
     env_file: EnvFile = None,
     secret: Secret = None,
     yes: Yes = False,
+    retry_until_up: Annotated[
+        bool,
+        typer.Option(
+            "--retry-until-up", "-r", help="When nothing can be bought, wait and try again."
+        ),
+    ] = False,
+    max_slippage: Annotated[
+        float | None,
+        typer.Option(
+            "--max-slippage",
+            metavar="PERCENT",
+            min=0,
+            help="How far a price may rise from the list to the purchase; 5 by default.",
+        ),
+    ] = None,
+    try_blocked: Annotated[
+        bool, typer.Option("--try-blocked", help="Also try what an earlier refusal keeps out.")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return once the job is on the cluster.")
     ] = False,
@@ -86,7 +106,8 @@ def launch(
     """
     from arb.cli.follow import follow_job, session_for_task
     from arb.cli.options import overrides_from, read_task
-    from arb.clusters.launch import Wish, plan_launch, run_launch
+    from arb.clusters.launch import Terms, Wish, plan_launch, run_launch
+    from arb.provision.agreement import Declined
 
     overrides = overrides_from(
         env=env,
@@ -108,22 +129,43 @@ def launch(
     )
     with session_for_task() as session:
         wanted = read_task(task, overrides, required=not cluster, command="launch")
-        wish = Wish(wanted, cluster=cluster, down=down, detach=detach)
+        slippage = None if max_slippage is None else max_slippage / 100
+        terms = Terms(slippage, retry_until_up=retry_until_up, try_blocked=try_blocked)
+        wish = Wish(wanted, cluster=cluster, down=down, detach=detach, terms=terms)
         plan = plan_launch(session, wish)
         _show(plan, session.clock.now(), as_json=as_json and dryrun)
         if dryrun:
             if plan.ranking is None and not as_json:
                 render.note(f"cluster {plan.cluster} is up: nothing would be bought")
             return 0
-        if plan.usd_hour and not render.confirm(_question(plan), yes=yes):
+        if _costs(plan) and not render.confirm(_question(plan), yes=yes):
             render.note("nothing was bought")
             return 1
-        launched = run_launch(session, plan)
+        try:
+            launched = run_launch(session, plan, partial(_agree, yes=yes))
+        except Declined as error:
+            render.note(error.summary)
+            return 1
         return follow_job(session, launched, detach=detach, down=down, as_json=as_json)
 
 
+def _costs(plan: Plan) -> bool:
+    return bool(plan.usd_hour) or plan.waits
+
+
 def _question(plan: Plan) -> str:
+    if plan.waits:
+        return "Wait until there is an offer, and buy at the price that it is listed at then?"
     return f"Buy for {render.money(plan.usd_hour)} an hour?"
+
+
+def _agree(rise: Rise, *, yes: bool) -> bool:
+    """Ask about a price that rose since it was shown; --yes has agreed to that too."""
+    now, before = render.money(rise.usd_hour), render.money(rise.agreed_usd_hour)
+    if yes:
+        render.warn(f"the best price is now {now} an hour, not {before}; max_hourly_cost bounds it")
+        return True
+    return render.confirm(f"The best price is now {now} an hour, not {before}. Buy?", yes=yes)
 
 
 def _show(plan: Plan, now: float, *, as_json: bool) -> None:
@@ -131,5 +173,7 @@ def _show(plan: Plan, now: float, *, as_json: bool) -> None:
 
     if as_json:
         render.json_document(offers.plan_document(plan))
+    elif plan.waits:
+        render.note(f"Cluster {plan.cluster}: nothing that will do is available now")
     elif plan.ranking is not None:
         offers.show_plan(plan, now)

@@ -36,7 +36,7 @@ def status(
     """
     from arb.clusters.names import find
     from arb.clusters.session import Session
-    from arb.clusters.status import views
+    from arb.clusters.status import missing_providers, views
 
     with Session() as session:
         if cluster:
@@ -46,6 +46,12 @@ def status(
             _ask_providers(session, cluster)
         found = views(session.store, name=cluster)
         now = session.store.now()
+        missing = missing_providers(session, [m for view in found for m in view.machines])
+    for provider, distribution in missing.items():
+        render.warn(
+            f"the plugin of provider {provider} is not installed, so its machines run on and cannot "
+            f"be ended: pip install {distribution}"
+        )
     if as_json:
         render.json_document([view.to_dict() for view in found])
     elif found:
@@ -109,8 +115,10 @@ def _kind(offer: dict[str, object]) -> str:
 
 
 def _tell_pending(found: list[ClusterView]) -> None:
-    """Say which machines are still billed although their end was asked for."""
+    """Say what is waited for, and which machines are still billed although their end was asked for."""
     for view in found:
+        if view.record.detail:
+            render.hint(f"{view.record.name}: {view.record.detail}")
         for machine in view.machines:
             if machine.terminate_after is not None:
                 detail = machine.terminate_detail or "not confirmed yet"

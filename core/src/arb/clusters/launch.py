@@ -14,6 +14,7 @@ from arb.clusters.fit import check_fits
 from arb.clusters.jobs import Launched, check_workdir, submit
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
+from arb.clusters.reaping import reap_along
 from arb.clusters.refresh import lost_nodes
 from arb.errors import UsageError
 from arb.provision.giveback import finish
@@ -120,6 +121,8 @@ def run_launch(
     try:
         with cluster_lock(session, plan.cluster) as lease:
             resume(session.shop, busy=plan.cluster)
+            if plan.ranking is not None:
+                reap_along(session, plan.ranking.offers)
             shop = session.shop.under(lease)
             record, bought = _ensure_up(session, shop, plan, agree)
             job_id = _hand_over(session, shop, plan, record, bought=bought)

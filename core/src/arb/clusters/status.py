@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from arb.state.clusters import list_clusters
 from arb.state.costs import read_costs
+from arb.state.events import ATTEMPT_OPENED, read_events
 from arb.state.machines import machines_of_cluster
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arb.clusters.session import Session
     from arb.state.clusters import ClusterRecord
     from arb.state.machines import Machine
     from arb.state.store import Store
 
-__all__ = ["ClusterView", "views"]
+__all__ = ["ClusterView", "missing_providers", "views"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,30 @@ def views(store: Store, *, name: str = "") -> list[ClusterView]:
         ClusterView(record, tuple(machines_of_cluster(store, record.id)), _cost(store, record))
         for record in list_clusters(store, name=name)
     ]
+
+
+def missing_providers(session: Session, machines: Iterable[Machine]) -> dict[str, str]:
+    """Return the providers of machines that are not installed any more, and what to install.
+
+    Loads no plugin: what is installed is read from the kept table.
+    """
+    used = {machine.provider for machine in machines}
+    if not used:
+        return {}
+    from arb.plugins.table import PluginTable
+
+    table = PluginTable.load(session.home.folder("cache"))
+    missing = used - set(table.names("arb.providers"))
+    return {name: _seller(session.store, name) for name in sorted(missing)}
+
+
+def _seller(store: Store, provider: str) -> str:
+    """Return the distribution that a provider was last bought through."""
+    for event in reversed(read_events(store, kinds=[ATTEMPT_OPENED])):
+        data = json.loads(event.data)
+        if data["provider"] == provider and data.get("sold_by"):
+            return str(data["sold_by"]).partition(" ")[0]
+    return f"arb-{provider}"
 
 
 def _cost(store: Store, record: ClusterRecord) -> float:

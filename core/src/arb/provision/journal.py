@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
-from arb.provision.orphans import claim
+from arb.provision.orphans import claim, give_up
 from arb.provision.records import attempt_row, error_text, is_alive, machine_row, want_gone
 from arb.state.attempts import (
     ENDED,
@@ -261,6 +261,16 @@ class Journal:
         """
         with self.write() as tx:
             return claim(tx, orphan)
+
+    def given_up(
+        self,
+        cluster_id: str,
+        machines: Sequence[tuple[Machine, str]],
+        attempts: Sequence[Attempt],
+    ) -> None:
+        """Stop counting and looking after what is left of a cluster, on the user's word."""
+        with self.write() as tx:
+            give_up(tx, cluster_id, machines, attempts)
 
     def want_gone(self, cluster_id: str) -> list[Machine]:
         """Commit the wish to end every machine of a cluster; return those that still live."""

@@ -14,20 +14,29 @@ from arb.state.attempts import (
     AttemptState,
     get_attempt,
     insert_attempt,
+    open_attempts,
     update_attempt,
 )
-from arb.state.clusters import ClusterRecord, ClusterStatus, get_by_id, insert_cluster
+from arb.state.clusters import (
+    ClusterRecord,
+    ClusterStatus,
+    get_by_id,
+    insert_cluster,
+    update_cluster,
+)
 from arb.state.machines import get_machine, record_machine, update_machine
 from arb.state.requests import digest, dump_request
 from arb.state.tokens import parse_token
-from arb.types import InstanceState, NodeSetup, Offer, ProvisionRequest
+from arb.types import GoneReason, InstanceState, NodeSetup, Offer, ProvisionRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arb.state.machines import Machine
     from arb.state.store import Transaction
     from arb.types import Instance
 
-__all__ = ["Orphan", "claim"]
+__all__ = ["Orphan", "claim", "give_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,44 @@ def claim(tx: Transaction, orphan: Orphan) -> bool:
         data=data,
     )
     return True
+
+
+def give_up(
+    tx: Transaction,
+    cluster_id: str,
+    machines: Sequence[tuple[Machine, str]],
+    attempts: Sequence[Attempt],
+) -> None:
+    """Stop counting machines that cannot be ended, each for a reason, and let their cluster go.
+
+    The log says that they may still be billed; when the reaper ever sees one again, it is ended.
+    """
+    cluster = get_by_id(tx, cluster_id)
+    name = cluster.name if cluster else ""
+    for machine, why in machines:
+        update_machine(
+            tx,
+            machine.provider,
+            machine.instance_id,
+            state=InstanceState.GONE,
+            reason=GoneReason.UNKNOWN,
+            detail="given up by the user; it may still be billed",
+        )
+        data = {"cluster_id": cluster_id, "why": why}
+        events.append(
+            tx,
+            events.MACHINE_FORGOTTEN,
+            cluster=name,
+            attempt=machine.attempt_id,
+            instance=machine.key,
+            data=data,
+        )
+    given_up = {machine.attempt_id for machine, _ in machines} | {a.id for a in attempts}
+    for attempt in open_attempts(tx, cluster_id=cluster_id):
+        if attempt.id in given_up or attempt.state is AttemptState.GIVING_BACK:
+            update_attempt(tx, attempt.id, state=AttemptState.CLOSED)
+    detail = "given up: something of it may still be billed"
+    update_cluster(tx, cluster_id, status=ClusterStatus.GONE, detail=detail)
 
 
 def _machine(

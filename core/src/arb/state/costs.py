@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["ClusterCost", "CostRow", "cost_rows", "read_costs", "totals"]
 
 _HOUR_S: Final = 3600.0
+_GIVEN_UP: Final = "given up: what it cost since then is not counted"
 _KINDS: Final = (
     events.MACHINE_MADE,
     events.MACHINE_STOPPED,
     events.MACHINE_STARTED,
     events.MACHINE_GONE,
     events.MACHINE_BILLED,
+    events.MACHINE_FORGOTTEN,
     events.ATTEMPT_STATE,
 )
 
@@ -40,6 +42,7 @@ class CostRow:
         seconds: What is paid for, billing floor included, within the time asked for.
         usd: ``seconds`` at the price bought.
         billed_usd: What the provider itself last said of the whole life; None when it never did.
+        note: What the numbers leave out; mostly empty.
     """
 
     cluster: str
@@ -61,6 +64,7 @@ class CostRow:
     seconds: float
     usd: float
     billed_usd: float | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class _Life:
     spans: list[list[float | None]] = field(default_factory=list)
     gone_at: float | None = None
     billed_usd: float | None = None
+    note: str = ""
 
 
 def read_costs(store: Store, *, since: float = 0, cluster: str = "") -> list[CostRow]:
@@ -158,13 +163,15 @@ def _moved(life: _Life, kind: str, data: dict[str, Any]) -> None:
     last = life.spans[-1]
     if kind == events.MACHINE_BILLED:
         life.billed_usd = float(data["usd"])
+    elif kind == events.MACHINE_FORGOTTEN:
+        life.note = _GIVEN_UP
     elif kind == events.MACHINE_GONE:
         _gone(life, float(data["gone_at"]))
     elif kind == events.MACHINE_STOPPED and last[1] is None:
         last[1] = data["at"]
     elif kind == events.MACHINE_STARTED and life.gone_at is not None:
         # It was never gone: what looked like its end was paid for too.
-        life.gone_at, last[1] = None, None
+        life.gone_at, last[1], life.note = None, None, ""
     elif kind == events.MACHINE_STARTED and last[1] is not None:
         life.spans.append([data["at"], None])
 
@@ -201,6 +208,7 @@ def _row(life: _Life, states: dict[str, str], now: float, since: float) -> CostR
         seconds=seconds,
         usd=seconds * price / _HOUR_S,
         billed_usd=life.billed_usd,
+        note=life.note,
     )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "machines_of_cluster",
     "machines_with_token",
     "open_machines",
+    "providers_of_machines",
     "record_machine",
     "report_billed",
     "update_machine",
@@ -197,6 +198,12 @@ def machines_of_cluster(
     if not include_gone:
         sql += " AND state <> 'gone'"
     return _all(reader, sql + " ORDER BY attempt_id, rank, made_at, instance_id", (cluster_id,))
+
+
+def providers_of_machines(reader: Reader) -> list[str]:
+    """Return every provider that a machine was ever made at, sorted."""
+    rows = reader.read("SELECT DISTINCT provider FROM machines ORDER BY provider")
+    return [str(row["provider"]) for row in rows]
 
 
 def machines_with_token(reader: Reader, token: str) -> list[Machine]:

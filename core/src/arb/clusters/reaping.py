@@ -1,0 +1,134 @@
+"""Reaping on request, and quietly along with every launch."""
+
+from __future__ import annotations
+
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from arb.clusters.refresh import close_if_empty
+from arb.errors import ArbError
+from arb.provision.reaper import certain, end_orphans, survey, tidy
+from arb.state.clusters import list_clusters
+from arb.state.leases import LeaseHeld, Leases
+from arb.state.machines import providers_of_machines
+from arb.state.marks import get_mark, set_mark
+from arb.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from arb.clusters.session import Session
+    from arb.provision.orphans import Orphan
+    from arb.provision.reaper import Survey
+    from arb.state.machines import Machine
+    from arb.types import Offer
+
+__all__ = ["end", "find", "reap_along"]
+
+_EVERY_S: Final = 60
+"""A provider that was listed within this time, by whatever process, is not listed again."""
+_PATIENCE_S: Final = 3.0
+"""A launch waits no longer than this for listings; they go on beside it."""
+_AHEAD: Final = 40
+"""Providers of so many offers at the top are listed."""
+
+
+def find(session: Session, names: Sequence[str] = (), *, all_owners: bool = False) -> list[Survey]:
+    """List what is at providers and say what each machine is. Ends nothing.
+
+    Args:
+        session: Of this process.
+        names: Of providers; empty means all that are installed.
+        all_owners: Show other owners' machines as well.
+
+    Raises:
+        UsageError: There is no such provider.
+    """
+    chosen = tuple(names) or session.plugins.provider_names()
+    found = survey(session.shop, chosen, all_owners=all_owners)
+    _close_empty(session, found)
+    return found
+
+
+def end(session: Session, found: Iterable[Survey], *, patience_s: float = 0) -> list[Machine]:
+    """End what nobody asked for any more, and what ended clusters left beside machines.
+
+    Returns:
+        Machines whose end is not confirmed yet: the next command carries on.
+    """
+    surveys = list(found)
+    orphans = [orphan for each in surveys for orphan in each.orphans]
+    left = end_orphans(session.shop, orphans, patience_s=patience_s)
+    tidy(session.shop, [each.provider for each in surveys if each.error is None])
+    return left
+
+
+def reap_along(session: Session, offers: Sequence[Offer]) -> None:
+    """Reap beside a launch: where machines are or were, and where the walk begins.
+
+    It is quiet unless something is ended, and the launch waits some seconds for it at most.
+    """
+    names = {*providers_of_machines(session.store), *(o.provider for o in islice(offers, _AHEAD))}
+    due = [name for name in sorted(names) if _is_due(session, name)]
+    if not due:
+        return
+    thread = threading.Thread(target=_reap_quietly, args=(session, due), name="reaper", daemon=True)
+    thread.start()
+    thread.join(_PATIENCE_S)
+
+
+def _is_due(session: Session, name: str) -> bool:
+    installed = name in session.plugins.provider_names()
+    return installed and session.store.now() - get_mark(session.store, _mark(name)) >= _EVERY_S
+
+
+def _mark(name: str) -> str:
+    return f"reaped/{name}"
+
+
+def _reap_quietly(session: Session, names: Sequence[str]) -> None:
+    try:
+        with Leases(session.store).held("reaper"):
+            found = survey(session.shop, names)
+            _remember(session, found)
+            _close_empty(session, found)
+            orphans = [orphan for each in found for orphan in each.orphans]
+            _end_certain(session, orphans)
+    except LeaseHeld:
+        return  # another process does it
+    except ArbError as error:
+        session.progress.warn(f"looking for machines that nobody asked for: {error.summary}")
+
+
+def _remember(session: Session, found: Sequence[Survey]) -> None:
+    """Note who was listed, so that the next launch need not; who failed is asked again."""
+    with session.store.write() as tx:
+        for each in found:
+            if each.error is None:
+                set_mark(tx, _mark(each.provider), int(tx.now))
+
+
+def _end_certain(session: Session, orphans: Sequence[Orphan]) -> None:
+    sure, unsure = certain(session.shop, orphans)
+    for orphan in sure:
+        session.progress.warn(f"{_name(orphan)} was billed and nobody asked for it: ending it")
+    end_orphans(session.shop, sure)
+    if unsure:
+        names = ", ".join(map(_name, unsure[:3])) + (", ..." if len(unsure) > 3 else "")  # noqa: PLR2004 - enough
+        session.progress.warn(
+            f"{counted(len(unsure), 'machine')} of this owner not known here ({names}): "
+            "arb reap shows and ends them"
+        )
+
+
+def _name(orphan: Orphan) -> str:
+    return f"{orphan.instance.provider}/{orphan.instance.id}"
+
+
+def _close_empty(session: Session, found: Iterable[Survey]) -> None:
+    """Let clusters go whose last machine turned out to be gone."""
+    gone = {machine.cluster_id for each in found for machine in each.gone}
+    for record in list_clusters(session.store) if gone else ():
+        if record.id in gone:
+            close_if_empty(session, record)
