@@ -116,7 +116,8 @@ def _reason(key: str, acting: tuple[str, ...]) -> str:
     if key in _WHY:
         return _WHY[key]
     if acting:
-        return f"only {' and '.join(f'arb {name}' for name in acting)} acts on it"
+        verb = "acts" if len(acting) == 1 else "act"
+        return f"only {' and '.join(f'arb {name}' for name in acting)} {verb} on it"
     return "accepted, and not acted upon yet"
 
 
