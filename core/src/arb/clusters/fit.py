@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.catalog.names import canonical, read_spelling
 from arb.errors import UsageError
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from arb.tasks.alternatives import Alternative
 
 __all__ = ["check_fits"]
+
+_NEAR: Final = 0.92
+"""A driver reports some percent less memory than the data sheet."""
+_ROUNDING: Final = 1e-6
 
 
 def check_fits(task: Task, record: ClusterRecord) -> None:
@@ -70,14 +74,10 @@ def _accelerator_differences(wanted: Alternative, offer: Offer) -> Iterator[str]
     has_memory = gib is None or offer.accelerator_gib >= gib.value * _NEAR
     if not (has_name and has_memory and offer.accelerator_count >= least - _ROUNDING):
         has = f"{offer.accelerator}:{offer.accelerator_count:g}" if offer.accelerator else "none"
-        shown = wanted.accelerator or (f"{gib}GB" if gib else "any")
+        memory = f"{gib.value:g}GB{'+' if gib.at_least else ''}" if gib else "any"
+        shown = wanted.accelerator or memory
         yield f"has accelerators {has}, the task asks for {shown}:{wanted.count}"
 
 
 def _name(offer: Offer) -> str:
     return canonical(offer.accelerator, offer.accelerator_gib)
-
-
-_NEAR = 0.92
-"""A driver reports some percent less memory than the data sheet."""
-_ROUNDING = 1e-6
