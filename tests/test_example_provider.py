@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from arb.errors import CredentialsError
-from arb.testing import FakeClock
-from arb.types import (
-    CheckStatus,
-    InstanceRef,
-    ListQuery,
-    NodeSetup,
-    Offer,
-    ProviderContext,
-    ProvisionRequest,
-    Termination,
-)
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
 ROOT = Path(__file__).resolve().parent.parent
-OWNER = "abcdefgh"
-TOKEN = f"arb-{OWNER}-clusterx-000"
-KEY = {"EXAMPLE_API_KEY": "not a secret"}
+KEY = {"EXAMPLE_API_KEY": "team-1:not-a-secret"}
 DROPPED_IN = """\
 instance_name,vcpus,memory_gb,accelerator_name,accelerator_count,price,spot_price,region
 acme-h100-sxm5-1,12,60,H100,1,3.90,1.66,global
@@ -51,38 +33,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = folder / "site"
     subprocess.run([*pip, "install", *offline, "--target", target, wheel], check=True)
     return target
-
-
-@pytest.fixture
-def plugin(site: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(site)
-    from arb_example import plugin
-
-    return plugin
-
-
-def context(tmp_path: Path, **env: str) -> ProviderContext:
-    return ProviderContext(
-        provider="example",
-        owner=OWNER,
-        options={},
-        cache_dir=tmp_path,
-        data_dir=tmp_path,
-        env=env,
-        home=tmp_path,
-        clock=FakeClock(),
-        limiter=None,
-        deadline=1e9,
-    )
-
-
-def request(plugin: ModuleType, count: int = 2) -> ProvisionRequest:
-    row = plugin.arb_catalog().frame.to_dict("records")[0]
-    offer = Offer("example", row["offer_id"], row["region"], row["instance_type"], 0.20)
-    setups = tuple(
-        NodeSetup(f"{TOKEN}-{rank:04}", rank, "ssh-ed25519 AAAA") for rank in range(count)
-    )
-    return ProvisionRequest("mine", TOKEN, offer, count, setups)
 
 
 def arb(site: Path, home: Path, *arguments: str) -> str:
@@ -123,42 +73,34 @@ def test_a_price_list_is_dropped_in_unchanged(site: Path, tmp_path: Path) -> Non
     assert found["H100"]["spot"]["usd_gpu_hour"] == 1.66
 
 
-def test_two_orders_under_one_token_make_one_machine(plugin: ModuleType, tmp_path: Path) -> None:
-    account = context(tmp_path, **KEY)
-    first = plugin.arb_provision(account, request(plugin))
-    again = plugin.arb_provision(account, request(plugin))
-    assert first == again
-    assert [machine.token for machine in first.instances] == [f"{TOKEN}-0000", f"{TOKEN}-0001"]
-
-
-def test_machines_are_listed_by_owner_and_token(plugin: ModuleType, tmp_path: Path) -> None:
-    account = context(tmp_path, **KEY)
-    made = plugin.arb_provision(account, request(plugin)).instances
-    mine = plugin.arb_list_instances(account, ListQuery(owner=OWNER))
-    one = plugin.arb_list_instances(account, ListQuery(tokens=frozenset({made[1].token})))
-    others = plugin.arb_list_instances(account, ListQuery(owner="zzzzzzzz"))
-    assert [set(mine.instances), one.instances, others.instances] == [set(made), (made[1],), ()]
-    assert mine.covers("anywhere", "team-1")
-
-
-def test_a_terminated_machine_is_no_longer_listed(plugin: ModuleType, tmp_path: Path) -> None:
-    account = context(tmp_path, **KEY)
-    (machine,) = plugin.arb_provision(account, request(plugin, count=1)).instances
-    reference = InstanceRef("example", machine.id, machine.region, machine.token, account="team-1")
-    answers = [plugin.arb_terminate(account, reference) for _ in range(2)]
-    assert answers == [Termination.GONE, Termination.GONE]
-    assert plugin.arb_list_instances(account, ListQuery(owner=OWNER)).instances == ()
-
-
-def test_a_machine_of_another_account_is_not_called_gone(
-    plugin: ModuleType, tmp_path: Path
-) -> None:
-    reference = InstanceRef("example", "x", "north", f"{TOKEN}-0000", account="team-2")
-    with pytest.raises(CredentialsError, match="team-2"):
-        plugin.arb_terminate(context(tmp_path, **KEY), reference)
-
-
-def test_without_a_key_the_check_says_what_to_do(plugin: ModuleType, tmp_path: Path) -> None:
-    result = plugin.arb_check(context(tmp_path))
-    assert result.status is CheckStatus.NOT_CONFIGURED
-    assert "EXAMPLE_API_KEY" in result.hint
+def test_a_renamed_copy_passes_its_own_tests(tmp_path: Path) -> None:
+    copy = tmp_path / "arb-acme"
+    shutil.copytree(ROOT / "examples" / "arb-example", copy)
+    (copy / "src" / "arb_example").rename(copy / "src" / "arb_acme")
+    for path in [*copy.rglob("*.py"), copy / "pyproject.toml"]:
+        text = (
+            path.read_text().replace("arb_example", "arb_acme").replace("arb-example", "arb-acme")
+        )
+        path.write_text(text.replace("EXAMPLE_", "ACME_").replace("Example", "Acme"))
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "arb.testing.summary",
+            "-c",
+            "/dev/null",
+            "tests",
+        ],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert ran.returncode == 0, ran.stdout
+    assert "TestAcmeContract: " in ran.stdout
+    assert " broken" not in ran.stdout

@@ -24,12 +24,16 @@ COMMON = """\
 Data goes to stdout, everything else to stderr. `--json` prints one JSON document. Exit codes: 0 done,
 1 failed, 2 usage, 3 no offer, 4 credentials, 130 interrupted; commands that return a task's exit code
 use 125 when arb itself failed."""
+CHECKS = """\
+Every check of `arb.testing.ProviderContract`, in the order of the hooks, with the promise that it quotes
+and what it needs of your `ContractCloud` (see [conformance.md](conformance.md)). Checks that buy need
+`in_stock` and `machines` besides."""
 TABLE_RULE = re.compile(r"^=+( +=+)+$")
 
 
 def main(arguments: list[str]) -> int:
     """Write or check every page; return an exit code."""
-    pages = {"hooks.md": hooks_page(), "cli.md": commands_page()}
+    pages = {"hooks.md": hooks_page(), "cli.md": commands_page(), "checks.md": checks_page()}
     stale = [name for name, text in pages.items() if current(name) != text]
     for name in stale:
         if "--check" in arguments:
@@ -131,6 +135,29 @@ def commands_page() -> str:
     for name, entry in COMMANDS.items():
         parts += [f"## arb {name}", *command_parts(f"arb {name}", load(entry.module))]
     return "\n\n".join(parts) + "\n"
+
+
+def checks_page() -> str:
+    """Return the page of the conformance suite's checks, from their docstrings."""
+    from arb.testing import ProviderContract
+
+    parts = ["# Checks of the conformance suite", CHECKS]
+    for base in ProviderContract.__bases__:
+        parts.append("## " + markdown((inspect.getdoc(base) or "").rstrip(".")))
+        checks = [check for check in vars(base).values() if hasattr(check, "is_contract_check")]
+        parts.append("\n".join(map(check_item, checks)))
+    return "\n\n".join(parts) + "\n"
+
+
+def check_item(check: Any) -> str:
+    """Return one check as a list item: what it does, what it quotes, what it needs of the cloud."""
+    what, *promises = blocks((inspect.getdoc(check) or "").splitlines())
+    words = " ".join(line.strip() for block in promises for line in block)
+    quoted = markdown(re.sub(r'" (?=``)', '"; ', words))
+    used = re.findall(r"self\.cloud\.(\w+)\(", inspect.getsource(inspect.unwrap(check)))
+    needs = ", ".join(f"`{name}`" for name in dict.fromkeys(used) if name != "advance")
+    told = markdown(" ".join(what)) + (f" Needs {needs}." if needs else "")
+    return f"* `{check.__name__}`: {told} {quoted}"
 
 
 def load(module: str) -> Any:

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.core.testing.batch import Batch
@@ -199,3 +201,34 @@ def test_pytest_ends_with_a_summary_of_each_suite(pytester: pytest.Pytester) -> 
             "  not proven: test_*: the cloud of this suite allows no purchase",
         ]
     )
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "conformance.md"
+
+
+def snippets() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+def test_the_documented_suites_can_be_written_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = type("AcmeServer", (), {"url": "http://127.0.0.1", "ever_made": (), "stock": {}})
+    made = SimpleNamespace(AcmeServer=lambda now: server)
+    monkeypatch.setitem(sys.modules, "acme_server", made)
+    monkeypatch.setitem(sys.modules, "arb_acme", SimpleNamespace(plugin=Reference()))
+    names: dict[str, Any] = {"pytest": pytest, "print": lambda _: None}
+    smallest, proved, *more = snippets()
+    exec(smallest, names)
+    names["TestAcmeContract"].provider = "acme"
+    exec(proved, names)
+    for snippet in more:
+        exec(snippet, names)
+        checks_of(names["TestAcmeContract"])
+    cloud = names["AcmeCloud"]()
+    assert cloud.login().canaries() == ("key-that-works",)
+    assert list(cloud.machines()) == []
+
+
+def test_the_page_names_everything_that_a_cloud_can_be_asked_for() -> None:
+    named = set(re.findall(r"`(\w+)`", PAGE.read_text()))
+    asked = {name for name in vars(ContractCloud) if not name.startswith("_")} - {"close"}
+    assert asked <= named

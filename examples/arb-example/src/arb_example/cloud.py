@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import fcntl
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import CredentialsError
+from arb.errors import CapacityError, CredentialsError, RequestError, Scope
 from arb.types import Instance, InstanceState, Listing
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from arb.types import InstanceRef, ListQuery, Offer, ProviderContext
+    from arb.types import InstanceRef, ListQuery, NodeSetup, Offer, ProviderContext
 
 API_KEY: Final = "EXAMPLE_API_KEY"
+API_BASE: Final = "EXAMPLE_CLOUD"
+"""Where the cloud is; yours is a URL, and tests set it to their own server's."""
+TOKEN_PARTS: Final = 4
+"""``arb-<owner>-<cluster>-<attempt>``, then the rank."""
 
 
 @dataclass(frozen=True)
@@ -31,37 +40,49 @@ class Cloud:
         """Open the account that the environment's key belongs to.
 
         Raises:
-            CredentialsError: There is no key.
+            CredentialsError: There is no key, or the cloud refuses it.
         """
-        if API_KEY not in context.env:
-            summary = "example has no API key"
-            raise CredentialsError(summary, code="example-no-key", hint=f"set {API_KEY}")
-        path = context.data_dir / "machines.json"
-        return cls(context.provider, "team-1", path, context.clock.now())
+        key = context.env.get(API_KEY, "")
+        if not key:
+            hint = f"create a key in the console and set {API_KEY}"
+            raise CredentialsError("example: no API key", code="example-no-key", hint=hint)
+        account, _, secret = key.partition(":")
+        if not secret:  # never say the key itself, nor what the server answered about it
+            hint = "create a new key in the console"
+            summary = "example refused the API key"
+            raise CredentialsError(summary, code="example-key-refused", hint=hint)
+        path = Path(context.env.get(API_BASE) or context.home / ".arb-example.json")
+        return cls(context.provider, account, path, context.clock.now())
 
-    def order(self, token: str, offer: Offer) -> Instance:
-        """Make a machine, or return the one that this token made before."""
-        machines = self._machines()
-        order = {"region": offer.region, "type": offer.instance_type, "spot": offer.spot}
-        made = machines.setdefault(token, {**order, "made_at": self.now})
-        self.path.write_text(json.dumps(machines))
-        return self._instance(token, made)
+    def order(self, setup: NodeSetup, offer: Offer) -> Instance:
+        """Make a machine, or return the one that this token made before.
+
+        Raises:
+            CapacityError: None is left.
+            RequestError: The cloud does not sell such a thing.
+        """
+        if not _is_sold(offer.instance_type):
+            summary = f"example knows no instance type {offer.instance_type}"
+            raise RequestError(summary, scope=Scope.OFFER, code="example-unknown-type")
+        with self._everything() as cloud:
+            machines, stock = cloud["machines"], cloud["stock"]
+            if setup.token not in machines:
+                if stock.setdefault(offer.instance_type, 1000) < 1:
+                    summary = f"example has no {offer.instance_type} left in {offer.region}"
+                    raise CapacityError(summary, scope=Scope.OFFER, code="example-no-stock")
+                stock[offer.instance_type] -= 1
+                machines[setup.token] = self._new(setup, offer)
+            return self._instance(setup.token, machines[setup.token])
 
     def listing(self, query: ListQuery) -> Listing:
         """Return what the account has, as far as it is asked for."""
-        prefix = f"arb-{query.owner}-" if query.owner else "arb-"
-        found = [self._instance(*item) for item in self._machines().items()]
-        wanted = tuple(
-            machine
-            for machine in found
-            if machine.token.startswith(prefix)
-            and (not query.tokens or machine.token in query.tokens)
-            and (not query.regions or machine.region in query.regions)
-        )
-        return Listing(wanted, complete=frozenset({Listing.EVERYWHERE}), account=self.account)
+        with self._everything() as cloud:
+            rows = [(name, row) for name, row in cloud["machines"].items() if self._owns(row)]
+        found = tuple(self._instance(*row) for row in rows if _is_asked_for(*row, query))
+        return Listing(found, complete=frozenset({Listing.EVERYWHERE}), account=self.account)
 
-    def end(self, instance: InstanceRef) -> None:
-        """End a machine; one that is not there has ended.
+    def end(self, instance: InstanceRef) -> bool:
+        """End a machine, and say whether there was one.
 
         Raises:
             CredentialsError: Another account bought it, which this one cannot see.
@@ -69,22 +90,61 @@ class Cloud:
         if instance.account not in {"", self.account}:
             summary = f"example machine {instance.id} belongs to account {instance.account}"
             raise CredentialsError(summary, code="example-other-account")
-        machines = self._machines()
-        machines.pop(instance.token, None)
-        self.path.write_text(json.dumps(machines))
+        with self._everything() as cloud:
+            row = cloud["machines"].get(instance.id)
+            if row is None or not self._owns(row):
+                return False
+            row["gone_at"] = row["gone_at"] or self.now
+            return True
 
-    def _machines(self) -> dict[str, dict[str, object]]:
-        return json.loads(self.path.read_text()) if self.path.exists() else {}
+    def _new(self, setup: NodeSetup, offer: Offer) -> dict[str, Any]:
+        return {
+            "account": self.account,
+            "region": offer.region,
+            "type": offer.instance_type,
+            "key": setup.authorized_key,
+            "made_at": self.now,
+            "gone_at": None,
+        }
 
-    def _instance(self, token: str, made: dict[str, object]) -> Instance:
+    def _owns(self, row: dict[str, Any]) -> bool:
+        return bool(row["account"] == self.account)
+
+    def _instance(self, name: str, row: dict[str, Any]) -> Instance:
         return Instance(
             provider=self.provider,
-            id=token,
-            token=token,
-            region=str(made["region"]),
-            instance_type=str(made["type"]),
-            spot=bool(made["spot"]),
-            state=InstanceState.RUNNING,
+            id=name,
+            token=name,
+            region=row["region"],
+            instance_type=row["type"],
+            state=InstanceState.GONE if row["gone_at"] else InstanceState.RUNNING,
             address="192.0.2.1",
-            made_at=float(str(made["made_at"])),
+            made_at=row["made_at"],
         )
+
+    @contextmanager
+    def _everything(self) -> Iterator[dict[str, Any]]:
+        """Yield the whole cloud and keep what is changed. Two calls at once take turns."""
+        with self.path.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            cloud = json.loads(file.read() or '{"machines": {}, "stock": {}}')
+            yield cloud
+            file.truncate(0)
+            file.write(json.dumps(cloud))
+
+
+def _is_sold(instance_type: str) -> bool:
+    with files("arb_example").joinpath("data/catalog.csv").open(encoding="utf-8") as lines:
+        return any(row["instance_name"] == instance_type for row in csv.DictReader(lines))
+
+
+def _is_asked_for(token: str, row: dict[str, Any], query: ListQuery) -> bool:
+    parts = token.split("-")
+    return (
+        len(parts) >= TOKEN_PARTS
+        and parts[0] == "arb"
+        and (not query.owner or parts[1] == query.owner)
+        and (not query.tokens or token in query.tokens)
+        and (not query.regions or row["region"] in query.regions)
+    )

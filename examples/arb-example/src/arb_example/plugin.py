@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arb.errors import CredentialsError, Refusal
 from arb.hookspecs import hookimpl
 from arb.types import (
     Capability,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     )
 
 ARB_API = 1
+LISTING_LAG_S = 10
 
 
 @hookimpl
@@ -37,17 +39,21 @@ def arb_provider_info() -> ProviderInfo:
         capabilities=frozenset({Capability.ON_DEMAND, Capability.SPOT}),
         peer_network=PeerNetwork.PUBLIC,
         minimum_s=60,
+        listing_lag_s=LISTING_LAG_S,
     )
 
 
 @hookimpl
 def arb_check(context: ProviderContext) -> CheckResult:
-    from arb_example.cloud import API_KEY
+    from arb_example.cloud import API_KEY, Cloud
 
-    if API_KEY in context.env:
-        return CheckResult(CheckStatus.OK, "example accepts the key", source=API_KEY)
-    hint = f"create a key in the console and set {API_KEY}"
-    return CheckResult(CheckStatus.NOT_CONFIGURED, "no API key", hint=hint)
+    try:
+        cloud = Cloud.from_context(context)
+    except CredentialsError as error:
+        refused = error.code == "example-key-refused"
+        status = CheckStatus.REFUSED if refused else CheckStatus.NOT_CONFIGURED
+        return CheckResult(status, error.summary, hint=error.hint)
+    return CheckResult(CheckStatus.OK, f"account {cloud.account}", source=API_KEY)
 
 
 @hookimpl
@@ -62,8 +68,14 @@ def arb_provision(context: ProviderContext, request: ProvisionRequest) -> Provis
     from arb_example.cloud import Cloud
 
     cloud = Cloud.from_context(context)
-    machines = tuple(cloud.order(setup.token, request.offer) for setup in request.setups)
-    return ProvisionResult(machines, account=cloud.account)
+    made: list[Instance] = []
+    try:
+        for setup in request.setups:
+            made.append(cloud.order(setup, request.offer))  # noqa: PERF401 - kept when one fails
+    except Refusal as refusal:
+        refusal.made = tuple(made)  # the part of the gang that exists: the core gives it back
+        raise
+    return ProvisionResult(tuple(made), account=cloud.account)
 
 
 @hookimpl
@@ -77,7 +89,10 @@ def arb_list_instances(context: ProviderContext, query: ListQuery) -> Listing:
 def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Termination:
     from arb_example.cloud import Cloud
 
-    Cloud.from_context(context).end(instance)
+    cloud = Cloud.from_context(context)
+    found = cloud.end(instance)
+    if not found and cloud.now < instance.made_at + LISTING_LAG_S:
+        return Termination.PENDING  # it may have been made and not be shown yet
     return Termination.GONE
 
 
