@@ -311,6 +311,13 @@ def test_what_some_offers_say_is_a_column_and_what_none_says_is_not(cli, install
     )
 
 
+def test_what_is_not_known_of_an_instance_is_a_dash(cli, install):
+    install(Shop("acme", ACME.splitlines()[0] + "\na8,north,,H100,8,,,no,16.06\n"))
+    assert cli("gpus", "H100").out.splitlines()[1].split() == [
+        "acme", "a8", "-", "-", "H100:8", "north", "16.06", "2.01",
+    ]  # fmt: skip
+
+
 def test_memory_is_a_column_where_it_differs(gpus):
     assert "GPU GiB" not in gpus("H100").out
     assert "GPU GiB" in gpus("48GB+").out

@@ -1,4 +1,4 @@
-"""Offers of ``arb gpus`` as a table, a document and a picture."""
+"""Offers of ``arb gpus`` as a table, and as a document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.cli import render
-from arb.cli.offers import offer_cells
+from arb.cli.offers import COLUMNS, RIGHT, offer_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,18 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["offer_document", "show_offers"]
 
-_COLUMNS: Final = (
-    "provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h", "$/GPU-h",
-)  # fmt: skip
-_RIGHT: Final = "vCPUs,GiB,GPU GiB,$/h,$/GPU-h,free,minimum"
+_RIGHT: Final = f"{RIGHT},$/GPU-h,GPU GiB,free,minimum"
 _LONG_MINIMUM_S: Final = 600
 """Billing floors that are worth a column: most tasks run longer than the others."""
-_MORE: Final[dict[str, Callable[[Offer], str]]] = {
-    "link": lambda offer: offer.interconnect,
-    "free": lambda offer: _free(offer),  # noqa: PLW0108 - defined below
-    "minimum": lambda offer: _minimum(offer),  # noqa: PLW0108 - the same
-}
-"""Columns that are left out where no offer has anything to say in them."""
 
 
 def show_offers(offers: Sequence[Offer]) -> None:
@@ -44,7 +35,7 @@ def show_offers(offers: Sequence[Offer]) -> None:
         )
         for index, offer in enumerate(offers)
     ]
-    render.table((*_COLUMNS, *shown), rows, right=_RIGHT)
+    render.table((*COLUMNS, "$/GPU-h", *shown), rows, right=_RIGHT)
 
 
 def offer_document(offer: Offer, now: float) -> dict[str, Any]:
@@ -70,3 +61,11 @@ def _minimum(offer: Offer) -> str:
     if offer.minimum_s < _LONG_MINIMUM_S:
         return ""
     return render.age(offer.minimum_s).removesuffix(" 0s")
+
+
+_MORE: Final[dict[str, Callable[[Offer], str]]] = {
+    "link": lambda offer: offer.interconnect,
+    "free": _free,
+    "minimum": _minimum,
+}
+"""Columns that are left out where no offer has anything to say in them."""

@@ -46,8 +46,8 @@ def offer_cells(offer: Offer) -> tuple[str, ...]:
     return (
         offer.provider,
         kind + (" spot" if offer.spot else ""),
-        render.number(offer.vcpus),
-        render.number(round(offer.memory_gib, 1)),
+        render.number(offer.vcpus) if offer.vcpus else "-",  # unknown
+        render.number(round(offer.memory_gib, 1)) if offer.memory_gib else "-",
         accelerators(offer),
         offer.place,
         f"{offer.price_usd_hour:.2f}",
