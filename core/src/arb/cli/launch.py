@@ -18,6 +18,8 @@ from arb.cli.options import (
     Json,
     MaxHourlyCost,
     Memory,
+    Near,
+    Objective,
     Ports,
     PreferSpot,
     Secret,
@@ -65,6 +67,8 @@ def launch(
     image_id: ImageId = "",
     ports: Ports = None,
     max_hourly_cost: MaxHourlyCost = None,
+    objective: Objective = "",
+    near: Near = None,
     workdir: Workdir = "",
     env: Env = None,
     env_file: EnvFile = None,
@@ -130,7 +134,13 @@ def launch(
     with session_for_task() as session:
         wanted = read_task(task, overrides, required=not cluster, command="launch")
         slippage = None if max_slippage is None else max_slippage / 100
-        terms = Terms(slippage, retry_until_up=retry_until_up, try_blocked=try_blocked)
+        terms = Terms(
+            slippage,
+            retry_until_up=retry_until_up,
+            try_blocked=try_blocked,
+            objective=objective,
+            near=tuple(near or ()),
+        )
         wish = Wish(wanted, cluster=cluster, down=down, detach=detach, terms=terms)
         plan = plan_launch(session, wish)
         _show(plan, session.clock.now(), as_json=as_json and dryrun)

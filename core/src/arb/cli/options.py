@@ -97,6 +97,24 @@ PreferSpot = Annotated[
 ]
 
 
+Objective = Annotated[
+    str,
+    typer.Option(
+        "--objective",
+        metavar="NAME",
+        help="What is best: cost, value (USD for a dense bf16 PFLOP-hour) or latency.",
+    ),
+]
+Near = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--near",
+        metavar="LAT,LON | REGION",
+        help="Where clients are, for the objective latency. Repeatable.",
+    ),
+]
+
+
 def overrides_from(
     *,
     env: list[str] | None,

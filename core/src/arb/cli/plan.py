@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arb.cli.options import Env, EnvFile, Json, Secret, TaskArgument
+from arb.cli import render
+from arb.cli.options import (
+    Cpus,
+    Env,
+    EnvFile,
+    InstanceType,
+    Json,
+    MaxHourlyCost,
+    Memory,
+    Near,
+    Objective,
+    PreferSpot,
+    Secret,
+    TaskArgument,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +51,8 @@ def plan(
     why: Annotated[
         bool, typer.Option("--why", help="Show how many offers each filter removed.")
     ] = False,
-    objective: Annotated[
-        str, typer.Option(help="cost, value (USD for a dense bf16 PFLOP-hour) or latency.")
-    ] = "",
-    near: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LAT,LON|REGION", help="Where clients are, for latency. Repeatable."),
-    ] = None,
+    objective: Objective = "",
+    near: Near = None,
     near_weight: Annotated[
         float, typer.Option(min=0, metavar="W", help="How much distance counts against price.")
     ] = 1.0,
@@ -60,6 +69,11 @@ def plan(
     use_spot: Annotated[
         bool | None, typer.Option("--use-spot/--no-use-spot", help="Spot or on-demand.")
     ] = None,
+    prefer_spot: PreferSpot = False,
+    cpus: Cpus = "",
+    memory: Memory = "",
+    instance_type: InstanceType = "",
+    max_hourly_cost: MaxHourlyCost = None,
     env: Env = None,
     env_file: EnvFile = None,
     secret: Secret = None,
@@ -80,7 +94,8 @@ def plan(
 
     overrides = overrides_from(
         env=env, env_file=env_file, secret=secret, num_nodes=num_nodes, infra=infra, gpus=gpus,
-        use_spot=use_spot,
+        use_spot="prefer" if prefer_spot else use_spot, cpus=cpus, memory=memory,
+        instance_type=instance_type, max_hourly_cost=max_hourly_cost,
     )  # fmt: skip
     wanted = Wanted(
         objective=objective, hours=hours, near=tuple(near or ()), near_weight=near_weight,
@@ -106,11 +121,13 @@ def plan(
 def _read(words: list[str] | None, overrides: Overrides) -> Task:
     """Read a task as far as buying goes: variables may lack values."""
     from arb.cli.options import read_task
-    from arb.tasks import Task, examine
+    from arb.tasks import Task, examine, notes
 
     if words and len(words) == 1 and words[0].endswith((".yaml", ".yml")):
         found = examine(Path(words[0]), overrides).value
         if isinstance(found, Task):
+            for note in notes(found, "plan"):
+                render.warn(note.message)
             return found
     return read_task(words, overrides, required=False)
 

@@ -43,12 +43,16 @@ class Terms:
         retry_until_up: When nothing can be bought, wait and go round again.
         try_blocked: Also try what an earlier refusal keeps out.
         self_ending: Only offers whose nodes can end themselves.
+        objective: What the best offer is; empty takes the configured one.
+        near: Client regions for the objective ``latency``; empty takes the configured ones.
     """
 
     max_slippage: float | None = None
     retry_until_up: bool = False
     try_blocked: bool = False
     self_ending: bool = False
+    objective: str = ""
+    near: tuple[str, ...] = ()
 
 
 def find_offers(session: Session, task: Task, terms: Terms) -> Ranking:
@@ -60,7 +64,13 @@ def find_offers(session: Session, task: Task, terms: Terms) -> Ranking:
     from arb.optimizer import Ranking
 
     try:
-        return ranked_offers(session, task, Wanted(buying=True, self_ending=terms.self_ending))
+        wanted = Wanted(
+            buying=True,
+            self_ending=terms.self_ending,
+            objective=terms.objective,
+            near=terms.near,
+        )
+        return ranked_offers(session, task, wanted)
     except NoOfferError as error:
         if not (terms.retry_until_up and error.code == "sold-out"):
             raise
