@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_serializer, model_validator
-from pydantic_core import core_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializerFunctionWrapHandler
+    from pydantic import (
+        GetCoreSchemaHandler,
+        GetJsonSchemaHandler,
+        SerializerFunctionWrapHandler,
+        ValidatorFunctionWrapHandler,
+    )
     from pydantic.json_schema import JsonSchemaValue
 
 __all__ = [
@@ -49,17 +53,15 @@ class Form:
     schema: Mapping[str, Any]
     dump: Callable[[Any], Any] | None = None
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         """Return the validator."""
-        writes = None
+        validator = {"type": "function-plain", "function": _plainly(self._parsed)}
         if self.dump is not None:
-            writes = core_schema.plain_serializer_function_ser_schema(self._dumped)
-        return core_schema.no_info_plain_validator_function(self._parsed, serialization=writes)
+            validator["serialization"] = {"type": "function-plain", "function": self._dumped}
+        return validator
 
     def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+        self, schema: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the description for editors."""
         return dict(self.schema)
@@ -90,23 +92,22 @@ class Short:
     schema: tuple[Mapping[str, Any], ...]
     dump: Callable[[Any], Any] | None = None
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         """Return the validator."""
-        return core_schema.no_info_wrap_validator_function(
-            self._read,
-            handler.generate_schema(self.model),
-            serialization=core_schema.plain_serializer_function_ser_schema(self.dump or _dumped),
-        )
+        return {
+            "type": "function-wrap",
+            "function": _plainly(self._read),
+            "schema": handler.generate_schema(self.model),
+            "serialization": {"type": "function-plain", "function": self.dump or _dumped},
+        }
 
     def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+        self, schema: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the description for editors."""
         return {"anyOf": [*map(dict, self.schema), handler(schema)]}
 
-    def _read(self, value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+    def _read(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         expanded = self.expand(value)
         return handler(expanded) if isinstance(expanded, dict | self.model) else expanded
 
@@ -179,6 +180,11 @@ def kind(value: Any) -> str:
         return "a number"
     names = {"str": "a text", "dict": "a map", "list": "a list", "tuple": "a list"}
     return names.get(type(value).__name__, f"a {type(value).__name__}")
+
+
+def _plainly(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return how pydantic's core is told of a function that asks for no context."""
+    return {"type": "no-info", "function": function}
 
 
 def _dumped(value: Any) -> Any:

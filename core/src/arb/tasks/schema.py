@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import BaseModel
-    from pydantic_core import core_schema
 
 __all__ = ["meanings", "task_schema"]
 
@@ -57,7 +56,7 @@ def _attributes(text: str) -> Iterator[tuple[str, str]]:
 class _Generator(GenerateJsonSchema):
     """Adds what hovers show, and that keys may be left empty where the loader allows it."""
 
-    def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
+    def model_schema(self, schema: Any) -> dict[str, Any]:
         """Return the schema of one model."""
         model = schema["cls"]
         found = super().model_schema(schema)
