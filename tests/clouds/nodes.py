@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,18 +186,26 @@ class PaperNodes:
 
 def has_sshd() -> bool:
     """Say whether OpenSSH's server is here and would let the user who runs this in."""
-    return shutil.which("sshd", path=SYSTEM_PATH) is not None and not _is_locked_root()
+    is_here = shutil.which("sshd", path=SYSTEM_PATH) is not None
+    return is_here and _is_known() and not _is_locked()
 
 
-def _is_locked_root() -> bool:
-    """Say whether we are root with a locked account, whom sshd without PAM turns away."""
-    if os.geteuid():
+def _is_known() -> bool:
+    """Say whether we have an account: in a container there may be none for this user id."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
         return False
+    return True
+
+
+def _is_locked() -> bool:
+    """Say whether our account is locked, as far as we can see: sshd without PAM turns it away."""
     try:
         lines = Path("/etc/shadow").read_text().splitlines()
-    except OSError:
+    except OSError:  # then sshd cannot see it either
         return False
-    return any(line.startswith("root:!") for line in lines)
+    return any(line.startswith(f"{login_name()}:!") for line in lines)
 
 
 def _may_listen(port: int) -> bool:
