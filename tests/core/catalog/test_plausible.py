@@ -105,6 +105,22 @@ def test_eight_that_cost_what_one_does(spot):
     assert left(checked) == [3.90, 3.95]
 
 
+def test_one_family_among_good_ones():
+    good = [(f"l4-{n}", "L4", n, 0.7 * n, {}) for n in (1, 2, 4)]
+    good += [(f"a100-{n}", "A100", n, 1.9 * n, {}) for n in (1, 8)]
+    checked = check(h100(1, 3.90), h100(8, 3.90), *good)
+    assert told(checked) == {plausible.PIECE: 1}
+    assert len(checked.frame) == 6
+
+
+def test_cents_elsewhere_hide_no_price_for_one_accelerator():
+    checked = check(
+        h100(1, 390.0), h100(1, 3.90, **WEST), h100(8, 3.90, **WEST), h100(8, 31.2, **EAST),
+        h100(1, 3.90, **NORTH), h100(8, 3.90, **NORTH),
+    )  # fmt: skip
+    assert told(checked) == {plausible.TOO_DEAR: 1, plausible.PIECE: 2}
+
+
 def test_spot_for_one_accelerator_where_on_demand_is_for_the_machine():
     checked = check(h100(1, 3.90), h100(8, 31.20), h100(1, 1.66, **SPOT), h100(8, 1.66, **SPOT))
     assert told(checked) == {plausible.PIECE: 1}
@@ -260,8 +276,16 @@ def test_a_catalog_that_agrees_with_itself_is_believed():
     assert told(check(*(h100(n, 4.0 * n) for n in (1, 2, 4, 8)))) == {}
 
 
-def test_a_market_place_may_ask_one_price_for_two_and_for_one():
-    rows = [("RTX_4090", "RTX4090", n, p, {"region": f"host{i}"}) for i, (n, p) in enumerate(
-        [(1, 0.4), (1, 0.8), (2, 0.4), (2, 0.8), (4, 0.8), (4, 1.6)]
-    )]  # fmt: skip
+@pytest.mark.parametrize("place", ["us", "host{}"])
+def test_a_market_place_may_ask_one_price_for_two_and_for_one(place):
+    prices = [(1, 0.4), (1, 0.8), (2, 0.4), (2, 0.8), (4, 0.8), (4, 1.6)]
+    rows = [
+        ("RTX_4090", "RTX4090", count, price, {"region": place.format(host)})
+        for host, (count, price) in enumerate(prices)
+    ]
     assert told(check(*rows)) == {}
+
+
+def test_a_coincidence_in_one_place_of_several_is_believed():
+    rows = [h100(n, 4.0 * n, region=f"r{i}") for i in range(3) for n in (1, 2)]
+    assert told(check(*rows, h100(1, 5.0, **EAST), h100(2, 5.0, **EAST))) == {}

@@ -123,7 +123,7 @@ def _nullable(column: pd.Series[Any] | None, dtype: str, size: int) -> Any:
 
     if column is None:
         numbers = np.full(size, np.nan)
-    elif dtype == "boolean" and column.dtype != bool:
+    elif dtype == "boolean" and str(column.dtype) not in {"bool", "boolean"}:
         flags = column.astype(object).map({True: 1.0, False: 0.0})
         numbers = flags.to_numpy(dtype=np.float64, na_value=np.nan)
     else:

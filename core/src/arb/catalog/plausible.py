@@ -59,9 +59,12 @@ def contradictions(frame: pd.DataFrame) -> Iterator[tuple[str, Array, Array]]:
     price = frame["price_usd_hour"].to_numpy()
     too_dear = _per_accelerator(frame) > _MOST_AN_ACCELERATOR
     yield TOO_DEAR, too_dear, price
+    suspect = too_dear.copy()
     for reason, bad in (*_far_from_kin(frame, ~too_dear), *_spot_and_on_demand(frame, ~too_dear)):
         yield reason, bad, price
-    yield PIECE, _priced_by_piece(frame), price
+        suspect |= bad
+    suspect[~suspect] = _priced_by_piece(frame[~suspect])
+    yield PIECE, suspect, price
 
 
 def _per_accelerator(frame: pd.DataFrame) -> Array:
@@ -118,31 +121,55 @@ def _spot_and_on_demand(frame: pd.DataFrame, trusted: Array) -> Iterator[tuple[s
 def _priced_by_piece(frame: pd.DataFrame) -> Array:
     """Return rows of several accelerators that cost what one of their family does.
 
-    The family is the instance type without its numbers, in one place and class. To be the same
-    machine several times over, CPUs and memory must have grown with the accelerators. A coincidence
-    is not systematic: most families that can be compared must show it.
+    The family is the instance type without its numbers, in one place and class. A coincidence is not
+    systematic: most sizes of a family must show it, and most families of an accelerator.
+    """
+    import numpy as np
+
+    if not len(frame):
+        return np.zeros(0, dtype=bool)
+    family = _families(frame)
+    base, comparable = _comparable(frame, family)
+    price = frame["price_usd_hour"].to_numpy()
+    same = comparable & (np.abs(price - price[base]) <= _SAME * price[base])
+    systematic = 2 * _counted(family, same) > _counted(family, comparable)
+    one = np.zeros(len(frame), dtype=bool)  # each family has one vote
+    one[np.unique(np.where(comparable, family, -1), return_index=True)[1]] = True
+    one &= comparable
+    kind = _keys(frame, ["accelerator"], frame["spot"].to_numpy(dtype=bool))
+    bad: Array = same & systematic
+    return bad & (2 * _counted(kind, one & systematic) > _counted(kind, one))
+
+
+def _comparable(frame: pd.DataFrame, family: Array) -> tuple[Array, Array]:
+    """Return for each row the smallest of its family, and whether it is that several times over.
+
+    CPUs and memory must have grown with the accelerators. A family in which one size has two prices
+    is that of a market place: its hosts cannot be compared.
     """
     import numpy as np
 
     count = frame["accelerator_count"].to_numpy()
-    family = _families(frame)
-    order = np.lexsort([count, family])
-    first = order[np.r_[True, np.diff(family[order]) != 0]]  # the smallest of each family
+    price = frame["price_usd_hour"].to_numpy()
+    order = np.lexsort([price, count, family])
+    first = order[np.r_[True, np.diff(family[order]) != 0]]
     base = first[np.searchsorted(family[first], family)]
     times = count / np.maximum(count[base], 1e-9)
-    comparable = (count[base] > 0) & (times >= 2)  # noqa: PLR2004 - a piece and more
+    found = (count[base] > 0) & (times >= 2)  # noqa: PLR2004 - a piece and more
     for name in ("vcpus", "memory_gib"):
         size = frame[name].to_numpy()
-        comparable &= size >= size[base] * times / 2
-    price = frame["price_usd_hour"].to_numpy()
-    same = comparable & (np.abs(price - price[base]) <= _SAME * price[base])
-    spot = frame["spot"].to_numpy(dtype=bool)
-    bad: Array = np.zeros(len(frame), dtype=bool)
-    for of_class in (spot, ~spot):
-        told = len(np.unique(family[comparable & of_class]))
-        if 2 * len(np.unique(family[same & of_class])) > told:
-            bad |= same & of_class
-    return bad
+        found &= size >= size[base] * times / 2
+    beside = (np.diff(family[order]) == 0) & (np.diff(count[order]) == 0)
+    differ = beside & (np.diff(price[order]) > _SAME * price[order[:-1]])
+    return base, found & ~np.isin(family, family[order[1:][differ]])
+
+
+def _counted(key: Array, rows: Array) -> Array:
+    """Return for each row how many of some rows have its key."""
+    import numpy as np
+
+    found: Array = np.bincount(key[rows], minlength=int(key.max()) + 1)[key]
+    return found
 
 
 def _families(frame: pd.DataFrame) -> Array:
