@@ -19,6 +19,20 @@ acme-h100-sxm5-1,12,60,H100,1,3.90,1.66,global
 acme-h100-sxm5-8,96,480,H100,8,31.20,13.28,global
 acme-l40s-1,12,48,L40S,1,0.75,,global
 """
+MARKET = """
+provider_options:
+  local:
+    simulated:
+      - {{instance_type: sim, accelerator: H100, accelerator_count: 8, price_usd_hour: {price}}}
+"""
+TASK = """
+resources:
+  accelerators: H100:8
+  any_of:
+    - infra: local
+    - infra: example
+run: "true"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +85,18 @@ def test_a_price_list_is_dropped_in_unchanged(site: Path, tmp_path: Path) -> Non
     assert (found["H100"]["counts"], found["L40S"]["spot"]) == ([1, 8], None)
     assert found["H100"]["on_demand"]["usd_gpu_hour"] == 3.9
     assert found["H100"]["spot"]["usd_gpu_hour"] == 1.66
+
+
+@pytest.mark.parametrize(("price", "winner"), [(30, "example"), (20, "local")])
+def test_it_wins_a_launch_when_it_is_cheapest(
+    site: Path, tmp_path: Path, price: int, winner: str
+) -> None:
+    (tmp_path / "arb").mkdir()
+    (tmp_path / "arb" / "config.yaml").write_text(MARKET.format(price=price))
+    (tmp_path / "task.yaml").write_text(TASK)
+    task = str(tmp_path / "task.yaml")
+    plan = json.loads(arb(site, tmp_path, "launch", "--dryrun", "--json", task))
+    assert plan["offers"][0]["provider"] == winner
 
 
 def test_a_renamed_copy_passes_its_own_tests(tmp_path: Path) -> None:
