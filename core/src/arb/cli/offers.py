@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from arb.clusters.launch import Plan
     from arb.types import Offer
 
-__all__ = ["COLUMNS", "RIGHT", "accelerators", "offer_cells", "plan_document", "show_plan"]
+__all__ = ["COLUMNS", "RIGHT", "accelerators", "kind_of", "offer_cells", "plan_document"]
+__all__ += ["show_plan"]
 
 COLUMNS: Final = ("provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h")
 RIGHT: Final = "vCPUs,GiB,$/h"
@@ -42,16 +43,20 @@ def show_plan(plan: Plan, now: float) -> None:
 
 def offer_cells(offer: Offer) -> tuple[str, ...]:
     """Return one row of the offer table; the price is for one whole instance."""
-    kind = offer.instance_type + (f" ({offer.note})" if offer.note else "")
     return (
         offer.provider,
-        kind + (" spot" if offer.spot else ""),
+        kind_of(offer) + (" spot" if offer.spot else ""),
         render.number(offer.vcpus) if offer.vcpus else "-",  # unknown
         render.number(round(offer.memory_gib, 1)) if offer.memory_gib else "-",
         accelerators(offer),
         offer.place,
         f"{offer.price_usd_hour:.2f}",
     )
+
+
+def kind_of(offer: Offer) -> str:
+    """Return the instance type with the offer's note, which is shown wherever the offer is."""
+    return offer.instance_type + (f" ({offer.note})" if offer.note else "")
 
 
 def accelerators(offer: Offer) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arb.cli import render
+from arb.cli.offers import kind_of
 from arb.text import counted
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ def show_totals(totals: Totals) -> None:
 
 
 def _cells(strategy: Strategy) -> tuple[str, ...]:
-    kinds = " + ".join(part.offer.instance_type for part in strategy.parts)
+    offers = [part.offer for part in strategy.parts]
+    types = " + ".join(offer.instance_type for offer in offers)
     return (
         strategy.name + ("" if strategy.in_task else " *"),
-        kinds,
+        types if strategy.is_blend else kind_of(offers[0]),
         f"{strategy.usd_hour:,.2f}",
         f"{strategy.total_usd:,.0f}",
     )
