@@ -33,7 +33,10 @@ TABLE_RULE = re.compile(r"^=+( +=+)+$")
 
 def main(arguments: list[str]) -> int:
     """Write or check every page; return an exit code."""
+    from tasks_page import tasks_page
+
     pages = {"hooks.md": hooks_page(), "cli.md": commands_page(), "checks.md": checks_page()}
+    pages["tasks.md"] = tasks_page()
     stale = [name for name, text in pages.items() if current(name) != text]
     for name in stale:
         if "--check" in arguments:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from pydantic import Field
+
 from arb.tasks.amounts import duration_s
 from arb.tasks.forms import Flag, Form, Strict, Text, choice, read_text
 
@@ -115,7 +117,7 @@ class GroupHeader(Strict):
             _delay,
             {"anyOf": [*_DELAY, {"type": "object", "additionalProperties": {"anyOf": _DELAY}}]},
         ),
-    ] = {}  # noqa: RUF012 - pydantic copies it
+    ] = Field(default_factory=dict)
     inter_connection: Flag = True
 
 

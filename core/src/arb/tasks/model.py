@@ -56,23 +56,25 @@ class Task(Lenient):
     ``arb.tasks.substitute.reveal``.
 
     Attributes:
-        name: Of the task and its jobs.
-        workdir: A folder that is copied to ``~/sky_workdir`` of every node, or a git repository.
+        name: Of the task and its jobs: letters, digits, ``.``, ``_`` and ``-``.
+        workdir: A folder that is copied to ``~/sky_workdir`` of every node, where ``setup`` and
+            ``run`` start; or a git repository, ``{url: ..., ref: ...}``.
         num_nodes: How many nodes; all run the same.
         resources: What one node must have.
         setup: Shell commands that prepare a node.
         run: Shell commands that are the task.
-        envs: Variables. Without a value they must be given with ``--env``.
+        envs: Variables of ``setup`` and ``run``. Without a value they must be given with ``--env``.
         secrets: As ``envs``, but shown nowhere; given with ``--secret``.
-        managed_secrets: Names of secrets that are kept elsewhere, optionally as files.
+        managed_secrets: Names of secrets that are kept elsewhere: ``[NAME, {NAME: {mount_path:
+            FILE}}]``.
         secret_mounts: Remote path to local file: readable by the task alone, gone with the cluster.
         file_mounts: Remote path to a local path, a bucket's address or a storage object.
         volumes: Remote path to a volume's name or description.
         service: Makes the task a service.
         pool: Makes it a pool of machines for jobs.
         config: Settings for this task.
-        inputs: An address and GB that the task reads from there.
-        outputs: An address and GB that it writes there.
+        inputs: An address and how many GB the task reads from there: ``{s3://data: 120}``.
+        outputs: Likewise, for what it writes.
         event_callback: Shell commands that run when a managed job changes its state.
         api_server_access: Means nothing here, as there is no server.
         deadline: When it must have ended: ``12h`` after its submission, or a date and time.

@@ -90,27 +90,32 @@ class Keys(Strict):
     Empty fields do not restrict.
 
     Attributes:
-        infra: ``PROVIDER[/REGION[/ZONE]]``; excludes the next three.
-        cloud: Provider id.
-        region: The provider's spelling.
-        zone: The provider's spelling.
-        instance_type: The provider's spelling.
-        accelerators: One, several in order, or any of several.
-        accelerator_args: For the provider, for instance the runtime of a TPU.
-        cpus: vCPUs.
-        memory: GiB, or GiB a vCPU.
-        use_spot: True, False or ``prefer``.
-        job_recovery: For managed jobs.
-        disk_size: GiB of the boot disk; 0 takes the provider's default.
-        disk_tier: How fast it is.
-        ephemeral_storage: The name that ``disk_size`` had for containers.
-        network_tier: ``best`` asks for a fabric that is faster than ethernet.
-        local_disk: ``nvme:500+`` or ``ssd:500``: GB of disks inside the machine.
-        max_hourly_cost: USD an hour for one node.
-        ports: TCP ports and ranges to open.
-        image_id: What the machine boots, or the container that the task runs in.
-        autostop: When the cluster ends by itself; False is never.
-        labels: Tags for the machines.
+        infra: Where: ``PROVIDER[/REGION[/ZONE]]``, with ``*`` for any of them; ``k8s/CONTEXT``,
+            ``ssh/POOL``. Excludes the next three.
+        cloud: The provider alone.
+        region: As the provider spells it.
+        zone: As the provider spells it.
+        instance_type: As the provider spells it.
+        accelerators: ``H100:8``; ``H100:2+`` is at least two; ``T4:0.5`` is a part of one;
+            ``80GB+:2`` or ``NVIDIA:80GB`` go by memory; a TPU's name. A list is an order of
+            preference, a map or a set is any of them.
+        accelerator_args: For the provider, for instance ``{runtime_version: tpu-vm-base}``.
+        cpus: vCPUs: ``8`` is exactly 8, ``8+`` at least 8.
+        memory: GiB: ``64``, ``64+``, ``64GB``, ``1TB+``; ``4x`` is at least four for each vCPU.
+        use_spot: ``true`` is spot alone, ``false`` on-demand alone, ``prefer`` both, as they rank.
+        job_recovery: What a managed job does when it loses a node: a strategy, or a map.
+        disk_size: The boot disk: ``200`` GiB, or with a unit, ``1TB``. Without it the provider's
+            default.
+        disk_tier: ``low``, ``medium``, ``high``, ``ultra`` or ``best``.
+        ephemeral_storage: What ``disk_size`` was called for containers.
+        network_tier: ``standard``, or ``best`` for a fabric that is faster than ethernet.
+        local_disk: GB of disks inside the machine: ``nvme``, ``nvme:1000+``, ``ssd:500``.
+        max_hourly_cost: USD an hour that one node may cost at most, spot or not.
+        ports: TCP ports to open: ``8080``, ``8000-8010``, or a list of these.
+        image_id: What a node boots: an image, a map of regions to images, or ``docker:IMAGE`` for
+            the container that the task runs in; the key ``docker`` of the map means the same.
+        autostop: When the cluster ends by itself: ``true``, ``false``, minutes, ``2h``, or a map.
+        labels: Tags for the machines. Those of an entry are added to those beside the list.
         priority: Of the job, -1000 to 1000.
         priority_class: Of the job, by name.
         volumes: Disks of the provider to attach.
