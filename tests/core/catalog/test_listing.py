@@ -47,11 +47,8 @@ queries = st.builds(
     provider=st.sampled_from(["", "", "", *NAMES]),
     region=st.sampled_from(["", "", "Region-2", "region-*", "*2*", "region-?", "nowhere"]),
     zone=st.sampled_from(["", "", "", "*B"]),
-    instance_type=st.sampled_from(["", "", "", "gpu0.8x*"]),
     spot=st.none() | st.booleans(),
     max_price_usd_hour=st.none() | st.floats(0.1, 60),
-    available=st.booleans(),
-    cpu_only=st.sampled_from([False, False, True]),
     owned=st.booleans(),
     spread=st.sampled_from(Spread),
     sort=st.sampled_from(Sort),
@@ -68,7 +65,7 @@ def passes(offer, query):
     return (
         query.provider in {"", offer.provider}
         and (query.owned or query.provider or offer.provider != OWNED)
-        and (not offer.accelerator) == query.cpu_only
+        and offer.accelerator
         and query.accelerator in {"", offer.accelerator}
         and (
             not query.accelerator_gib
@@ -79,9 +76,7 @@ def passes(offer, query):
         and query.spot in {None, offer.spot}
         and like(query.region, offer.region)
         and like(query.zone, offer.zone)
-        and like(query.instance_type, offer.instance_type)
         and not (query.max_price_usd_hour or 1e9) < offer.price_usd_hour
-        and not (query.available and offer.available is False)
     )
 
 
@@ -120,9 +115,7 @@ def brute_force(offers, query):
 @given(query=queries)
 def test_a_listing_is_what_brute_force_finds(store, offers, query):
     assert store.listing(query) == brute_force(offers, query)
-    matching = sum(bool(passes(offer, query)) for offer in offers)
-    assert store.matching(query) == matching
-    assert bool(store.last_filter(query)) == (not matching)
+    assert bool(store.last_filter(query)) != any(passes(offer, query) for offer in offers)
 
 
 def test_by_default_the_cheapest_of_each_provider_accelerator_count_and_class_is_shown(store):
@@ -148,7 +141,6 @@ def test_own_machines_are_shown_when_their_provider_is_named(store):
         ({"maker": "AMD"}, "maker AMD"),
         ({"region": "nowhere"}, "region nowhere"),
         ({"zone": "x*"}, "zone x*"),
-        ({"instance_type": "none"}, "instance type none"),
         ({"max_price_usd_hour": 0.01}, "price up to 0.01 $/h"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from arb.catalog.store import open_catalog
 from arb.errors import CredentialsError, PluginError, ProviderUnavailable, StateError, UsageError
 from arb.types import Capability
 
-pytest.importorskip("pandas")
+pd = pytest.importorskip("pandas")
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -178,6 +179,20 @@ def test_a_wrong_dtype_is_the_plugins_fault(street, column, value, told):
     (line,) = failed.warnings(age, 0)
     assert "arb-east 1.0" in line
     assert told in line
+    assert [name for name, *_ in sold(street)] == ["west"]
+
+
+def test_a_frame_that_cannot_be_read_costs_its_provider_only(street):
+    class Odd(pd.DataFrame):
+        def get(self, *_):
+            raise ValueError("odd")
+
+    seller = street.add("east", {})
+    street.add("west", {})
+    good = seller.answer
+    seller.answer = lambda context: replace(good(context), frame=Odd(good(context).frame))
+    (failed,) = read(street).failed
+    assert failed.error.summary == "arb-east 1.0: the catalog cannot be read: ValueError: odd"
     assert [name for name, *_ in sold(street)] == ["west"]
 
 
@@ -344,6 +359,7 @@ def test_many_that_read_at_once_lose_nothing_of_each_other(street):
 
 KILLED = """
 import os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 import arb.catalog.write as write
 from tests.support.catalogs import write_big_catalog

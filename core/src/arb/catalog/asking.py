@@ -104,6 +104,9 @@ def _checked(provider: Provider, catalog: Catalog) -> Validated:
         )
     except PluginError as error:
         raise PluginError(f"{origin}: {error.summary}", code=error.code) from error
+    except (TypeError, ValueError, KeyError) as error:  # values that no column should hold
+        summary = f"{origin}: the catalog cannot be read: {type(error).__name__}: {error}"
+        raise PluginError(summary, code="catalog-rows") from error
     if checked.refused and not len(checked.frame):
         summary = f"{origin}: every offer was refused; {checked.faults[0]}"
         raise PluginError(summary, code="catalog-rows")

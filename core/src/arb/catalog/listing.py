@@ -21,7 +21,6 @@ __all__ = [
     "OfferQuery",
     "Sort",
     "Spread",
-    "count_matching",
     "emptying_filter",
     "has_memory",
     "rows_of_listing",
@@ -68,11 +67,8 @@ class OfferQuery:
         provider: Provider id.
         region: The provider's spelling, compared without case; ``*`` matches any text.
         zone: As ``region``.
-        instance_type: As ``region``.
         spot: Only spot, or only on-demand.
         max_price_usd_hour: For the whole instance.
-        available: Leave out what its provider says it has none of.
-        cpu_only: Offers without accelerators instead of those with.
         owned: The user's own machines too. They are always shown of a ``provider`` that is named.
         spread: See ``Spread``.
         sort: See ``Sort``.
@@ -86,11 +82,8 @@ class OfferQuery:
     provider: str = ""
     region: str = ""
     zone: str = ""
-    instance_type: str = ""
     spot: bool | None = None
     max_price_usd_hour: float | None = None
-    available: bool = False
-    cpu_only: bool = False
     owned: bool = False
     spread: Spread = Spread.GROUP
     sort: Sort = Sort.PRICE
@@ -115,11 +108,6 @@ def rows_of_listing(store: CatalogStore, query: OfferQuery) -> list[int]:
     sql = sql.format(groups=_all_of(groups), rows=_all_of(rows))
     found = store.rows_of(sql, (*_values(groups, rows), query.limit or -1))
     return [row for (row,) in found]
-
-
-def count_matching(store: CatalogStore, query: OfferQuery) -> int:
-    """Return how many offers pass the filters."""
-    return _count(store, _group_clauses(store, query), _row_clauses(query))
 
 
 def emptying_filter(store: CatalogStore, query: OfferQuery) -> str:
@@ -149,8 +137,7 @@ def _group_clauses(store: CatalogStore, query: OfferQuery) -> list[_Clause]:
         clauses.append(_Clause(f"provider {query.provider}", "g.provider = ?", (query.provider,)))
     elif not query.owned:
         clauses.append(_Clause("machines that are not your own", "NOT g.owned"))
-    wanted = "g.accelerator = ''" if query.cpu_only else "g.accelerator != ''"
-    clauses.append(_Clause("no accelerator" if query.cpu_only else "any accelerator", wanted))
+    clauses.append(_Clause("any accelerator", "g.accelerator != ''"))
     if query.accelerator:
         told = f"accelerator {query.accelerator}"
         clauses.append(_Clause(told, "g.accelerator = ?", (query.accelerator,)))
@@ -215,18 +202,15 @@ def _count_clause(count: Amount) -> _Clause:
 def _row_clauses(query: OfferQuery) -> list[_Clause]:
     """Return the filters that need a look at every row."""
     clauses = []
-    for kind in ("region", "zone", "instance_type"):
+    for kind in ("region", "zone"):
         if pattern := getattr(query, kind):
             sql = (
                 f"o.{kind} IN (SELECT code FROM words WHERE kind = '{kind}' AND lower(text) GLOB ?)"
             )
-            told = f"{kind.replace('_', ' ')} {pattern}"
-            clauses.append(_Clause(told, sql, (_glob(pattern.lower()),)))
+            clauses.append(_Clause(f"{kind} {pattern}", sql, (_glob(pattern.lower()),)))
     if query.max_price_usd_hour is not None:
         told = _max_price(query.max_price_usd_hour)
         clauses.append(_Clause(told, "o.price_usd_hour <= ?", (query.max_price_usd_hour,)))
-    if query.available:
-        clauses.append(_Clause("availability", "o.available IS NOT 0"))
     return clauses
 
 

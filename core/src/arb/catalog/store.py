@@ -139,12 +139,6 @@ class CatalogStore:
 
         return self.offers(rows_of_listing(self, query))
 
-    def matching(self, query: OfferQuery) -> int:
-        """Return how many offers pass a query's filters, whatever its ``spread`` and ``limit``."""
-        from arb.catalog.listing import count_matching
-
-        return count_matching(self, query)
-
     def last_filter(self, query: OfferQuery) -> str:
         """Return the filter that removed the last offer, as people write it; empty when some are left."""
         from arb.catalog.listing import emptying_filter
