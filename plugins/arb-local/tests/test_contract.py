@@ -7,6 +7,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 from arb.errors import Scope
 from arb.testing import CloudMachine, ContractCloud, FakeClock, Login, ProviderContract
@@ -117,8 +118,8 @@ class LocalCloud(ContractCloud):
 
 class TestLocalContract(ProviderContract):
     plugin = local_plugin
-    options = {"simulated": list(SIMULATED)}
-    deviations = {
+    options: ClassVar = {"simulated": list(SIMULATED)}
+    deviations: ClassVar = {
         "test_user_data_arrives_whole": "nodes are no computers of their own: files go below the"
         " node's folder, and commands for root are not run",
         "test_an_unknown_instance_type_is_a_request_error": "a node is whatever its offer says:"

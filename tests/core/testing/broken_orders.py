@@ -134,6 +134,23 @@ class CallsTheWholeRegionSoldOut(Reference):
         return refusal
 
 
+@breaks("a_used_up_quota_is_a_quota_error")
+class CallsAUsedUpQuotaSoldOut(Reference):
+    def refused(self, request, error, made):
+        refusal = super().refused(request, error, made)
+        used_up = isinstance(refusal, QuotaError)
+        return CapacityError(refusal.summary, scope=refusal.scope) if used_up else refusal
+
+
+@breaks("a_used_up_quota_is_a_quota_error")
+class GivesUpAfterAUsedUpQuota(Reference):
+    def refused(self, request, error, made):
+        refusal = super().refused(request, error, made)
+        if isinstance(refusal, QuotaError):
+            refusal.scope = Scope.PROVIDER
+        return refusal
+
+
 @breaks("a_broken_gang_names_what_exists")
 class ForgetsAPartOfAGang(Reference):
     def refused(self, request, error, made):

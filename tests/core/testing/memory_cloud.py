@@ -76,6 +76,7 @@ class Server:
         self.stock: dict[tuple[str, str, bool], int] = {}
         self.refuses: set[tuple[str, str, bool]] = set()
         self.failing: set[str] = set()
+        self.used_up: set[str] = set()
         self.trouble = ""
         self.status = 503
         self.retry_after_s = 0.0
@@ -114,6 +115,8 @@ class Server:
         )
         if row is None:
             raise ApiError(422, f"unknown instance type {kind}")
+        if kind in self.used_up:
+            raise ApiError(403, "quota")
         if self._left(row) <= 0:
             raise ApiError(409, "sold out")
         number, now = next(self.numbers), self.clock.now()
@@ -298,6 +301,10 @@ class MemoryCloud(ContractCloud):
     def stock_out(self, offer, left=0):
         self.server.stock[self._place(offer)] = left
         return Scope.ZONE
+
+    def use_up_quota(self, offer):
+        self.server.used_up.add(offer.instance_type)
+        return Scope.QUOTA_FAMILY
 
     def refuse_late(self, offer):
         self.server.refuses.add(self._place(offer))

@@ -11,6 +11,7 @@ from arb.errors import (
     CapacityError,
     CredentialsError,
     ProviderUnavailable,
+    QuotaError,
     RateLimited,
     RequestError,
     Scope,
@@ -251,8 +252,7 @@ class Reference:
         if isinstance(error, RateLimited) and not made:
             return error
         status = getattr(error, "status", 409)
-        kind = RequestError if status == 422 else CapacityError
-        scope = Scope.INSTANCE_TYPE if status == 422 else Scope.ZONE
+        kind, scope = _REFUSALS[status]
         return kind(f"memory: no {request.offer.instance_type}", scope=scope, made=made)
 
     @hookimpl
@@ -430,4 +430,9 @@ class Reference:
         return NoticeProbe(url="http://169.254.169.254/notice")
 
 
+_REFUSALS = {
+    403: (QuotaError, Scope.QUOTA_FAMILY),
+    409: (CapacityError, Scope.ZONE),
+    422: (RequestError, Scope.INSTANCE_TYPE),
+}
 _PRICES = ("offer_id", "spot", "price_usd_hour", "available")

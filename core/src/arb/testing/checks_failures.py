@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FailureChecks"]
 
-_SLACK_S: Final = 1.0
+_SLACK_S: Final = 1.5
 _RETRY_AFTER_S: Final = 7.0
 _LONGEST_RETRY_S: Final = 300.0
 _NO_ANSWER: Final = frozenset({CheckStatus.UNREACHABLE, CheckStatus.LIMITED})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from arb.testing.orders import ContractOrders, told
@@ -46,7 +47,8 @@ class ListingChecks(ContractOrders):
         """
         near, far = self._two_regions()
         one, two = self.buy(offer=near), self.buy(offer=far)
-        other = self.buy(offer=near, owner=OTHER_OWNER)
+        stranger = replace(self.context(), owner=OTHER_OWNER)
+        other = self.buy(offer=near, owner=OTHER_OWNER, context=stranger)
         a, b, c = (self.found(bought)[0] for bought in (one, two, other))
         tokens, region = frozenset({*one.tokens, *two.tokens}), frozenset({near.region})
         wanted: tuple[tuple[ListQuery, set[str]], ...] = (

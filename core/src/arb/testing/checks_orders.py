@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from arb.errors import (
     CapacityError,
     CredentialsError,
+    QuotaError,
     RateLimited,
     Refusal,
     RequestError,
@@ -16,7 +17,7 @@ from arb.errors import (
 from arb.testing.limiter import RecordingLimiter
 from arb.testing.orders import COMMAND, FILE, Bought, ContractOrders, capacity_error, told
 from arb.testing.skips import DoesNotApply, NotProven
-from arb.testing.verdict import check, demand
+from arb.testing.verdict import ContractBroken, check, demand
 from arb.types import Capability, HostKey, NodeFile
 
 if TYPE_CHECKING:
@@ -152,6 +153,23 @@ class OrderChecks(ContractOrders):
             raise NotProven("no stock is no refusal at all")
         wider = _WIDTHS[error.scope] > _WIDTHS[widest]
         demand(not wider, f"sold out is the {widest}, and the refusal says {error.scope}")
+
+    @check
+    def test_a_used_up_quota_is_a_quota_error(self) -> None:
+        """Order what the account may not have, and compare the scope with the truth.
+
+        ``QuotaError``: "The account may not have (more of) it."
+        ``Scope``: "What a refusal says about other offers: the walk skips everything that it
+        covers."
+        """
+        request = self.request()
+        widest = self.cloud.use_up_quota(request.offer)
+        error = self.refusal(request)
+        if not isinstance(error, QuotaError):
+            raise ContractBroken(f"a used up quota is no QuotaError: {told(error)}")
+        wider = _WIDTHS[error.scope] > _WIDTHS[widest]
+        demand(not wider, f"used up is the {widest}, and the refusal says {error.scope}")
+        self._demand_nothing_made(request)
 
     @check
     def test_a_broken_gang_names_what_exists(self) -> None:

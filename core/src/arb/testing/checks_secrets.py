@@ -137,8 +137,9 @@ def _text(outcome: object) -> str:
     if isinstance(outcome, ArbError):
         return f"{outcome!r} {outcome} {outcome.to_dict()} {vars(outcome)}"
     frame: Any = getattr(outcome, "frame", outcome)
-    table = frame.to_csv() if hasattr(frame, "to_csv") else ""
-    return f"{outcome!r} {table}"
+    if hasattr(frame, "to_csv"):
+        return f"{frame.to_csv()} {getattr(outcome, 'files', '')}"
+    return repr(outcome)
 
 
 def _files(folder: Path) -> Iterator[Path]:

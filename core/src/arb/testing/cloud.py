@@ -158,6 +158,14 @@ class ContractCloud:
         """
         self._cannot("cannot run out of stock")
 
+    def use_up_quota(self, offer: Offer) -> Scope:
+        """Let the account have no more of what an offer counts against.
+
+        Returns:
+            The widest scope that this is true for.
+        """
+        self._cannot("has no quotas")
+
     def refuse_late(self, offer: Offer) -> None:
         """Take orders of an offer, and find no capacity for them afterwards."""
         self._cannot("does not refuse an order that it took")

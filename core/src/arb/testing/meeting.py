@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Meeting"]
 
-_PATIENCE_S: Final = 0.5
+_PATIENCE_S: Final = 2.0
 
 
 class Meeting:
     """Makes calls wait for each other where a hook first reads ``env``, and at the limiter.
 
-    A call that never comes there holds the others up for half a second.
+    A call that never comes there holds the others up for two seconds.
 
     Args:
         calls: How many there are.
