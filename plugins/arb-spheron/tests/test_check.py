@@ -70,6 +70,12 @@ def test_a_team_that_is_not_the_users_is_refused(account):
     assert "team_0001 (arb test)" in result.hint
 
 
+def test_an_option_that_cannot_be_used_is_named(account):
+    account.options["team"] = 7
+    result = check(account)
+    assert (result.status, "spheron.team" in result.summary) == (CheckStatus.REFUSED, True)
+
+
 @pytest.mark.parametrize("fault", ["status", "reset", "garbage"])
 def test_no_answer_is_unreachable(account, fault):
     account.cloud.fault(fault, count=2)

@@ -58,6 +58,12 @@ def test_a_refused_key_is_told_without_it(account, key, settings, code):
     assert "sai_pk_wrong" not in repr(caught.value) + caught.value.hint
 
 
+def test_a_firewalls_page_is_no_refusal_of_the_key(account):
+    account.cloud.fault("status", status=403, body="<html>Access denied</html>")
+    with pytest.raises(ProviderUnavailable):
+        get(account)
+
+
 @pytest.mark.parametrize("kind", ["status", "reset", "drop", "garbage"])
 def test_a_read_that_failed_is_tried_once_more(account, kind):
     account.cloud.fault(kind, match="GET *")

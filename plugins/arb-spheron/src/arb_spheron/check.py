@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from arb.errors import CredentialsError, ProviderUnavailable, RateLimited
+from arb.errors import CredentialsError, ProviderUnavailable, RateLimited, UsageError
 from arb.types import CheckResult, CheckStatus
 from arb_spheron.account import NOT_UNDERSTOOD, chosen, read_teams
 from arb_spheron.client import SpheronClient
 from arb_spheron.credentials import SET_UP, find_key
+from arb_spheron.settings import read_settings
 
 if TYPE_CHECKING:
+    from arb.errors import ArbError
     from arb.types import ProviderContext
     from arb_spheron.account import Team
 
@@ -28,7 +30,8 @@ def check(context: ProviderContext) -> CheckResult:
     """
     try:
         key = find_key(context.env, context.home)
-    except CredentialsError as error:
+        read_settings(context)
+    except (CredentialsError, UsageError) as error:
         return _result(CheckStatus.REFUSED, error)
     if key is None:
         return CheckResult(CheckStatus.NOT_CONFIGURED, "no API key; prices work", hint=SET_UP)
@@ -62,10 +65,6 @@ def _found(team: Team, teams: tuple[Team, ...], source: str) -> CheckResult:
     return CheckResult(CheckStatus.OK, summary, may=(*_MAY, "launch"), source=source)
 
 
-def _result(
-    status: CheckStatus,
-    error: CredentialsError | ProviderUnavailable | RateLimited,
-    source: str = "",
-) -> CheckResult:
+def _result(status: CheckStatus, error: ArbError, source: str = "") -> CheckResult:
     hint = error.hint or ("try again later" if status is CheckStatus.UNREACHABLE else SET_UP)
     return CheckResult(status, error.summary, hint=hint, source=source)

@@ -115,7 +115,7 @@ def _account_error(reply: Reply) -> ArbError | None:
     if reply.status == 401:  # noqa: PLR2004 - HTTP
         summary = "spheron refused the API key (HTTP 401)"
         return CredentialsError(summary, code="spheron-key-refused", hint=SET_UP)
-    if reply.status == 403:  # noqa: PLR2004 - HTTP
+    if reply.status == 403 and isinstance(reply.body, dict):  # noqa: PLR2004 - HTTP; a firewall's page is none
         summary = "spheron does not allow this with the API key (HTTP 403)"
         hint = "enable API access at https://app.spheron.ai under settings, API"
         return CredentialsError(summary, code="spheron-forbidden", hint=hint)
