@@ -11,6 +11,7 @@ from clouds.cloud import Cloud
 from clouds.http import Answer, Request
 from clouds.model import NoRoom, Order, Vm, VmState
 from clouds.spheron.checks import Refused, check_deployment, check_offer, user_data
+from clouds.spheron.keys import KeyRing
 from clouds.spheron.settings import KEY, OTHER_KEY, SpheronSettings, Team
 from clouds.spheron.shop import SHOP, GpuOffer, changed, gpu_offers_page, place_of
 from clouds.spheron.views import ACTIVE, deployment, iso, status_of
@@ -49,7 +50,7 @@ class Spheron(Cloud):
             KEY: [Team("team_0001", "arb test")],
             OTHER_KEY: [Team("team_0900", "somebody else")],
         }
-        self.keys: dict[str, dict[str, str]] = {}
+        self.keys = KeyRing(self)
         self._windows: dict[tuple[str, str], deque[float]] = {}
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., Answer]]] = [
             ("GET", re.compile(r"/api/providers"), self._providers),
@@ -62,9 +63,9 @@ class Spheron(Cloud):
             ("PATCH", re.compile(r"/api/deployments/([^/]+)"), self._rename),
             ("DELETE", re.compile(r"/api/deployments/([^/]+)"), self._delete),
             ("GET", re.compile(r"/api/deployments/([^/]+)/can-terminate"), self._can_terminate),
-            ("GET", re.compile(r"/api/ssh-keys"), self._list_keys),
-            ("POST", re.compile(r"/api/ssh-keys"), self._add_key),
-            ("DELETE", re.compile(r"/api/ssh-keys/([^/]+)"), self._delete_key),
+            ("GET", re.compile(r"/api/ssh-keys"), self.keys.list),
+            ("POST", re.compile(r"/api/ssh-keys"), self.keys.add),
+            ("DELETE", re.compile(r"/api/ssh-keys/([^/]+)"), self.keys.delete),
         ]
 
     def make_settings(self) -> SpheronSettings:
@@ -208,36 +209,6 @@ class Spheron(Cloud):
             raise Refused(404, "Team not found")
         return found[0]
 
-    # -- keys ------------------------------------------------------------------------------
-
-    def _list_keys(self, _: Request, key: str) -> Answer:
-        shown = [
-            {n: k[n] for n in ("id", "name", "fingerprint", "createdAt")}
-            for k in self.keys.values()
-            if k["owner"] == key
-        ]
-        return Answer(200, shown)
-
-    def _add_key(self, request: Request, key: str) -> Answer:
-        body = request.json() or {}
-        if set(body) - {"name", "publicKey", "teamId"} or not {"name", "publicKey"} <= set(body):
-            raise Refused(400, "Input payload validation failed", details=[])
-        id_ = self.new_id("key_")
-        self.record("key", id_, body["name"])
-        made = {"id": id_, "name": body["name"], "fingerprint": "SHA256:AAAA"}
-        made |= {"createdAt": iso(self.clock.now())}
-        self.keys[id_] = {**made, "publicKey": body["publicKey"], "owner": key}
-        return Answer(201, made)
-
-    def _delete_key(self, _: Request, key: str, id_: str) -> Answer:
-        if self.keys.get(id_, {}).get("owner") != key:
-            raise Refused(404, "SSH key not found")
-        del self.keys[id_]
-        entry = self.entry(id_)
-        if entry:
-            entry.gone_at, entry.reason = self.clock.now(), "user"
-        return Answer(200, {"message": "SSH key deleted"})
-
     # -- deployments -----------------------------------------------------------------------
 
     def _deploy(self, request: Request, key: str) -> Answer:
@@ -248,7 +219,7 @@ class Spheron(Cloud):
         team = self._team(key, body.get("teamId", ""))
         known = {offer.offer_id: offer for offer in self.shop}
         offer = check_offer(body, known.get(body["offerId"]))
-        public_key = self._public_key(body, key)
+        public_key = self.keys.public_line(body, key)
         if team.balance <= 0:
             raise Refused(self.settings.balance_status, "Insufficient balance")
         order = self._order(body, offer, team, public_key)
@@ -263,14 +234,6 @@ class Spheron(Cloud):
         if self.settings.failed_bills and vm.reason == "failed-start":
             vm.entry.gone_at = None
         return Answer(201, self._shown(vm, self.clock.now()))
-
-    def _public_key(self, body: dict[str, Any], key: str) -> str:
-        if "ssh_public_key" in body:
-            return str(body["ssh_public_key"])
-        known = self.keys.get(body["sshKeyId"], {})
-        if known.get("owner") != key:
-            raise Refused(404, "SSH key not found")
-        return known["publicKey"]
 
     def _order(self, body: dict[str, Any], offer: GpuOffer, team: Team, public_key: str) -> Order:
         kind = body["instanceType"]
