@@ -84,7 +84,7 @@ or with entries of `any_of`, `cloud: k8s`, sizes such as `1.5TB`, `1h30m`, the s
 stores that nobody has heard of (as a plugin may bring them).
 
 Refused here and accepted there: `gpus` (write `accelerators`), secrets whose names are no variable names, storage
-objects without name and source, unknown keys of `job_recovery` and of a storage object's `config`."""
+objects without name and source, unknown keys of a storage object's `config`."""
 
 
 def tasks_page() -> str:

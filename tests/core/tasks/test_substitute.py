@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from arb.errors import UsageError
-from arb.tasks import Overrides, load_text, reveal
+from arb.tasks import Overrides, examine, load_text, reveal
 
 EVERYWHERE = """\
 envs: {A: a, B: b, EMPTY: ""}
@@ -123,3 +123,38 @@ def test_a_secret_that_stands_elsewhere_too_is_masked_in_messages():
         load(f"secrets: {{A: {SECRET}}}\nresources: {{cpus: {SECRET}}}")
     assert SECRET not in str(caught.value)
     assert "'***' is not an amount" in caught.value.summary
+
+
+# -- variables that have no value yet --------------------------------------------------------------
+
+WAITING = """\
+envs: {MODE: , STORE: , PATH: }
+file_mounts:
+  /a: {name: b, mode: $MODE, store: $STORE}
+  5: {source: s3://x, mode: $MODE}
+service: {readiness_probe: {path: "${PATH}", post_data: "{$MODE}"}}
+run: x
+"""
+
+
+def test_what_waits_for_a_value_is_no_fault(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(WAITING)
+    found = examine(path)
+    assert found.faults == ()
+    assert [m.name for m in found.missing] == ["MODE", "STORE", "PATH"]
+    assert found.value.file_mounts["/a"].mode == "MOUNT"
+
+
+def test_other_faults_beside_it_are_told(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(WAITING + "num_nodes: x\nresources: {cpus: $MODE}\n")
+    assert [fault.message for fault in examine(path).faults] == [
+        "num_nodes: expected a whole number, got a text",
+        "resources.cpus: '$MODE' is not an amount: write 8 or 8+",
+    ]
+
+
+def test_a_value_that_was_given_is_judged():
+    with pytest.raises(UsageError, match="unknown value 'MOVE'"):
+        load(WAITING, envs={"MODE": "MOVE", "STORE": "s3", "PATH": "/"})

@@ -14,7 +14,7 @@ from arb.tasks.faults import Fault, faults_of, raise_all
 from arb.tasks.forms import kind
 from arb.tasks.internal import without_internal
 from arb.tasks.model import Task
-from arb.tasks.substitute import fill
+from arb.tasks.substitute import fill, waits_for, without
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -152,7 +152,7 @@ class Builder:
             self.faults.append(Fault(placed.where(()), str(error)))
             return None
         placed = replace(placed, marks=marks)
-        task = self._validated(placed, values, Task)
+        task = self._validated(placed, values, Task, _without_value(values))
         if task is None:
             return None
         task = _with_managed(task)
@@ -161,10 +161,24 @@ class Builder:
         self.notes += [(placed.where(note.path), note) for note in told]
         return task
 
-    def _validated(self, document: Document, values: Any, model: type[BaseModel]) -> Any:
+    def _validated(
+        self,
+        document: Document,
+        values: Any,
+        model: type[BaseModel],
+        pending: frozenset[str] = frozenset(),
+    ) -> Any:
+        """Return the model, or None and the faults.
+
+        What waits for a variable that has no value yet cannot be judged, and is left out.
+        """
         try:
             return model.model_validate(values)
         except ValidationError as error:
+            found = [(fault["loc"], fault["input"]) for fault in error.errors()]
+            waiting = [path for path, value in found if waits_for(path, value, pending)]
+            if waiting:
+                return self._validated(document, without(values, waiting), model)
             self.faults += faults_of(document, error, model, self._hidden(values))
             return None
 
@@ -195,6 +209,13 @@ def _variables(values: dict[str, Any]) -> dict[str, str]:
         for name, value in envs.items()
         if value is not None and str(name) not in hidden
     }
+
+
+def _without_value(values: dict[str, Any]) -> frozenset[str]:
+    """Return the variables that must still be given."""
+    blocks = [values.get(key) for key in ("envs", "secrets")]
+    maps = [block for block in blocks if isinstance(block, dict)]
+    return frozenset(str(name) for block in maps for name, value in block.items() if value is None)
 
 
 def _renamed(marks: dict[Path, tuple[int, int]]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
+from pydantic import ConfigDict
+
 from arb.tasks.amounts import duration_s
 from arb.tasks.forms import Flag, Form, Short, Strict, Text, choice, kind, read_text, whole
 
@@ -40,13 +42,15 @@ class Autostop(Strict):
 
 
 class JobRecovery(Strict):
-    """The map form of ``job_recovery``.
+    """The map form of ``job_recovery``. Every other key is for the strategy, which checks it.
 
     Attributes:
-        strategy: Upper case; empty takes the default, ``NONE`` recovers from nothing.
+        strategy: Its name; empty takes the default, ``NONE`` recovers from nothing.
         max_restarts_on_errors: How often a task that failed by itself is started again.
         recover_on_exit_codes: Exit codes after which it is started again without counting.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     strategy: Annotated[str, Form(_strategy, {"type": ["string", "null"]})] = ""
     max_restarts_on_errors: Annotated[int, whole(0)] = 0

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from arb.tasks.document import Path
     from arb.tasks.model import Task
 
-__all__ = ["SUBSTITUTED", "fill", "reveal"]
+__all__ = ["SUBSTITUTED", "fill", "reveal", "waits_for", "without"]
 
 SUBSTITUTED: Final = (
     "workdir",
@@ -59,6 +60,33 @@ def reveal(task: Task) -> Task:
     given = {key: value[key] for key, value in values.items() if key in value}
     revealed = type(task).model_validate(fill(given, known))
     return task.model_copy(update={key: getattr(revealed, key) for key in given})
+
+
+def waits_for(path: tuple[str | int, ...], value: Any, names: Collection[str]) -> bool:
+    """Say whether a value is a text that one of some variables is yet to be filled into."""
+    if not isinstance(value, str) or not path or path[0] not in SUBSTITUTED:
+        return False
+    return any((match[1] or match[2]) in names for match in _REFERENCE.finditer(value))
+
+
+def without(values: dict[str, Any], paths: Iterable[tuple[str | int, ...]]) -> dict[str, Any]:
+    """Return nested values without some of them; of a short form that was one of them all goes."""
+    kept = copy.deepcopy(values)
+    for path in paths:
+        place: Any = kept
+        for step in path:
+            key = next((k for k in _keys(place) if str(k) == str(step)), None)
+            if key is None:
+                break
+            if step is path[-1] or not isinstance(place[key], dict | list):
+                del place[key]
+                break
+            place = place[key]
+    return kept
+
+
+def _keys(place: Any) -> Iterable[Any]:
+    return place if isinstance(place, dict) else range(len(place))
 
 
 def _filled(
