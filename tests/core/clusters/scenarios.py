@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from functools import partialmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +19,11 @@ def session() -> Iterator[Session]:
     from arb.cli.progress import PlainProgress
     from arb.clusters import bringup
     from arb.clusters.session import Session
+    from arb.state.leases import Leases
 
     bringup.bring_up = lambda *_: None  # SSH and agents have their own tests
+    if "LEASE_S" in os.environ:
+        Leases.held = partialmethod(Leases.held, ttl_s=float(os.environ["LEASE_S"]))
     with Session(progress=PlainProgress()) as opened:
         yield opened
 
@@ -67,3 +72,14 @@ def resume() -> None:
 
     with session() as opened:
         carry_on(opened.shop)
+
+
+def reap() -> None:
+    """List the providers and end what nobody asked for, as ``arb reap --yes`` does."""
+    from arb.clusters.reaping import end, find
+    from arb.provision.resume import resume as carry_on
+
+    with session() as opened:
+        carry_on(opened.shop)
+        left = end(opened, find(opened, ["local"]))
+        assert not left, left

@@ -1,12 +1,17 @@
-"""kill -9 at every step of a launch and of an end: the next command leaves nothing behind."""
+"""Trouble at every step of a launch and of an end: the next command leaves nothing behind.
+
+Processes die, are stopped past their lease while another takes over, or lose their database.
+"""
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.crash import CRASHED, Crashes, Point
+from support.crash import CRASHED, Crashes, Died, How, Point
 
 from arb.state.attempts import open_attempts
 from arb.state.clusters import list_clusters
@@ -51,16 +56,43 @@ class Place:
         assert done.code == 0, done.output
         return done.steps
 
-    def crash(self, scenario: str, at: Point) -> None:
+    def crash(self, scenario: str, at: Point, how: How = How.EXIT) -> None:
         """Run a scenario until it dies at a point."""
-        done = self._crashes.run(scenario, self.env, at)
-        assert done.code == CRASHED, f"{at} was not reached: {done}"
+        done = self._crashes.run(scenario, self.env, at, how)
+        code = CRASHED if how is How.EXIT else -signal.SIGKILL
+        assert done.code == code, f"{at} was not reached: {done}"
+
+    def fail(self, scenario: str, at: Point, how: How) -> Died:
+        """Run a scenario that fails of its own accord because of what happens at a point."""
+        done = self._crashes.run(scenario, self.env, at, how)
+        assert done.code == 1, f"{at} was not reached: {done}"
+        return done
+
+    def stop(self, scenario: str, at: Point) -> Died:
+        """Run a scenario until it is stopped at a point."""
+        stopped = self._crashes.run(scenario, self.env, at, How.STOP)
+        assert stopped.stopped, f"{at} was not reached: {stopped}"
+        return stopped
+
+    def wake(self, stopped: Died) -> Died:
+        """Let it go on to its end."""
+        return self._crashes.wake(stopped)
 
     @property
     def room(self) -> room.Room:
         return room.Room(self.home / "data" / "local" / "room")
 
-    def assert_nothing_left(self) -> None:
+    def lose_state(self) -> None:
+        """Remove the database; the owner's mark stays."""
+        for path in self.home.glob("state.db*"):
+            if path.name != "state.db.owner":
+                path.unlink()
+
+    def alive(self) -> list[str]:
+        """Return the machines that are billed, as the room knows them."""
+        return [history.id for history in self.room.history() if not history.gone]
+
+    def assert_nothing_left(self, *, billed: bool = True) -> None:
         """No machine, no row that claims to live, no key; and every machine is in the bill."""
         made = self.room.history()
         assert [history.id for history in made if not history.gone] == []
@@ -71,8 +103,9 @@ class Place:
             assert open_attempts(store) == []
             vault = open_vault(self.home / "vault", store, {})
             assert [*vault.names("host/"), *vault.names("gang/")] == []
-            billed = {row.instance_id for row in read_costs(store)}
-            assert billed == {history.id for history in made}
+            if billed:
+                bill = {row.instance_id for row in read_costs(store)}
+                assert bill == {history.id for history in made}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +123,7 @@ def place(tmp_path: Path, crashes: Crashes) -> Iterator[Place]:
 
 
 LAUNCH = [
+    "Provider.list_instances",
     "Provider.query_prices",
     "Journal.open",
     "Provider.provision",
@@ -101,12 +135,12 @@ LAUNCH = [
     "Journal.open-2",
     "Provider.provision-2",
     "Journal.placed",
-    "Provider.list_instances",
+    "Provider.list_instances-2",
     "Provider.ssh_ports",
     "Provider.ssh_ports-2",
     "Journal.ready",
 ]
-"""A launch whose first offer makes a part of the gang: every step in its order."""
+"""A launch whose first offer makes a part of the gang: every step in its order, the reaper's first."""
 DOWN = [
     "Journal.want_gone",
     "Provider.terminate",
@@ -131,12 +165,12 @@ def points(steps: list[str]) -> list[Point]:
 
 
 def numbered(steps: list[str]) -> list[str]:
-    """Name steps as ``LAUNCH`` does: later ones with their number; looks once."""
+    """Name steps as ``LAUNCH`` does: later ones with their number; looks twice at most."""
     counts: dict[str, int] = {}
     named = []
     for step in steps:
         nth = counts[step] = counts.get(step, 0) + 1
-        if nth == 1 or step != "Provider.list_instances":
+        if nth <= 2 or step != "Provider.list_instances":
             named.append(step if nth == 1 else f"{step}-{nth}")
     return named
 
@@ -192,3 +226,125 @@ def test_the_name_can_be_launched_again_after_a_crash(place: Place) -> None:
     assert len(place.room.list()) == 2
     place.run("down")
     place.assert_nothing_left()
+
+
+@pytest.mark.parametrize("point", [Point("Provider.provision", nth=2), Point("Journal.ready")])
+def test_sigkill_is_no_worse(place: Place, point: Point) -> None:
+    place.crash("launch", point, How.KILL)
+    place.run("resume")
+    place.assert_nothing_left()
+
+
+# -- stopped past the lease, and taken over -----------------------------------------------------------
+
+LEASE_S = 0.4
+STOPS = [
+    Point("Journal.open"),
+    Point("Provider.provision", after=False, nth=2),
+    Point("Provider.provision", nth=2),
+    Point("Journal.placed"),
+    Point("Provider.ssh_ports", after=False),
+    Point("Journal.ready"),
+]
+
+
+@pytest.mark.parametrize("point", STOPS, ids=str)
+def test_a_launch_that_was_taken_over_while_it_stood_still_leaves_nothing(
+    place: Place, point: Point
+) -> None:
+    """Whoever takes over ends what it finds; what the first then still does, it takes back itself."""
+    place.env["LEASE_S"] = str(LEASE_S)
+    stopped = place.stop("launch", point)
+    time.sleep(1.5 * LEASE_S)
+    place.run("resume")
+    assert place.alive() == [] or point.step == "Provider.provision"
+
+    woken = place.wake(stopped)
+
+    assert woken.code == 1, "it must not take the cluster for its own"
+    assert "Error" in woken.output or "Ending" in woken.output or "LeaseLost" in woken.output
+    assert place.alive() == []
+    place.run("reap")
+    place.assert_nothing_left()
+
+
+def test_a_launch_that_stood_still_and_was_not_taken_over_goes_on(place: Place) -> None:
+    place.env["LEASE_S"] = str(LEASE_S)
+    stopped = place.stop("launch", Point("Journal.placed"))
+    time.sleep(1.5 * LEASE_S)
+
+    assert place.wake(stopped).code == 0
+
+    assert len(place.alive()) == 2
+    place.run("down")
+    place.assert_nothing_left()
+
+
+def test_a_second_launch_of_the_name_takes_over_and_keeps_its_own(place: Place) -> None:
+    place.env["LEASE_S"] = str(LEASE_S)
+    stopped = place.stop("launch", Point("Provider.provision", after=False, nth=2))
+    time.sleep(1.5 * LEASE_S)
+    place.run("launch")
+    mine = place.alive()
+
+    assert place.wake(stopped).code == 1
+
+    assert place.alive() == mine
+    place.run("reap")
+    assert place.alive() == mine
+    place.run("down")
+    place.assert_nothing_left()
+
+
+# -- the database goes away in the middle -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "point",
+    [Point("Provider.provision", nth=2), Point("Journal.placed"), Point("Journal.ready")],
+    ids=str,
+)
+@pytest.mark.parametrize("how", [How.FULL, How.LOSE])
+def test_what_was_bought_ends_although_it_cannot_be_written_down(
+    place: Place, point: Point, how: How
+) -> None:
+    done = place.fail("launch", point, how)
+
+    assert place.alive() == [], done.output
+    place.run("reap")
+    place.assert_nothing_left(billed=False)
+
+
+@pytest.mark.parametrize("how", [How.FULL, How.LOSE])
+def test_machines_are_found_by_their_token_when_the_process_died_of_it(
+    place: Place, how: How
+) -> None:
+    """The database went away and the process was killed before it could end anything."""
+    place.crash("launch", Point("Journal.ready"))
+    if how is How.LOSE:
+        place.lose_state()
+    assert len(place.alive()) == 2
+
+    place.run("resume")
+
+    assert place.alive() == []
+    place.assert_nothing_left(billed=how is How.FULL)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        Point("Provider.list_instances"),
+        Point("Journal.reaped"),
+        Point("Provider.terminate"),
+        Point("Journal.terminated", nth=2),
+        Point("Journal.closed"),
+    ],
+    ids=str,
+)
+def test_the_reaper_may_die_as_well(place: Place, point: Point) -> None:
+    place.crash("launch", Point("Journal.ready"))
+    place.lose_state()
+    place.crash("resume", point)
+    place.run("resume")
+    place.assert_nothing_left(billed=False)

@@ -204,6 +204,26 @@ def test_a_machine_made_beside_those_in_use_is_ended_and_those_are_not(any_world
     assert get_by_id(world.store, record.id).status is ClusterStatus.UP
 
 
+def test_what_turns_up_while_the_rest_is_given_back_is_ended(world):
+    later = Termination(gone=False, retry_after_s=5000, detail="minimum run time")
+    world.cloud.on_terminate["i-1"] = [lambda _: later]
+    record = world.cluster()
+    with pytest.raises(NoOfferError):
+        world.buy(record, offer("a"), bring_up=broken)
+    assert world.states(record) == ["giving-back"]
+    second_machine(world, "i-9", like="i-1")
+    assert kinds(look(world))["i-9"] is Kind.UNDER_WAY
+    world.clock.advance(601)
+
+    assert kinds(look(world))["i-9"] is Kind.LATE
+    reap(world)
+    assert world.cloud.alive() == ["i-1"]
+
+
+def broken(_):
+    raise NodeError("no SSH", code="no-ssh")
+
+
 def test_a_young_one_may_still_be_the_launchs(world):
     up(world)
     second_machine(world, "i-9", like="i-1", made_at=world.clock.now() - 500)

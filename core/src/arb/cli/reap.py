@@ -76,12 +76,15 @@ def _failed(session: Session, found: list[Survey], left: list[Machine]) -> bool:
 
 
 def _show(found: list[Survey], owner: str) -> None:
+    from arb.errors import CredentialsError
+
     shown = [s for each in found for s in each.sightings if _is_shown(s)]
     if shown:
         render.table(_COLUMNS, [_row(s, owner) for s in shown], right="$/h")
     for each in found:
         if each.error is not None:
-            render.warn(f"{each.provider} was not listed: {each.error.summary}")
+            tell = render.hint if isinstance(each.error, CredentialsError) else render.warn
+            tell(f"{each.provider} was not listed: {each.error.summary}")
         for region, reason in each.unlisted.items():
             render.warn(f"{each.provider} {region} was not listed: {reason}")
         for machine in each.gone:

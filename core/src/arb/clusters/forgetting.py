@@ -13,6 +13,7 @@ from arb.clusters.lock import cluster_lock
 from arb.clusters.sshaccess import write_config
 from arb.errors import ArbError, UsageError, closest
 from arb.nodes.keys import forget_gang_key
+from arb.provision.giveback import forget_host_keys
 from arb.provision.lost import LOST
 from arb.provision.shop import explained
 from arb.state import events
@@ -90,8 +91,7 @@ def forget(session: Session, hopeless: Hopeless) -> None:
             [attempt for attempt, _ in hopeless.attempts],
         )
     for attempt in attempts_of_cluster(session.store, record.id):
-        for name in session.vault.names(f"host/{attempt.id}"):
-            session.vault.delete(name)
+        forget_host_keys(session.shop, attempt.id)
     forget_gang_key(session.vault, record.id)
     write_config(session)
 

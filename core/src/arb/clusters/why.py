@@ -12,6 +12,7 @@ from arb.state import events
 from arb.state.clusters import list_clusters
 from arb.state.tokens import parse_token
 from arb.text import counted
+from arb.types import InstanceState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -172,7 +173,8 @@ class _Said:
         return [f"   {event.instance} was made, at ${data['price_usd_hour']:.2f}/h"]
 
     def _gone(self, event: Event, data: Mapping[str, Any]) -> list[str]:
-        why = data.get("reason") or data.get("detail") or ""
+        detail = data.get("detail", "")
+        why = data.get("reason") or ("" if detail in set(InstanceState) else detail)
         return [f"   {event.instance} is gone" + (f": {why}" if why else "")]
 
     def _reaped(self, event: Event, data: Mapping[str, Any]) -> list[str]:

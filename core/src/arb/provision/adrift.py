@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from arb.errors import ArbError, StateError
 from arb.nodes.fanout import fan_out_all
-from arb.provision.giveback import give_back_attempt
+from arb.provision.giveback import forget_host_keys, give_back_attempt
+from arb.state.attempts import get_attempt
 from arb.types import InstanceRef, InstanceState, Termination
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ def let_go(
         made: What else is known of it.
     """
     instances = {i.id: i for i in (*result.instances, *made) if i.state is not InstanceState.GONE}
-    if not instances:
-        return
     free = shop.under(None)
     shop.progress.state("")
     try:
@@ -55,6 +54,9 @@ def let_go(
             request.token, instances.values(), result.account, handle=result.handle
         )
         give_back_attempt(free, request.token, patience_s=_PATIENCE_S)
+        attempt = get_attempt(free.journal.store, request.token)
+        if attempt is None or not attempt.is_open:
+            forget_host_keys(free, request.token)
     except StateError as error:
         refs = [_ref(request, result, instance) for instance in instances.values()]
         _end_unwritten(free, provider, refs, error)

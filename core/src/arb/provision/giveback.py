@@ -28,6 +28,7 @@ __all__ = [
     "drive",
     "end_cluster",
     "finish",
+    "forget_host_keys",
     "give_back_attempt",
     "give_back_rest",
     "terminate_due",
@@ -173,7 +174,7 @@ def _close_attempt(shop: Shop, attempt: Attempt) -> None:
     cluster = get_by_id(shop.journal.store, attempt.cluster_id)
     if cluster is not None and clean(shop, cluster, [attempt]):
         shop.journal.closed(attempt)
-        _forget_keys(shop, attempt)
+        forget_host_keys(shop, attempt.id)
 
 
 def _close(shop: Shop, cluster_id: str) -> None:
@@ -186,12 +187,13 @@ def _close(shop: Shop, cluster_id: str) -> None:
         if attempt.state not in LOST or all_known(store, attempt):
             shop.journal.closed(attempt)
     for attempt in attempts_of_cluster(store, cluster_id):
-        _forget_keys(shop, attempt)
+        forget_host_keys(shop, attempt.id)
     forget_gang_key(shop.vault, cluster_id)
     with shop.journal.write() as tx:
         update_cluster(tx, cluster_id, status=ClusterStatus.GONE)
 
 
-def _forget_keys(shop: Shop, attempt: Attempt) -> None:
-    for name in shop.vault.names(f"host/{attempt.id}"):
+def forget_host_keys(shop: Shop, token: str) -> None:
+    """Forget the host keys of an attempt's machines, which are no more."""
+    for name in shop.vault.names(f"host/{token}"):
         shop.vault.delete(name)

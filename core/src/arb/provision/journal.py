@@ -162,13 +162,14 @@ class Journal:
         """Record that the answer was lost."""
         self._set(request.token, AttemptState.UNKNOWN, error)
 
-    def failed(
+    def failed(  # noqa: PLR0913 - keyword-only facts of one failure
         self,
         request: ProvisionRequest,
         error: ArbError,
         made: Iterable[Instance],
         *,
         certain: bool,
+        account: str = "",
         along: Callable[[Transaction], None] = _nothing,
     ) -> None:
         """Record why an attempt failed, and the machines that it left to give back.
@@ -178,11 +179,12 @@ class Journal:
             error: Why.
             made: What exists of it.
             certain: False keeps the intent open, because more may appear.
+            account: Whose purchase it is, when that is known.
             along: Writes what else is to be remembered in the same transaction: a commit waits
                 for the disk.
         """
         with self.write() as tx:
-            along(tx)
+            own(tx, request.token, account)
             self._record(tx, request.token, made)
             attempt = get_attempt(tx, request.token)
             if attempt is None:
@@ -194,6 +196,7 @@ class Journal:
             if not certain:
                 state = AttemptState.UNKNOWN
             update_attempt(tx, request.token, state=state, error_json=error_text(error))
+            along(tx)
 
     def ready(self, request: ProvisionRequest, nodes: Sequence[Node]) -> None:
         """Record that every machine runs, and where its SSH server is."""
@@ -253,14 +256,14 @@ class Journal:
                 if machine is not None and is_alive(machine):
                     want_gone(tx, machine)
 
-    def reaped(self, orphan: Orphan) -> bool:
-        """Record a machine that nobody asked for, and the wish to end it.
+    def reaped(self, orphans: Iterable[Orphan]) -> bool:
+        """Record machines that nobody asked for, and the wish to end them: all at once or none.
 
         Returns:
-            False when it ended meanwhile.
+            False when all of them ended meanwhile.
         """
         with self.write() as tx:
-            return claim(tx, orphan)
+            return any([claim(tx, orphan) for orphan in orphans])  # noqa: C419 - each is written
 
     def given_up(
         self,

@@ -8,7 +8,10 @@ from arb.errors import CredentialsError
 from arb.provision.reaper import end_orphans, survey
 from arb.provision.shop import explained
 from arb.provision.verdicts import Kind
+from arb.state.attempts import get_attempt
+from arb.state.clusters import get_by_id
 from arb.state.marks import STATE_LOST, set_mark
+from arb.state.tokens import attempt_token, parse_token
 from arb.text import counted
 
 if TYPE_CHECKING:
@@ -37,8 +40,22 @@ def recover(shop: Shop) -> None:
     for each in failed:
         shop.progress.warn(f"{each.provider} could not be listed: {_reason(each)}")
     if all(isinstance(each.error, CredentialsError) for each in failed):
+        _forget_lost_keys(shop)
         with shop.journal.write() as tx:
             set_mark(tx, STATE_LOST, 0)
+
+
+def _forget_lost_keys(shop: Shop) -> None:
+    """Forget keys of machines and clusters that nothing is known of any more."""
+    store, vault = shop.journal.store, shop.vault
+    for name in vault.names("host/"):
+        token = parse_token(name.removeprefix("host/"))
+        if token and get_attempt(store, attempt_token(token.owner, token.cluster_id, token.seq)):
+            continue
+        vault.delete(name)
+    for name in vault.names("gang/"):
+        if get_by_id(store, name.removeprefix("gang/")) is None:
+            vault.delete(name)
 
 
 def _name(orphan: Orphan) -> str:

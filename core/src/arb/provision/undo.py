@@ -17,7 +17,6 @@ from arb.errors import (
 )
 from arb.provision.adrift import let_go
 from arb.provision.giveback import give_back_attempt
-from arb.provision.journal import own
 from arb.provision.placing import Found, LostAnswer, find_made
 from arb.provision.ready import NotUp
 from arb.types import ProvisionResult
@@ -143,13 +142,17 @@ class Undoing:
         shop, request = self._shop, self._request
 
         def also(tx: Transaction) -> None:
-            own(tx, request.token, found.account)
             if isinstance(error, ArbError) and goes_on(error):
                 shop.blocklist.remember(tx, request.offer, error, cluster=request.cluster)
 
         try:
             shop.journal.failed(
-                request, _as_error(error), found.instances, certain=certain, along=also
+                request,
+                _as_error(error),
+                found.instances,
+                certain=certain,
+                account=found.account,
+                along=also,
             )
             give_back_attempt(shop, request.token)
         except StateError:

@@ -121,10 +121,10 @@ def _of_stranger(instance: Instance, attempt: Attempt | None, listed_at: float) 
         return Kind.STRAY
     if not attempt.is_open:
         return Kind.LATE
-    is_young = listed_at - (instance.made_at or attempt.opened_at) < YOUNG_S
-    if is_young or attempt.state is not AttemptState.READY:
+    if listed_at - (instance.made_at or attempt.opened_at) < YOUNG_S:
         return Kind.UNDER_WAY
-    return Kind.DOUBLE
+    settled = {AttemptState.READY: Kind.DOUBLE, AttemptState.GIVING_BACK: Kind.LATE}
+    return settled.get(attempt.state, Kind.UNDER_WAY)
 
 
 def _is_used(machine: Machine, known: Known) -> bool:
