@@ -99,34 +99,30 @@ def test_it_wins_a_launch_when_it_is_cheapest(
     assert plan["offers"][0]["provider"] == winner
 
 
-def test_a_renamed_copy_passes_its_own_tests(tmp_path: Path) -> None:
-    copy = tmp_path / "arb-acme"
+def renamed(folder: Path) -> Path:
+    """Copy the example as CONTRIBUTING.md says, under another name."""
+    copy = folder / "arb-acme"
     shutil.copytree(ROOT / "examples" / "arb-example", copy)
     (copy / "src" / "arb_example").rename(copy / "src" / "arb_acme")
+    names = {"arb_example": "arb_acme", "arb-example": "arb-acme", "Example": "Acme"}
     for path in [*copy.rglob("*.py"), copy / "pyproject.toml"]:
-        text = (
-            path.read_text().replace("arb_example", "arb_acme").replace("arb-example", "arb-acme")
-        )
-        path.write_text(text.replace("EXAMPLE_", "ACME_").replace("Example", "Acme"))
+        text = path.read_text()
+        for old, new in {**names, "EXAMPLE_": "ACME_"}.items():
+            text = text.replace(old, new)
+        path.write_text(text)
+    return copy
+
+
+def test_a_renamed_copy_passes_its_own_tests(tmp_path: Path) -> None:
+    copy = renamed(tmp_path)
     ran = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "arb.testing.summary",
-            "-c",
-            "/dev/null",
-            "tests",
-        ],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(copy / "src")},
+        stdout=subprocess.PIPE,
         text=True,
         check=False,
         timeout=100,
     )
     assert ran.returncode == 0, ran.stdout
     assert "TestAcmeContract: " in ran.stdout
-    assert " broken" not in ran.stdout

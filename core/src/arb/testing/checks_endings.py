@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import CredentialsError
-from arb.testing.orders import CLUSTER, Bought, ContractOrders, told
+from arb.testing.orders import Bought, ContractOrders, told
 from arb.testing.rig import OWNER
 from arb.testing.skips import DoesNotApply, NotProven
 from arb.testing.verdict import check, demand
@@ -185,7 +185,7 @@ class EndingChecks(ContractOrders):
         """
         self.need_hook("arb_cleanup")
         self.cloud.foreign_thing("a-rule-of-somebody-else")
-        self.cloud.foreign_thing(f"arb-{OWNER}-{CLUSTER}-zzz")
+        self.cloud.foreign_thing(f"arb-{OWNER}-{self.cluster_id}-zzz")
         ended, kept = self.buy(ports=("8080",)), self.buy(ports=("8080",))
         self.found(kept)
         self._end_all(ended)

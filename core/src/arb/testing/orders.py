@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CapacityError, Refusal
-from arb.state.tokens import attempt_token, machine_token
+from arb.state.tokens import attempt_token, machine_token, new_id
 from arb.testing.rig import OWNER, ContractRig
 from arb.testing.skips import NotProven
 from arb.testing.verdict import ContractBroken
@@ -45,7 +45,6 @@ _END_S: Final = 3600
 _MOST_CALLS: Final = 200
 NAME: Final = "proof"
 """The user's name of the cluster: it has nothing of the owner's."""
-CLUSTER: Final = "clustera"
 COMMAND: Final = "echo arb-contract-command >/run/arb-contract"
 FILE: Final = NodeFile("/etc/arb-contract", "arb-contract-file\n", "0644")
 
@@ -117,6 +116,11 @@ class ContractOrders(ContractRig):
         raise NotProven(f"no {kind} offer that the check needs is in stock")
 
     @cached_property
+    def cluster_id(self) -> str:
+        """The part of every token that no other check has, also on a server that several share."""
+        return new_id()
+
+    @cached_property
     def _numbers(self) -> Iterator[int]:
         return itertools.count()
 
@@ -125,7 +129,7 @@ class ContractOrders(ContractRig):
     ) -> ProvisionRequest:
         """Return an order that was not made before."""
         offer = offer or self.offer(count=count)
-        token = attempt_token(owner, CLUSTER, next(self._numbers))
+        token = attempt_token(owner, self.cluster_id, next(self._numbers))
         names: list[tuple[str, int | None]] = [
             (machine_token(token, rank), rank) for rank in range(count)
         ]
@@ -191,7 +195,7 @@ class ContractOrders(ContractRig):
         answers = [self.terminate(ref)]
         begun = self.cloud.clock.monotonic()
         floors = (offer.minimum_s for offer in self.offers)
-        limit = begun + _END_S + max(self.info.minimum_s, *floors)
+        limit = begun + _END_S + max([self.info.minimum_s, *floors])
         while not answers[-1].gone:
             if self.cloud.clock.monotonic() > limit or len(answers) > _MOST_CALLS:
                 raise ContractBroken(f"{ref.id} is still not gone: {answers[-1].detail}")
@@ -234,12 +238,11 @@ class ContractOrders(ContractRig):
     # -- how it is done --------------------------------------------------------------------
 
     def _setup(self, token: str, rank: int | None, offer: Offer) -> NodeSetup:
-        public, private = _client_key()[0], _host_key()[1]
+        client, host = _key("client").public, _key("host")
         if not (self.can(Capability.USER_DATA) and offer.user_data is not False):
-            return NodeSetup(token, rank, public)
-        key = HostKey(_host_key()[0], private)
-        files = (NodeFile("/etc/ssh/arb_host_ed25519", private), FILE)
-        return NodeSetup(token, rank, public, key, files, (COMMAND,))
+            return NodeSetup(token, rank, client)
+        files = (NodeFile("/etc/ssh/arb_host_ed25519", host.private), FILE)
+        return NodeSetup(token, rank, client, host, files, (COMMAND,))
 
     def _until(
         self, bought: Bought, good: Callable[[Instance], bool], within_s: float, what: str
@@ -294,16 +297,9 @@ def _is_up(instance: Instance) -> bool:
 
 
 @cache
-def _client_key() -> tuple[str, str]:
+def _key(comment: str) -> HostKey:
+    """Make a key pair, once a process: keys cost more than most checks."""
     from arb.nodes.keys import generate_key
 
-    pair = generate_key("arb-contract")
-    return pair.public, pair.private
-
-
-@cache
-def _host_key() -> tuple[str, str]:
-    from arb.nodes.keys import generate_key
-
-    pair = generate_key()
-    return pair.public, pair.private
+    pair = generate_key(comment)
+    return HostKey(pair.public, pair.private)

@@ -173,12 +173,10 @@ class ContractRig:
         if not self.can(capability):
             raise DoesNotApply(f"the provider does not name the capability {capability}")
 
-    def need_account(self) -> Login:
-        """Return the credentials; skip the check where none are needed."""
-        login = self.cloud.login()
-        if not login:
+    def need_account(self) -> None:
+        """Skip the check where no credentials are needed."""
+        if not self.cloud.login():
             raise DoesNotApply("the provider needs no account")
-        return login
 
     # -- calls -----------------------------------------------------------------------------
 
