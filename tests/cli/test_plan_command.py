@@ -181,6 +181,16 @@ def test_latency_weighs_distance(plan, place):
     assert "the place of 1 offer is not known: ranked last\n" in done.err
 
 
+def test_client_regions_alone_mean_latency(plan):
+    assert plan("--gpus", "H100:8", "--near", "0,0", "--json").json["objective"] == "latency"
+
+
+def test_a_configured_region_that_nobody_has_any_more_stops_only_latency(plan, cli):
+    cli("config", "set", "near", "[gone]")
+    assert plan("--gpus", "H100:8").code == 0
+    assert plan("--gpus", "H100:8", "--objective", "latency").code == 2
+
+
 def test_objective_and_client_regions_may_be_configured(plan, cli):
     cli("config", "set", "objective", "latency")
     cli("config", "set", "near", "[north]")
@@ -409,6 +419,14 @@ def test_own_machines_alone_say_how_they_are_named(cli, install):
     assert done.code == 3
     assert "your own machines must be named: --infra mine" in done.err
     assert cli("plan", "--gpus", "H100:8", "--infra", "mine").code == 0
+
+
+def test_own_machines_do_not_hide_that_every_seller_failed(cli, install):
+    refused = CredentialsError("key revoked", code="key")
+    install(Shop("acme", ACME, error=refused), Shop("mine", MINE, owned=True))
+    done = cli("plan", "--gpus", "H100:8")
+    assert done.code == 4
+    assert "no provider told its offers; acme: key revoked" in done.err
 
 
 @pytest.mark.parametrize(

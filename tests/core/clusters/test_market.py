@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sqlite3
 import sys
 import types
 from dataclasses import replace
@@ -9,7 +11,7 @@ from dataclasses import replace
 import pytest
 from support.fakecloud import FakeCloud, offer
 
-from arb.clusters.catalog import Wanted, alternatives_of, look, ranked_offers
+from arb.clusters.catalog import Wanted, alternatives_of, look, placed, ranked_offers
 from arb.clusters.launch import Wish, plan_launch
 from arb.config import write_value
 from arb.errors import ArbError, NoOfferError, UsageError
@@ -119,6 +121,17 @@ def test_a_provider_that_fails_keeps_its_last_prices_and_their_age_is_told(site)
     assert site.told.warnings == ["fake: 503; prices from 2h 0m ago are used"]
 
 
+def test_catalogs_are_closed_with_the_session_or_when_nobody_holds_them(site):
+    first = look(site.session, task(), Wanted()).prices.catalog
+    for _ in range(50):
+        look(site.session, task(), Wanted())
+    gc.collect()
+    assert len(site.session._closables) == 1
+    site.session.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        first._database.execute("SELECT 1")
+
+
 # -- places ---------------------------------------------------------------------------------------
 
 
@@ -127,6 +140,9 @@ def test_the_configured_place_is_that_of_every_alternative_without_one(site):
     wanted = task(resources={"any_of": [{"cloud": "other"}, {"cpus": 8}]})
     places = [each.place for each in alternatives_of(site.session, wanted)]
     assert places == ["other", "fake/r2"]
+    nowhere = task(resources={"any_of": [{"cpus": 4}, {"cpus": 8}]})
+    made = placed(site.session, nowhere).resources.alternatives()
+    assert [each.place for each in made] == ["fake/r2", "fake/r2"]
 
 
 def test_an_alternative_that_is_not_installed_is_skipped_with_a_notice(site):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -58,6 +59,7 @@ class CatalogStore:
         self, database: sqlite3.Connection, path: Path, providers: Iterable[str] | None = None
     ) -> None:
         self._database: Final = database
+        weakref.finalize(self, database.close)
         self._path: Final = path
         self._shown: Final = None if providers is None else frozenset(providers)
         self._groups: tuple[Group, ...] | None = None

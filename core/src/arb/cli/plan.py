@@ -27,7 +27,7 @@ from arb.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arb.clusters.catalog import Market, Wanted
+    from arb.clusters.catalog import Found, Wanted
     from arb.tasks import Overrides, Task
 
 app = typer.Typer()
@@ -106,8 +106,8 @@ def plan(
 
         check_plot_path(plot)
     planned = _read(task, overrides)
-    with _looked(planned, wanted) as (market, now):
-        view = PlanView(planned, market, now)
+    with _looked(planned, wanted) as (found, now):
+        view = PlanView(planned, found, now)
         totals = view.totals(hours, spot_share) if hours is not None else None
         if as_json:
             view.print_document(limit, totals)
@@ -121,19 +121,19 @@ def plan(
 def _read(words: list[str] | None, overrides: Overrides) -> Task:
     """Read a task as far as buying goes: variables may lack values."""
     from arb.cli.options import read_task
-    from arb.tasks import Task, examine, notes
+    from arb.tasks import examine, notes
 
     if words and len(words) == 1 and words[0].endswith((".yaml", ".yml")):
-        found = examine(Path(words[0]), overrides).value
-        if isinstance(found, Task):
-            for note in notes(found, "plan"):
+        tasks = examine(Path(words[0]), overrides).tasks
+        if len(tasks) == 1:
+            for note in notes(tasks[0], "plan"):
                 render.warn(note.message)
-            return found
+            return tasks[0]
     return read_task(words, overrides, required=False)
 
 
 @contextmanager
-def _looked(task: Task, wanted: Wanted) -> Iterator[tuple[Market, float]]:
+def _looked(task: Task, wanted: Wanted) -> Iterator[tuple[Found, float]]:
     """Find and rank offers; yield them with the time. Only the cache is made: no state, no keys."""
     from arb.cli.progress import open_progress
     from arb.clusters.catalog import look
@@ -142,5 +142,5 @@ def _looked(task: Task, wanted: Wanted) -> Iterator[tuple[Market, float]]:
     with Session(only_looks=True) as session:
         with open_progress() as progress:
             session.progress = progress
-            market = look(session, task, wanted)
-        yield market, session.clock.now()
+            found = look(session, task, wanted)
+        yield found, session.clock.now()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from arb.clusters.catalog import Market
+    from arb.clusters.catalog import Found
     from arb.optimizer import Entry
     from arb.optimizer.totals import Totals
     from arb.tasks import Task
@@ -34,14 +34,14 @@ class PlanView:
 
     Args:
         task: What is planned.
-        market: What was found for it.
+        found: What was found for it.
         now: Seconds since the epoch.
     """
 
-    def __init__(self, task: Task, market: Market, now: float) -> None:
+    def __init__(self, task: Task, found: Found, now: float) -> None:
         self._task = task
-        self._market = market
-        self._ranking = market.ranking
+        self._found = found
+        self._ranking = found.ranking
         self._now = now
 
     def check(self) -> None:
@@ -54,7 +54,7 @@ class PlanView:
         if not len(self._ranking.offers):
             from arb.clusters.nothing import no_offer
 
-            raise no_offer(self._market.prices, self._ranking)
+            raise no_offer(self._found.prices, self._ranking)
 
     def totals(self, hours: float, spot_share: float) -> Totals:
         """Return the totals of each strategy.
@@ -64,8 +64,8 @@ class PlanView:
         """
         from arb.optimizer.totals import total
 
-        market = self._market
-        return total(market.prices.market, market.alternatives, market.options, hours, spot_share)
+        found = self._found
+        return total(found.prices.market, found.alternatives, found.options, hours, spot_share)
 
     def show(self, limit: int, totals: Totals | None, *, why: bool) -> None:
         """Print tables; an empty ranking prints only why it is empty."""
@@ -90,7 +90,7 @@ class PlanView:
         """Print one JSON document; nothing when there is no offer: the error is the document."""
         if not len(self._ranking.offers):
             return
-        options = self._market.options
+        options = self._found.options
         render.json_document(
             {
                 "task": self._task.name,
@@ -109,7 +109,7 @@ class PlanView:
                         "as_of": row.as_of,
                         "age_s": max(0.0, self._now - row.as_of),
                     }
-                    for row in self._market.prices.market.providers()
+                    for row in self._found.prices.market.providers()
                     if row.name in self._ranking.providers
                 ],
             }
@@ -124,8 +124,8 @@ class PlanView:
         from arb.optimizer.plot import PriceBar, write_plot
         from arb.optimizer.totals import comparison
 
-        market = self._market
-        ranking = comparison(market.prices.market, market.alternatives, market.options)
+        found = self._found
+        ranking = comparison(found.prices.market, found.alternatives, found.options)
         places = {*range(min(_PICTURED, len(ranking.offers)))}
         places.update(place for _, _, place in ranking.cheapest())
         offers = [ranking.offers[place] for place in sorted(places)]
@@ -133,7 +133,7 @@ class PlanView:
         write_plot(
             path,
             bars,
-            title=_title(self._market.alternatives) or self._task.name or "Prices",
+            title=_title(self._found.alternatives) or self._task.name or "Prices",
             subtitle=dated_sources_line(sources_of_offers(offers)),
             per_gpu=len({bar.gpus for bar in bars}) > 1,
         )
@@ -151,21 +151,21 @@ class PlanView:
             "$/h billed": [f"{entry.effective_usd_hour:.2f}" for entry in shown],
         }
         plain = [f"{entry.offer.price_usd_hour:.2f}" for entry in shown]
-        if len({each.preference for each in self._market.alternatives}) == 1:
+        if len({each.preference for each in self._found.alternatives}) == 1:
             del extra["order"]
         if extra["$/h billed"] == extra["$/h ranked"]:
             del extra["$/h billed"]
         if extra["$/h ranked"] == plain:
             del extra["$/h ranked"]
-        if unit := _UNITS.get(self._market.options.objective):
+        if unit := _UNITS.get(self._found.options.objective):
             extra[unit] = [f"{e.score:.2f}" if e.comparable else "-" for e in shown]
         rows = [
             (*offer_cells(entry.offer), *(cells[row] for cells in extra.values()))
             for row, entry in enumerate(shown)
         ]
         render.table((*COLUMNS, *extra), rows, right=",".join((RIGHT, *extra)))
-        if self._market.options.num_nodes > 1:
-            render.hint(f"prices are of one node; the task has {self._market.options.num_nodes}")
+        if self._found.options.num_nodes > 1:
+            render.hint(f"prices are of one node; the task has {self._found.options.num_nodes}")
 
     def _document(self, entry: Entry) -> dict[str, Any]:
         """Return an offer for ``--json``, with what ranked it and the price's age."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from arb.tasks import Task
     from arb.tasks.alternatives import Alternative
 
-__all__ = ["Market", "Wanted", "alternatives_of", "look", "placed", "ranked_offers"]
+__all__ = ["Found", "Wanted", "alternatives_of", "look", "placed", "ranked_offers"]
 
 _ADJUST: Final = "arb_adjust_offers"
 
@@ -39,7 +39,8 @@ class Wanted:
         self_ending: Only nodes that can end their own billing will do.
         objective: ``cost``, ``value`` or ``latency``.
         hours: How long the machines will run; without it the task's ``estimated_duration``, or 1.
-        near: Client regions: ``LATITUDE,LONGITUDE``, or a region that some provider has.
+        near: Client regions: ``LATITUDE,LONGITUDE``, or a region that some provider has. Without an
+            objective they mean ``latency``.
         near_weight: How much distance counts against price.
         overlay: A price list that replaces the providers that it names.
     """
@@ -54,7 +55,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class Found:
     """What was found.
 
     Attributes:
@@ -110,7 +111,7 @@ def ranked_offers(session: Session, task: Task, wanted: Wanted = Wanted(buying=T
     return market.ranking
 
 
-def look(session: Session, task: Task, wanted: Wanted) -> Market:
+def look(session: Session, task: Task, wanted: Wanted) -> Found:
     """Find and rank offers for a task; none at all is no error here.
 
     Raises:
@@ -128,7 +129,7 @@ def look(session: Session, task: Task, wanted: Wanted) -> Market:
     options = _options(session, task, wanted, prices, usable)
     ranking = rank(prices.market, usable, options)
     ranking = replace(ranking, notices=(*notices, *ranking.notices))
-    return Market(prices, usable, options, ranking)
+    return Found(prices, usable, options, ranking)
 
 
 def _installed(
@@ -156,21 +157,25 @@ def _options(
 ) -> RankOptions:
     expected = task.estimated_duration
     hours = wanted.hours or (expected.hours if expected else 1.0)
-    objective = _objective(wanted.objective or session.config.objective)
+    objective = _objective(session, wanted)
+    configured = session.config.near if objective is Objective.LATENCY else ()
     options = RankOptions(
         objective=objective,
         duration_h=hours,
         num_nodes=task.num_nodes,
-        near=tuple(find_place(prices, each) for each in wanted.near or session.config.near),
+        near=tuple(find_place(prices, each) for each in wanted.near or configured),
         near_weight=wanted.near_weight,
         adjust=_adjust(session),
     )
     return replace(options, excluded=_excluded(session, prices, alternatives, options, wanted))
 
 
-def _objective(text: str) -> Objective:
+def _objective(session: Session, wanted: Wanted) -> Objective:
+    """Return what is asked for; who says where clients are and nothing else means latency."""
+    implied = Objective.LATENCY if wanted.near else session.config.objective or Objective.COST
+    text = wanted.objective or implied
     try:
-        return Objective(text or Objective.COST)
+        return Objective(text)
     except ValueError:
         summary = closest(text, list(Objective), what="objective")
         raise UsageError(summary, code="unknown-objective") from None

@@ -79,7 +79,8 @@ def _code(last: set[str]) -> str:
 def _some_known(prices: Prices, ranking: Ranking) -> bool:
     """Say whether anybody who may be bought from has told offers."""
     named = {each.provider for each in ranking.alternatives}
-    return bool(prices.sellers if "" in named else prices.sellers & named)
+    groups = prices.market.groups()
+    return any(g.provider in named or ("" in named and not g.owned) for g in groups)
 
 
 def _nobody_answered(prices: Prices) -> ArbError:

@@ -83,7 +83,7 @@ def open_prices(
             state=session.progress.state,
         ).outcomes
         opened = _open(session, overlay)
-    session.close_later(opened.market.close)
+    session.close_later(opened.market)
     return Prices(
         opened.market, opened.catalog, _tell(session, opened.catalog, outcomes, sorted(chosen))
     )

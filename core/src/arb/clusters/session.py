@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
+from weakref import WeakSet
 
 from arb.config import Config, read_config
 from arb.home import Home
@@ -14,7 +14,7 @@ from arb.progress import SilentProgress
 from arb.types.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from arb.clusters.nodes import KeptNodes
     from arb.nodes.keys import KeyPair
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from arb.state.vault import Vault
     from arb.types import Clock, RateBudget, RateLimiter
 
-__all__ = ["Session"]
+__all__ = ["Closable", "Session"]
+
+
+class Closable(Protocol):
+    """What can be let go of, more than once."""
+
+    def close(self) -> None:
+        """Let go."""
 
 
 class Session:
@@ -56,7 +63,7 @@ class Session:
         self.home = Home.from_env(self.env)
         self._rescan = rescan
         self._only_looks = only_looks
-        self._exits = ExitStack()
+        self._closables: WeakSet[Closable] = WeakSet()
 
     def __enter__(self) -> Self:
         return self
@@ -66,15 +73,16 @@ class Session:
 
     def close(self) -> None:
         """Let go of connections and the database; safe to call when there are none."""
-        self._exits.close()
+        for resource in list(self._closables):
+            resource.close()
         if "nodes" in self.__dict__:
             self.nodes.close()
         if "store" in self.__dict__:
             self.store.close()
 
-    def close_later(self, close: Callable[[], object]) -> None:
-        """Have something closed with the session, for instance a catalog that a plan reads from."""
-        self._exits.callback(close)
+    def close_later(self, resource: Closable) -> None:
+        """Have something closed with the session, unless nobody holds it any more by then."""
+        self._closables.add(resource)
 
     @cached_property
     def config(self) -> Config:
