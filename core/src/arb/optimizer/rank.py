@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from arb.optimizer.adjust import adjusted_prices
 from arb.optimizer.filters import RowFilter, row_filters
@@ -49,14 +49,15 @@ def rank(
     chosen = [choose_groups(groups, each, options) for each in alternatives]
     wanted = list(dict.fromkeys(group for each in chosen for group in each.groups))
     sieve = _Sieve(market, wanted, options) if wanted else None
-    rejections = []
-    for number, (alternative, each) in enumerate(zip(alternatives, chosen, strict=True)):
-        removed, left, hint = each.removed, 0, each.hint
-        if sieve is not None and each.groups:
-            more, left, hint = sieve.take(number, alternative, each.groups)
-            removed += more
-        rejections.append(Rejections(alternative, total, removed, left, hint))
-    notices = _notices(chosen, rejections)
+    taken = [
+        sieve.take(number, alternative, each.groups) if sieve and each.groups else _NOTHING
+        for number, (alternative, each) in enumerate(zip(alternatives, chosen, strict=True))
+    ]
+    rejections = [
+        Rejections(alternative, total, one.removed + two.removed, two.left, two.hint or one.hint)
+        for alternative, one, two in zip(alternatives, chosen, taken, strict=True)
+    ]
+    notices = _notices(chosen, taken, rejections)
     if sieve is None or not any(each.left for each in rejections):
         return Ranking((), tuple(alternatives), tuple(rejections), notices)
     ranked, told = sieve.ranked()
@@ -64,20 +65,31 @@ def rank(
     return Ranking.of(market, ranked, *found)
 
 
-def _notices(chosen: Sequence[Chosen], rejections: Sequence[Rejections]) -> tuple[str, ...]:
+def _notices(
+    chosen: Sequence[Chosen], taken: Sequence[_Taken], rejections: Sequence[Rejections]
+) -> tuple[str, ...]:
     """Return what should be known of alternatives that others outlived, and of spot that is none."""
     notices = []
     some_left = any(each.left for each in rejections)
-    for each, outcome in zip(chosen, rejections, strict=True):
-        if outcome.left and each.on_demand_instead:
-            cheapest = min(group.cheapest_usd_hour for group in each.groups)
-            notices.append(
-                f"{outcome.alternative.provider} has no spot market: offered on demand, "
-                f"from ${cheapest:,.2f} an hour"
-            )
+    for one, two, outcome in zip(chosen, taken, rejections, strict=True):
+        if outcome.left and one.on_demand_instead:
+            told = f"{outcome.alternative.provider} has no spot market: offered on demand"
+            notices.append(f"{told}, from ${two.cheapest_usd_hour:,.2f} an hour")
         elif some_left and not outcome.left:
             notices.append(f"{outcome.where or 'resources'}: {outcome.explained()}")
     return tuple(dict.fromkeys(notices))
+
+
+class _Taken(NamedTuple):
+    """What an alternative's filters left of the rows of its groups."""
+
+    removed: tuple[Removed, ...] = ()
+    left: int = 0
+    hint: str = ""
+    cheapest_usd_hour: float = 0.0
+
+
+_NOTHING: Final = _Taken()
 
 
 class _Sieve:
@@ -95,31 +107,23 @@ class _Sieve:
         self._taken = np.full(len(frame), -1, dtype=np.int64)
         self._preference = np.zeros(len(frame), dtype=np.int64)
 
-    def take(
-        self, number: int, alternative: Alternative, groups: Sequence[Group]
-    ) -> tuple[tuple[Removed, ...], int, str]:
-        """Apply an alternative's filters to the rows of its groups.
-
-        Returns:
-            What each filter removed, how many rows are left, and what to do when none is.
-        """
+    def take(self, number: int, alternative: Alternative, groups: Sequence[Group]) -> _Taken:
+        """Apply an alternative's filters to the rows of its groups; it gets what is left."""
         import numpy as np
 
         ids = np.array([group.id for group in groups], dtype=np.int64)
         rows = np.flatnonzero(np.isin(self._columns.whole_numbers("group"), ids))
         removed: list[Removed] = []
-        hint = ""
         for each in self._filters(alternative):
             kept = rows[each.passes(self._columns)[rows]]
             if len(kept) < len(rows):
                 removed.append(Removed(each.reason, len(rows) - len(kept)))
             if not len(kept):
-                hint = each.hint(self._columns, rows)
-                rows = kept
-                break
+                return _Taken(tuple(removed), hint=each.hint(self._columns, rows))
             rows = kept
         self._claim(number, alternative.preference, rows)
-        return tuple(removed), len(rows), hint
+        cheapest = float(self._columns.numbers("price_usd_hour")[rows].min())
+        return _Taken(tuple(removed), len(rows), cheapest_usd_hour=cheapest)
 
     def _filters(self, alternative: Alternative) -> Iterator[RowFilter]:
         prices = self._adjusted
