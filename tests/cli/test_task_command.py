@@ -92,6 +92,16 @@ def test_the_report_as_json(cli):
     assert bad["errors"][0]["where"] == "bad.yaml:1:1"
 
 
+def test_what_is_no_yaml_has_a_place_too(cli):
+    (report,) = cli("task", "check", write("a.yaml", "a: b: c\n"), "--json").json
+    assert report["errors"] == [
+        {
+            "where": "a.yaml:1:5",
+            "message": "not valid YAML: mapping values are not allowed in this context",
+        }
+    ]
+
+
 def test_a_file_of_several_tasks_is_good(cli):
     done = cli("task", "check", write("p.yaml", "run: a\n---\nrun: b\n"))
     assert (done.code, done.out) == (0, "p.yaml: good, 2 tasks\n")
@@ -219,3 +229,8 @@ def test_a_secret_is_shown_by_no_command(cli):
         done = cli("task", *arguments, "t.yaml", "--secret", "OTHER=s3cr3t-value")
         assert done.code == 0
         assert "s3cr3t-value" not in done.out + done.err
+
+
+def test_a_home_that_nobody_has_is_a_warning_and_no_failure(cli):
+    done = cli("task", "check", write("t.yaml", "workdir: ~nobody-at-all/x\nrun: x\n"))
+    assert (done.code, done.out.splitlines()[0]) == (0, "t.yaml: good")

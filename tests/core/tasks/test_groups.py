@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from arb.errors import UsageError
-from arb.tasks import JobGroup, Overrides, Pipeline, Task, load_document, load_task, load_text
+from arb.tasks import (
+    JobGroup,
+    Overrides,
+    Pipeline,
+    Task,
+    examine,
+    load_document,
+    load_task,
+    load_text,
+)
 
 PIPELINE = "name: steps\n---\nname: a\nenvs: {X: }\nrun: a\n---\nrun: b\nenvs: {X: file}\n"
 GROUP = """\
@@ -77,6 +86,33 @@ def test_variables_without_a_value_are_named_once_for_all_tasks():
     with pytest.raises(UsageError) as caught:
         load("envs: {A: }\n---\nenvs: {A: , B: }\nsecrets: {S: }\n")
     assert caught.value.hint == "--env A=... --env B=... --secret S=..."
+
+
+def test_a_name_on_the_command_line_is_the_groups():
+    assert load(GROUP, name="other").name == "other"
+    found = load(PIPELINE, name="other", envs={"X": "x"})
+    assert (found.name, found.tasks[0].name) == ("other", "a")
+
+
+def test_options_about_one_task_do_not_count_for_several(tmp_path):
+    path = tmp_path / "f.yaml"
+    path.write_text(PIPELINE)
+    found = examine(path, Overrides(infra="local", num_nodes=2, envs={"X": "x"}))
+    assert {task.num_nodes for task in found.tasks} == {1}
+    assert [note.message for _, note in found.notes] == [
+        "--num-nodes, --infra: left out of account, as the file has several tasks"
+    ]
+
+
+def test_unknown_names_are_told_at_the_key_that_has_them():
+    with pytest.raises(UsageError) as caught:
+        load(
+            "name: g\nexecution: parallel\nprimary_tasks: [x]\ntermination_delay: {y: 1}\n---\nname: a\n"
+        )
+    assert [line.split(": ")[0] for line in caught.value.summary.splitlines()] == [
+        "f.yaml:3:1",
+        "f.yaml:4:1",
+    ]
 
 
 @pytest.fixture

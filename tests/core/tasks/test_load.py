@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from arb.errors import UsageError
-from arb.tasks import Overrides, Task, load_task, task_from_command
+from arb.tasks import Overrides, Task, load_task, load_text, task_from_command
 
 
 @pytest.fixture
@@ -169,8 +169,8 @@ def test_a_command_is_a_task():
         ("num_nodes: 0", "task.yaml:1:1: num_nodes: must be at least 1"),
         ("a: 1\na: 2", "task.yaml:2:1: 'a' stands twice"),
         ("envs:\n  A: 1\n  A: 2\n", "task.yaml:3:3: 'A' stands twice"),
-        ("- run", "task.yaml: expected a map of keys, got a list"),
-        ("just text", "task.yaml: expected a map of keys, got a text"),
+        ("- run", "task.yaml:1:1: expected a map of keys, got a list"),
+        ("just text", "task.yaml:1:1: expected a map of keys, got a text"),
         ("name: 'a b'", "task.yaml:1:1: name: 'a b' is not a name"),
         ("envs: {1X: y}", "task.yaml:1:1: envs: '1X' is not a variable name"),
         ("secrets: {A: x, s3-cret: }", "task.yaml:1:1: secrets: entry 2 is not a variable name"),
@@ -227,6 +227,19 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_folder_is_no_task(tmp_path):
     with pytest.raises(UsageError, match="Is a directory"):
         load_task(tmp_path)
+
+
+def test_files_of_other_systems_are_read(load):
+    assert load("\ufeffname: a\r\nrun: |\r\n  x\r\n  y\r\n").run == "x\ny\n"
+
+
+def test_characters_that_are_none_are_refused():
+    with pytest.raises(UsageError, match="it holds characters that are none"):
+        load_text("run: \ud800", "t")
+
+
+def test_a_message_is_one_line(fault):
+    assert fault('file_mounts: {"a\\nb": 5}').summary.count("\n") == 0
 
 
 def test_bytes_are_no_task(tmp_path):

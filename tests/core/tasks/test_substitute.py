@@ -86,7 +86,7 @@ def test_a_fault_below_a_key_with_a_variable_keeps_its_place():
 
 
 def test_two_keys_that_become_one_are_refused():
-    with pytest.raises(UsageError, match=r"/\$A becomes /x, which stands there already"):
+    with pytest.raises(UsageError, match=r"'/\$A' becomes '/x', which stands there already"):
         load("envs: {A: x}\nfile_mounts: {/x: ., /$A: .}")
 
 

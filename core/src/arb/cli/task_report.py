@@ -97,10 +97,18 @@ def _installed() -> frozenset[str]:
 
 def _no_file(task: Task) -> Iterator[str]:
     """Name local files and folders that the task copies and that are not here."""
-    if task.folder and not Path(task.folder).expanduser().is_dir():
+    if task.folder and not _local(task.folder).is_dir():
         yield f"workdir: {task.folder} is not a folder here"
     mounts = {**task.file_mounts, **task.secret_mounts}
     for target, source in mounts.items():
         local = isinstance(source, str) and "://" not in source and "$" not in source
-        if local and not Path(str(source)).expanduser().exists():
+        if local and not _local(str(source)).exists():
             yield f"{target}: {source} is not here"
+
+
+def _local(text: str) -> Path:
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody has such a home
+        return path

@@ -14,6 +14,7 @@ from arb.tasks.faults import Fault, faults_of, raise_all
 from arb.tasks.forms import kind
 from arb.tasks.internal import without_internal
 from arb.tasks.model import Task
+from arb.tasks.overrides import Overrides
 from arb.tasks.substitute import fill, waits_for, without
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
     from arb.tasks.document import Document, Path
     from arb.tasks.groups import JobGroup, Pipeline
-    from arb.tasks.overrides import Overrides
 
 __all__ = ["Builder", "Missing"]
+
+_FOR_ALL = ("termination_delay", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +68,13 @@ class Builder:
             UsageError: There are faults, or variables without a value.
         """
         raise_all(self.faults)
-        if self.missing:
+        if self.missing or self.value is None:
             raise _missing_values(self.missing)
-        if self.value is None:
-            raise TypeError(self._name)
         return self.value
 
     def build(self, documents: list[Document]) -> None:
         """Build a task, a pipeline or a group."""
-        kinds = {kind(d.value): d for d in documents if not isinstance(d.value, dict)}
-        for found in kinds:
-            self.faults.append(Fault(self._name, f"expected a map of keys, got {found}"))
-        if not any(document.value for document in documents):
-            self.faults.append(Fault(self._name, "it holds no task: write at least run"))
+        self._check_shape(documents)
         if self.faults:
             return
         header, *rest = documents
@@ -89,22 +85,31 @@ class Builder:
         elif rest:
             self._pipeline(None, documents)
         else:
-            self.value = self._task(header)
+            self.value = self._task(header, self._overrides)
         if self.faults:
             self.value = None
+
+    def _check_shape(self, documents: list[Document]) -> None:
+        for document in documents:
+            if not isinstance(document.value, dict):
+                told = f"expected a map of keys, got {kind(document.value)}"
+                self.faults.append(Fault(document.where(()), told))
+        if not any(document.value for document in documents):
+            self.faults.append(Fault(self._name, "it holds no task: write at least run"))
 
     def _pipeline(self, header: Document | None, documents: list[Document]) -> None:
         from arb.tasks.groups import Pipeline, PipelineHeader
 
-        name = ""
-        if header is not None and (read := self._validated(header, header.value, PipelineHeader)):
-            name = read.name
-        self.value = Pipeline(name, self._tasks(documents))
+        read = None
+        if header is not None:
+            read = self._validated(header, header.value, PipelineHeader)
+        tasks = self._tasks(documents)
+        self.value = Pipeline(self._overrides.name or (read.name if read else ""), tasks)
 
     def _group(self, header: Document, documents: list[Document]) -> None:
         from arb.tasks.groups import HEADER_KEYS, GroupHeader, JobGroup
 
-        for key in header.value.keys() - HEADER_KEYS:
+        for key in [key for key in header.value if key not in HEADER_KEYS]:
             note = Note((str(key),), f"{key}: no key of a header; it is left out of account")
             self.notes.append((header.where(note.path), note))
         known = {key: value for key, value in header.value.items() if key in HEADER_KEYS}
@@ -113,13 +118,13 @@ class Builder:
         names = self._names(documents)
         if read is None:
             return
-        wanted = {*read.primary_tasks, *(read.termination_delay.keys() - {"default"})}
-        for name in sorted(wanted - set(names)):
-            told = closest(name, names, what="task")
-            self.faults.append(Fault(header.where(("primary_tasks",)), told))
-        self.value = JobGroup(
-            read.name, tasks, read.primary_tasks, read.termination_delay, read.inter_connection
-        )
+        delays = read.termination_delay
+        for key, wanted in (("primary_tasks", read.primary_tasks), ("termination_delay", delays)):
+            for name in [n for n in wanted if n not in names and (key, n) != _FOR_ALL]:
+                told = closest(name, names, what="task")
+                self.faults.append(Fault(header.where((key,)), told))
+        name = self._overrides.name or read.name
+        self.value = JobGroup(name, tasks, read.primary_tasks, delays, read.inter_connection)
 
     def _names(self, documents: list[Document]) -> list[str]:
         """Return the names of a group's tasks; each must have one, a plain one of its own."""
@@ -139,12 +144,21 @@ class Builder:
         return found
 
     def _tasks(self, documents: list[Document]) -> tuple[Task, ...]:
-        return tuple(task for document in documents if (task := self._task(document)))
+        """Build each; what the command line says of one task counts where there is one."""
+        overrides = replace(self._overrides, name="")
+        if len(documents) > 1 and (ignored := overrides.without_variables()):
+            note = Note(
+                (), f"{', '.join(ignored)}: left out of account, as the file has several tasks"
+            )
+            self.notes.append((self._name, note))
+            overrides = Overrides(envs=overrides.envs, secrets=overrides.secrets)
+        built = [self._task(document, overrides) for document in documents]
+        return tuple(task for task in built if task is not None)
 
-    def _task(self, document: Document) -> Task | None:
+    def _task(self, document: Document, overrides: Overrides) -> Task | None:
         values, ignored = without_internal(document.value)
-        values = self._overrides.apply(values)
-        placed = replace(document, options=self._overrides.places())
+        values = overrides.apply(values)
+        placed = replace(document, options=overrides.places())
         marks = dict(document.marks)
         try:
             values = fill(values, _variables(values), _renamed(marks))

@@ -70,7 +70,10 @@ def read_documents(text: str, name: str) -> list[Document]:
     """
     import yaml
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text.removeprefix("\ufeff"))
+    except (UnicodeError, yaml.YAMLError) as error:
+        raise _not_yaml(name, "it holds characters that are none") from error
     found = []
     try:
         while loader.check_node():
@@ -85,7 +88,7 @@ def read_documents(text: str, name: str) -> list[Document]:
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise _not_yaml(where, error.problem or error.context or "") from error
     except yaml.YAMLError as error:
-        raise _not_yaml(name, str(error)) from error
+        raise _not_yaml(name, " ".join(str(error).split())) from error
     except RecursionError as error:
         raise _not_yaml(name, "it is nested too deeply") from error
     finally:

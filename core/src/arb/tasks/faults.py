@@ -77,7 +77,7 @@ def faults_of(
 def _fault(
     document: Document, fault: Any, model: type[BaseModel], secrets: Collection[str]
 ) -> Fault:
-    path = tuple(part for part in fault["loc"] if not str(part).startswith("function-"))
+    path = fault["loc"]
     block = _innermost(model, path)
     if fault["type"] == "extra_forbidden":
         message = _unknown(block, str(path[-1]), model)
@@ -85,7 +85,7 @@ def _fault(
         message = _message(fault)
         name = ".".join(str(part) for part in path)
         message = f"{name}: {message}" if name else message
-    return Fault(document.where(path), _masked(message, secrets), path)
+    return Fault(document.where(path), _masked(" ".join(message.split()), secrets), path)
 
 
 def _unknown(block: type[BaseModel], key: str, root: type[BaseModel]) -> str:

@@ -103,7 +103,10 @@ def examine(path: Path, overrides: Overrides = NOTHING) -> Examined:
     try:
         builder = _built(read_documents(_text(path), str(path)), str(path), overrides)
     except UsageError as error:
-        return Examined(None, faults=(Fault("", error.summary),))
+        where, _, message = error.summary.partition(": ")
+        placed = where.startswith(f"{path}:")
+        fault = Fault(where, message) if placed else Fault("", error.summary)
+        return Examined(None, faults=(fault,))
     return Examined(
         builder.value, tuple(builder.faults), tuple(builder.missing), tuple(builder.notes)
     )

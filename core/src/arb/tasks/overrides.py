@@ -79,6 +79,11 @@ class Overrides:
         paths.update({("secrets", name): "--secret" for name in self.secrets})
         return paths
 
+    def without_variables(self) -> list[str]:
+        """Return the options that were given, but for those that give variables."""
+        options = {**_TASK, **_RESOURCES}
+        return [options[name] for name in self._given(options)]
+
     def _given(self, names: Mapping[str, str]) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value not in (None, "", ())}

@@ -74,11 +74,11 @@ def without(values: dict[str, Any], paths: Iterable[tuple[str | int, ...]]) -> d
     kept = copy.deepcopy(values)
     for path in paths:
         place: Any = kept
-        for step in path:
+        for depth, step in enumerate(path, start=1):
             key = next((k for k in _keys(place) if str(k) == str(step)), None)
             if key is None:
                 break
-            if step is path[-1] or not isinstance(place[key], dict | list):
+            if depth == len(path) or not isinstance(place[key], dict | list):
                 del place[key]
                 break
             place = place[key]
@@ -112,6 +112,6 @@ def _filled(
         if old_path != new_path:
             told(old_path, new_path)
         if filled in found:
-            raise ValueError(f"{key} becomes {filled}, which stands there already")
+            raise ValueError(f"{key!r} becomes {filled!r}, which stands there already")
         found[filled] = _filled(item, variables, old_path, new_path, told)
     return found
