@@ -283,6 +283,7 @@ def test_a_policy_that_removes_everything_is_the_last_filter():
         ({"accelerators": "80GB:4"}, "accelerators 80GB:4", "write 80GB:8, or 80GB:4+"),
         ({"cpus": "999+"}, "cpus 999+", "the most is 100 vCPUs"),
         ({"cpus": "12"}, "cpus 12", "the nearest are 8 and 16 vCPUs: write 12+ to allow more"),
+        ({"instance_type": "other", "cpus": "8"}, "cpus 8", "nothing is known of their vCPUs"),
         ({"memory": "64"}, "memory 64", "write 64+ to allow more"),
         ({"memory": "50x", "cpus": "8+"}, "memory 50x", "the most is 8 GiB a vCPU"),
         ({"accelerators": "A100", "cloud": "fake"}, "availability", "sold out now"),

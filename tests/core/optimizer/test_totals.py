@@ -97,6 +97,18 @@ def test_a_limit_leaves_dearer_ones_for_comparison():
     }  # fmt: skip
 
 
+def test_spot_that_is_dearer_than_somebodys_on_demand_is_not_the_best():
+    made = totals([*gpus("plain", 16.0), *gpus("dear", 88.0, 32.0)])
+    assert made.best.name == "plain on-demand"
+    assert [other.name for other, _ in made.savings()] == ["dear on-demand"]
+    assert "80 % dear spot + 20 % plain on-demand" in sums(made)
+
+
+def test_spot_alone_is_the_best_of_itself():
+    made = totals([offer for offer in GUIDE if offer.provider == "aws" and offer.spot])
+    assert (made.best.name, made.savings()) == ("aws spot", [])
+
+
 def test_nodes_multiply():
     once, twice = totals(), totals(num_nodes=2)
     assert twice.best.usd_hour == pytest.approx(2 * 14.608, abs=0.005)

@@ -105,6 +105,8 @@ def _size_filters(alternative: Alternative) -> Iterator[RowFilter]:
 def _amount_filter(reason: str, column: str, amount: Amount, unit: str) -> RowFilter:
     def hint(columns: Columns, rows: Array) -> str:
         sizes = sorted({float(size) for size in columns.numbers(column)[rows]})
+        if not sizes[-1]:
+            return f"nothing is known of their {unit}"
         if amount.at_least:
             return f"the most is {sizes[-1]:g} {unit}"
         near = sorted(sorted(sizes, key=lambda size: abs(size - amount.value))[:2])

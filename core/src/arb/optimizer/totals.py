@@ -93,9 +93,13 @@ class Totals:
 
     @property
     def best(self) -> Strategy | None:
-        """The blend, or else the cheapest that the task may be bought by."""
+        """The cheapest that the task may be bought by, spot alone left out where there is a choice.
+
+        Hours on spot alone are cheap and uncertain: the blend stands for them.
+        """
         possible = [each for each in self.strategies if each.in_task]
-        return next((each for each in possible if each.is_blend), next(iter(possible), None))
+        steady = (each for each in possible if each.is_blend or not each.parts[0].offer.spot)
+        return next(steady, next(iter(possible), None))
 
     def savings(self) -> list[tuple[Strategy, float]]:
         """Return on-demand strategies that ``best`` is under, with the share; least first."""
