@@ -166,7 +166,9 @@ class FakeCloud:
                 {k: v for k, v in asdict(o).items() if k not in own | unknown} for o in self.shop
             ]
             columns = [f.name for f in fields(Offer) if f.name not in own | unknown]
-            return Catalog(pd.DataFrame(rows, columns=columns), "bundled", 0.0)
+            frame = pd.DataFrame(rows, columns=columns)
+            frame["available"] = pd.array([o.available for o in self.shop], dtype="boolean")
+            return Catalog(frame, "bundled", 0.0)
 
         def arb_query_prices(context, offers):
             import pandas as pd

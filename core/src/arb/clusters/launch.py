@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from arb.clusters import names
 from arb.clusters.announce import announce, ask_policies
-from arb.clusters.buying import Terms, buy_cluster, find_offers
+from arb.clusters.buying import buy_cluster
 from arb.clusters.catalog import placed
 from arb.clusters.ending import arm
 from arb.clusters.fit import check_fits
 from arb.clusters.jobs import Launched, check_workdir, submit
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
+from arb.clusters.orders import Terms, find_offers
 from arb.clusters.reaping import reap_along
 from arb.clusters.refresh import lost_nodes
 from arb.errors import UsageError

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arb.errors import UsageError, closest
+from arb.provision.placing import LOST_ANSWER
 from arb.provision.telling import attempt_line, clock_time, lines_of
 from arb.state import events
 from arb.state.clusters import list_clusters
@@ -146,8 +147,10 @@ class _Said:
         summary = error.get("summary", "")
         is_news = bool(summary) and self._errors.get(event.attempt) != summary
         self._errors[event.attempt] = summary or self._errors.get(event.attempt, "")
-        if data["to"] == "unknown":
+        if data["to"] == "unknown" and error.get("code") == LOST_ANSWER:
             return [f"   no answer ({summary}); looking for what it may have made"]
+        if data["to"] == "unknown":
+            return ["   looking for what the order may have made", f"   {summary}"]
         if is_news:
             return [f"   {summary}"]
         return {"ready": ["   its machines run"], "closed": ["   given back"]}.get(data["to"], [])

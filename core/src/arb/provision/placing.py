@@ -6,7 +6,7 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CredentialsError, RateLimited, Refusal, Scope
 from arb.provision.order import in_rank_order, one_each, request_tokens
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from arb.progress import Progress
     from arb.types import Clock, Instance, ProvisionRequest
 
-__all__ = ["Found", "InterruptedPurchase", "LostAnswer", "find_made", "place"]
+__all__ = ["LOST_ANSWER", "Found", "InterruptedPurchase", "LostAnswer", "find_made", "place"]
 
+LOST_ANSWER: Final = "lost-answer"
 _RATE_LIMIT_PATIENCE_S = 120
 """For so long a cheaper offer is worth waiting for; beyond it the next offer is tried."""
 _LEAST_WAIT_S = 1.0
@@ -195,7 +196,7 @@ def _as_answer(error: BaseException) -> ArbError:
         return error
     if isinstance(error, ArbError) and error.never_sent:
         return error
-    lost = LostAnswer(str(error), code="lost-answer")
+    lost = LostAnswer(str(error), code=LOST_ANSWER)
     lost.__cause__ = error
     return lost
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from arb.errors import ArbError, CredentialsError, NoOfferError, StateError
 from arb.provision.attempt import attempt
 from arb.provision.course import Course, Failure
+from arb.provision.placing import LostAnswer
 from arb.provision.telling import Teller, brief_of, clock_time, offer_name
 from arb.provision.undo import goes_on
 
@@ -60,7 +61,8 @@ def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purch
             except ArbError as error:
                 if not goes_on(error):
                     raise
-                shop.progress.step(f"   {error.summary}")
+                if not isinstance(error, LostAnswer):  # that was told when it was lost
+                    shop.progress.step(f"   {error.summary}")
                 course.failures.append(Failure(offer, error))
         raise _exhausted(shop, course)
     finally:
