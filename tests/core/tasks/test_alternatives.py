@@ -179,3 +179,24 @@ def test_places(infra, place):
     (only,) = expand(infra=infra)
     expected = place or ("kubernetes", "arn:aws:eks:us-east-1:1:cluster/a/b", "")
     assert (only.provider, only.region, only.zone) == expected
+
+
+@pytest.mark.parametrize(
+    ("resources", "node", "gpus"),
+    [
+        ({}, ("H100", 8), 0),
+        ({"accelerators": "H100:8"}, ("H100", 8), 8),
+        ({"accelerators": "H100:1"}, ("H100", 8), 1),
+        ({"accelerators": "H100:2+"}, ("H100", 8), 8),
+        ({"accelerators": "T4:0.5"}, ("T4", 1), 0.5),
+        ({"accelerators": {"A100": 8, "H100": 4}}, ("h100", 4), 4),
+        ({"accelerators": {"A100": 8, "H100": 4}}, ("H100-80GB", 4), 4),
+        ({"ordered": [{"accelerators": "A100:8"}, {"accelerators": "H100:2"}]}, ("H100", 2), 2),
+        ({"ordered": [{"accelerators": "A100:1"}, {"accelerators": "H100:2"}]}, ("H100", 8), 2),
+        ({"accelerators": "80GB+:2"}, ("H100", 2), 2),
+        ({"accelerators": "H100:4"}, ("", 0), 4),
+    ],
+    ids=str,
+)
+def test_how_many_gpus_of_a_node_a_job_takes(resources, node, gpus):
+    assert Resources.model_validate(resources).gpus_on(*node) == gpus

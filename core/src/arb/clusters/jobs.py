@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,15 @@ def submit(
         secrets=dict(task.secrets),
         workdir=WORKDIR,
         num_nodes=count,
-        gpus=task.resources.accelerators.count if task.resources.accelerators else 0,
+        gpus=_gpus(task, nodes.cluster),
         user=_user(),
     )
+
+
+def _gpus(task: Task, cluster: ClusterRecord) -> float:
+    """Return how many GPUs of a node the job takes, whichever alternative the nodes are."""
+    offer = json.loads(cluster.offer_json) if cluster.offer_json else {}
+    return task.resources.gpus_on(offer.get("accelerator", ""), offer.get("accelerator_count", 0))
 
 
 def last_job(nodes: Nodes) -> int:

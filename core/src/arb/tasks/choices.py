@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from arb.tasks.accelerators import Accelerator
     from arb.tasks.resources import Keys, Resources
 
-__all__ = ["expand"]
+__all__ = ["expand", "gpus_on"]
 
 _Rank = tuple[int, int]
 _COMPARED = tuple(f.name for f in fields(Alternative) if f.name not in {"preference", "path"})
@@ -33,6 +33,22 @@ def expand(resources: Resources) -> tuple[Alternative, ...]:
         numbered = replace(alternative, preference=numbers[rank])
         found.setdefault(_identity(numbered), numbered)
     return tuple(found.values())
+
+
+def gpus_on(resources: Resources, accelerator: str, count: float) -> float:
+    """Return how many accelerators a job of these resources takes on one node.
+
+    Args:
+        resources: Of the job.
+        accelerator: What the node has.
+        count: How many of it.
+    """
+    wanted = [each for each in expand(resources) if each.count is not None]
+    same = [each for each in wanted if each.accelerator.casefold() == accelerator.casefold()]
+    for each in (*same, *wanted):
+        if each.count is not None and each.count.admits(count):
+            return count
+    return next((each.count.value for each in (*same, *wanted) if each.count is not None), 0)
 
 
 def _ranked(resources: Resources) -> Iterator[tuple[_Rank, Alternative]]:

@@ -136,6 +136,8 @@ def _message(fault: Any) -> str:
         return "it has no value: give one, or remove the line"
     if fault["type"] in {"model_type", "model_attributes_type", "tuple_type", "dict_type"}:
         return f"{_PLAIN.get(fault['type'], _PLAIN['model_type'])}, got {kind(fault['input'])}"
+    if fault["type"] == "too_long":
+        return f"at most {fault['ctx']['max_length']}, not {fault['ctx']['actual_length']}"
     return str(_PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, ")))
 
 

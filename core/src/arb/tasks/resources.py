@@ -214,3 +214,9 @@ class Resources(Lenient, Keys):
         from arb.tasks.choices import expand
 
         return expand(self)
+
+    def gpus_on(self, accelerator: str, count: float) -> float:
+        """Return how many accelerators a job takes on a node that has ``count`` of one kind."""
+        from arb.tasks.choices import gpus_on
+
+        return gpus_on(self, accelerator, count)

@@ -41,18 +41,19 @@ def _path(value: Any) -> str:
 
 
 def _post_data(value: Any) -> Any:
-    """Return the map to send. Text is JSON; with a variable still in it, it stays a text."""
+    """Return the map to send, or other JSON as a text; with a variable in it a text stays one."""
     import json
 
     if isinstance(value, dict):
         return value
     text = read_text(value)
     try:
-        return json.loads(text)
-    except ValueError as error:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
         if "$" in text:
             return text
         raise ValueError("it is not JSON") from error
+    return found if isinstance(found, dict) else text
 
 
 def _rates(value: Any) -> float | dict[str, float]:

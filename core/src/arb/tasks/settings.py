@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from arb.tasks.forms import Flag, Form, Strict, choice, kind, read_text, whole
 
@@ -92,6 +92,6 @@ class Settings(Strict):
 
     model_config = ConfigDict(extra="allow")
 
-    hooks: tuple[Hook, ...] = ()
+    hooks: Annotated[tuple[Hook, ...], Field(max_length=_MOST_HOOKS)] = ()
     docker: Docker | None = None
     nvidia_gpus: GpuSettings | None = None
