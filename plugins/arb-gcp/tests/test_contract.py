@@ -49,6 +49,11 @@ class GcpCloud(SimulatedCloud):
         self.simulated.set_capacity(place, used + left)
         return Scope.OFFER if json.loads(offer.payload) else Scope.ZONE
 
+    def use_up_quota(self, offer):
+        assert "CPUS" in offer.quota_family.split(), offer  # the cheapest is a small machine
+        self.simulated.set_quota(f"CPUS@{offer.region}", 0)
+        return Scope.QUOTA_FAMILY
+
     def refuse_late(self, offer):
         self.stock_out(offer)
 

@@ -81,10 +81,15 @@ class Api:
         """Return the first place where a value is not what its schema says; empty for none."""
         if not schema:
             return "" if value in (None, {}) else "an answer is not described"
-        error = next(self._validator(schema).iter_errors(value), None)
+        return self._fault_of_text(schema, json.dumps(value))
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - an Api lives as long as the process
+    def _fault_of_text(self, schema: str, text: str) -> str:
+        """Check a value once: price lists and the like are the same every time, and large."""
+        error = next(self._validator(schema).iter_errors(json.loads(text)), None)
         return "" if error is None else f"Invalid value at '{_place(error)}': {error.message[:300]}"
 
-    @functools.cache  # noqa: B019 - an Api lives as long as the process
+    @functools.cache  # noqa: B019 - as above
     def _validator(self, schema: str) -> Any:
         from jsonschema import Draft202012Validator
 

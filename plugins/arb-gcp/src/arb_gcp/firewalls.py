@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ProviderUnavailable, QuotaError, Scope
+from arb.errors import CredentialsError, ProviderUnavailable, QuotaError, Scope
 from arb_gcp.answers import ApiError, faults_of_operation
 from arb_gcp.bodies import ports_body
 from arb_gcp.client import Client
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from arb.types import ClusterRef, ProviderContext
 
-__all__ = ["cleanup", "make_rules", "open_ports"]
+__all__ = ["cleanup", "make_rules", "open_ports", "remove_rules"]
 
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 _KINDS: Final = ("ssh", "ports", "peers")
-_WAIT_S: Final = 0.5
+_WAIT_S: Final = 0.3
 _PATIENCE_S: Final = 20.0
 
 
@@ -72,42 +72,54 @@ def open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequence[st
 def cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
     """Remove the rules of a cluster's attempts, and see them gone.
 
+    An account that is refused made nothing, so there is nothing to remove either unless an attempt
+    of the cluster was taken earlier.
+
     Raises:
         ProviderUnavailable: A rule is left; called again later.
         ArbError: As ``Client.get``.
     """
-    client = Client.from_context(context)
-    doomed = [
-        (project, f"{token}-{kind}")
-        for token, project in _homes(client, cluster)
-        for kind in _KINDS
-    ]
-    left: list[Exception] = [
-        outcome
-        for outcome in side_by_side(lambda item: _remove(client, *item), doomed)
-        if isinstance(outcome, Exception)
-    ]
-    if left:
-        raise left[0]
+    try:
+        client = Client.from_context(context)
+        remove_rules(client, _homes(client, cluster))
+    except CredentialsError:
+        if cluster.account or any(cluster.handles):
+            raise
+
+
+def remove_rules(client: Client, homes: Iterable[tuple[str, str]]) -> None:
+    """Remove the rules of attempts; those that are not there are removed.
+
+    Args:
+        client: The way to the API.
+        homes: Token of the attempt, and project of its rules.
+
+    Raises:
+        ProviderUnavailable: A rule is left.
+        ArbError: As ``Client.get``.
+    """
+    doomed = [(project, f"{token}-{kind}") for token, project in homes for kind in _KINDS]
+    for outcome in side_by_side(lambda item: _remove(client, *item), doomed):
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 def _homes(client: Client, cluster: ClusterRef) -> list[tuple[str, str]]:
     """Return the token of each attempt that has rules, with the project where they are.
 
-    Attempts may be of days with other settings, so the handle decides. One without a handle was
-    refused or lost: it is taken for one of today.
+    Attempts may be of days with other settings, so the handle decides. One whose handle was lost is
+    taken for one of today.
     """
-    own = cluster.account or client.project
-    handles = [Handle.of(text) for text in cluster.handles]
-    handles += [Handle()] * (len(cluster.tokens) - len(handles))
-    today = Handle(
-        own, rules=client.settings.firewall, network_project=client.settings.network_project
-    )
-    found = [
-        (token, h if h.project else today)
-        for token, h in zip(cluster.tokens, handles, strict=False)
-    ]
-    return [(token, h.network_project or h.project) for token, h in found if h.rules]
+    own, settings = cluster.account or client.project, client.settings
+    handles = [*map(Handle.of, cluster.handles), *(Handle() for _ in cluster.tokens)]
+    homes = []
+    for token, handle in zip(cluster.tokens, handles, strict=False):
+        is_known = handle.rules is not None
+        has_rules = handle.rules if is_known else settings.firewall
+        host = handle.network_project if is_known else settings.network_project
+        if has_rules:
+            homes.append((token, host or handle.project or own))
+    return homes
 
 
 def _open(client: Client, project: str, token: str, ports: Iterable[str]) -> None:

@@ -22,19 +22,20 @@ class Handle:
         project: Of the machines.
         zone: Of the machines.
         operations: Machine token -> name of its insert operation.
-        rules: Whether firewall rules were made for it.
+        rules: Whether firewall rules were made for it; None when that is not known.
         network_project: Where those are; empty means ``project``.
     """
 
     project: str = ""
     zone: str = ""
     operations: Mapping[str, str] = field(default_factory=dict)
-    rules: bool = False
+    rules: bool | None = None
     network_project: str = ""
 
     def to_json(self) -> str:
         """Return the text that ``of`` reads."""
-        return json.dumps({k: v for k, v in asdict(self).items() if v}, sort_keys=True)
+        told = {k: v for k, v in asdict(self).items() if v not in ("", {}, None)}
+        return json.dumps(told, sort_keys=True)
 
     @classmethod
     def of(cls, text: str) -> Handle:

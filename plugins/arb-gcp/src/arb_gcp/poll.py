@@ -26,9 +26,10 @@ _NOT_FOUND: Final = 404
 
 
 def poll(context: ProviderContext, request: ProvisionRequest, handle: str) -> Sequence[Instance]:
-    """Return the machines of an attempt in rank order.
+    """Return the machines of an attempt in rank order, as far as they exist.
 
-    One list shows them all; only for those that do not run yet their operations are read too.
+    One list shows them all; only for those that do not run yet their operations are read too: until
+    that is over a machine may show and vanish again, and costs nothing.
 
     Raises:
         CapacityError, QuotaError, RequestError: An order failed; ``made`` is the rest of the gang.
@@ -52,10 +53,14 @@ def poll(context: ProviderContext, request: ProvisionRequest, handle: str) -> Se
             raise operation
         operations[token] = operation
     _refuse_failed(request, listed, operations)
-    return [
-        listed.get(setup.token)
-        or _unlisted(client, project, request, setup.token, operations[setup.token])
+    made = [
+        setup.token
         for setup in request.setups
+        if setup.token not in operations or operations[setup.token].get("status") == "DONE"
+    ]
+    return [
+        listed.get(token) or _unlisted(client, project, request, token, operations[token])
+        for token in made
     ]
 
 
@@ -119,11 +124,8 @@ def _unlisted(
     token: str,
     operation: Mapping[str, Any],
 ) -> Instance:
-    """Return a machine that the list does not show: not there yet, or no longer."""
+    """Return a machine that was made and that the list does not show: not yet, or no longer."""
     provider, zone = client.context.provider, request.offer.zone
-    machine = ordered(provider, project, request, token, operation)
-    if operation.get("status") != "DONE":
-        return machine
     try:
         said = client.get(f"projects/{project}/zones/{zone}/instances/{token}")
         return instance_of(provider, project, said)
@@ -131,6 +133,9 @@ def _unlisted(
         if error.status != _NOT_FOUND:
             raise
     end = read_ends(client, project).get(token)
-    reason = end.reason if end else GoneReason.UNKNOWN
-    detail = end.kind if end else "no longer there"
-    return replace(machine, state=InstanceState.GONE, reason=reason, detail=detail)
+    return replace(
+        ordered(provider, project, request, token, operation),
+        state=InstanceState.GONE,
+        reason=end.reason if end else GoneReason.UNKNOWN,
+        detail=end.kind if end else "no longer there",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from arb.types import Instance, ProvisionResult
 from arb_gcp.answers import ApiError
 from arb_gcp.bodies import firewall_bodies, instance_body
 from arb_gcp.client import Client
-from arb_gcp.firewalls import make_rules
+from arb_gcp.firewalls import make_rules, remove_rules
 from arb_gcp.handles import Handle
 from arb_gcp.machines import instance_of, last_part, ordered
 from arb_gcp.refusals import refusal
@@ -41,7 +42,8 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
     """Order ``request.count`` machines; returns when Google took the orders.
 
     A machine's name is its token and ``requestId`` a function of it, so that sending an order again
-    makes nothing new.
+    makes nothing new. What was ordered is no machine yet, and costs nothing if there is none to be
+    had: ``arb_poll`` names the machines once they exist.
 
     Raises:
         CapacityError, QuotaError, RequestError, CredentialsError, RateLimited, ProviderUnavailable:
@@ -51,10 +53,12 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
     _make_rules(client, request)
     orders = [_Order(client, request, setup) for setup in request.setups]
     outcomes = side_by_side(_Order.place, orders)
-    made = tuple(o.machine for o in orders if o.machine is not None)
     errors = [e for e in outcomes if isinstance(e, Exception)]
     if errors:
-        raise _worst(errors, made)
+        worst = _worst(errors, tuple(o.machine for o in orders if o.machine is not None))
+        if isinstance(worst, CredentialsError):  # which says that nothing was made
+            _take_rules_back(client, request)
+        raise worst
     handle = Handle(
         client.project,
         request.offer.zone,
@@ -62,7 +66,7 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
         client.settings.firewall,
         client.settings.network_project,
     )
-    return ProvisionResult(made, handle.to_json(), client.project)
+    return ProvisionResult((), handle.to_json(), client.project)
 
 
 def request_id(text: str) -> str:
@@ -78,6 +82,14 @@ def _make_rules(client: Client, request: ProvisionRequest) -> None:
         make_rules(client, firewall_bodies(request, client.settings))
     except ApiError as error:
         raise refusal(error.fault, request.offer) from error
+
+
+def _take_rules_back(client: Client, request: ProvisionRequest) -> None:
+    """Remove the rules of an order that the account may not place; ``arb_cleanup`` tries again."""
+    if client.settings.firewall:
+        home = (request.token, client.settings.network_project or client.project)
+        with contextlib.suppress(ArbError):
+            remove_rules(client, [home])
 
 
 class _Order:

@@ -18,7 +18,7 @@ __all__ = ["home_of", "terminate"]
 
 _NOT_FOUND: Final = 404
 _NOT_READY: Final = frozenset({"resourceNotReady", "RESOURCE_NOT_READY", "resourceInUse"})
-_DELETING_S: Final = 5.0
+_DELETING_S: Final = 2.0
 _BUSY_S: Final = 10.0
 
 
@@ -61,6 +61,8 @@ def _not_found(client: Client, instance: InstanceRef, error: ApiError, project: 
     name = handle.operations.get(instance.token)
     if name:
         return _by_operation(client, project, instance.zone or handle.zone, name)
+    if handle.project and not handle.operations:  # a payload: it was there when it was listed
+        return Termination.GONE
     young = client.context.clock.now() - instance.made_at < LISTING_LAG_S
     return Termination(gone=False, detail="not listed yet") if young else Termination.GONE
 

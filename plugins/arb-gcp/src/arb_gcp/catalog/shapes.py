@@ -15,17 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["FAMILIES", "Shape", "guest_shapes", "read_guests", "read_shapes"]
 
 FAMILIES: Final = (
-    "a2-.*",
-    "a3-.*",
-    "a4x?-.*",
-    "g[24]-.*",
+    "(a2|a3|a4|a4x|g2|g4)-.*",
     "n1-(standard|highmem|highcpu)-.*",
     "e2-(standard|highmem|highcpu)-.*",
     "n2-(standard|highmem|highcpu)-.*",
     "n2d-(standard|highmem|highcpu)-.*",
     "c2d?-(standard|highmem|highcpu)-.*",
-    "c3-(standard|highmem|highcpu)-.*",
-    "t2d-standard-.*",
+    "(c3-(standard|highmem|highcpu)|t2d-standard)-.*",
 )
 """Machine types that are sold, as patterns of the whole name. One list call each, side by side."""
 _METAL: Final = re.compile(r".*-(metal|nolssd)$")
