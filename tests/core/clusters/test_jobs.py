@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -21,14 +22,16 @@ class Head:
         self.forgotten = 0
         self.away: list[Exception] = []
         self.ssh = None
+        self.gpus = 0.0
 
     def agent(self):
         if self.away:
             raise self.away.pop(0)
         return self
 
-    def submit(self, *, token, **_job):
+    def submit(self, *, token, gpus, **_job):
         self.asked += 1
+        self.gpus = gpus
         number = self.jobs.setdefault(token, len(self.jobs) + 1)
         if self.errors:
             raise self.errors.pop(0)
@@ -38,10 +41,9 @@ class Head:
         self.forgotten += 1
 
 
-def hand_over(site, head, **task):
-    nodes = SimpleNamespace(
-        head=head, cluster=SimpleNamespace(name="train"), first=lambda _count: [head]
-    )
+def hand_over(site, head, offer="", **task):
+    cluster = SimpleNamespace(offer_json=offer, name="train")
+    nodes = SimpleNamespace(head=head, cluster=cluster, first=lambda _count: [head])
     return submit(site.session, nodes, Task(run="true", **task), with_setup=True)
 
 
@@ -69,6 +71,15 @@ def test_a_job_whose_answer_was_lost_is_asked_for_again_and_runs_once(site):
 def test_two_jobs_are_two(site):
     head = Head()
     assert [hand_over(site, head), hand_over(site, head)] == [1, 2]
+
+
+@pytest.mark.parametrize(("bought", "taken"), [(("H200", 4), 4), (("H100", 8), 8), (("", 0), 4)])
+def test_a_job_takes_the_gpus_of_the_alternative_that_was_bought(site, bought, taken):
+    resources = {"ordered": [{"accelerators": "H200:4"}, {"accelerators": "H100:8"}]}
+    offer = json.dumps(dict(zip(("accelerator", "accelerator_count"), bought, strict=True)))
+    head = Head()
+    hand_over(site, head, offer, resources=resources)
+    assert head.gpus == taken
 
 
 def test_a_head_that_stays_away_is_given_up_and_where_to_look_is_said(site):
