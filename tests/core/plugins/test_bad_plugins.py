@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 
+import importlib_metadata
 import pytest
 
 pytestmark = pytest.mark.usefixtures("site")
@@ -25,7 +26,7 @@ warned = []
 settings = PluginSettings(
     cache_dir=Path(sys.argv[1]) / "cache", data_dir=Path(sys.argv[1]) / "data",
     env=dict(os.environ), home=Path(sys.argv[1]), owner=lambda: "abcd2345",
-    limiter=lambda name, budgets: None, disabled=frozenset({"local"}), import_budget_s=4,
+    limiter=lambda name, budgets: None, disabled=frozenset(sys.argv[2:]), import_budget_s=4,
 )
 plugins = Plugins(settings, warn=warned.append)
 outcomes = []
@@ -134,7 +135,7 @@ def run(site, tmp_path):
         env = dict(os.environ) | {"PYTHONPATH": str(site.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         start = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(tmp_path)],
+            [sys.executable, "-c", SCRIPT, str(tmp_path), *_installed()],
             env=env,
             capture_output=True,
             text=True,
@@ -146,6 +147,11 @@ def run(site, tmp_path):
         return json.loads(done.stdout), time.monotonic() - start
 
     return run_script
+
+
+def _installed() -> list[str]:
+    """Return the providers of this environment, which are no part of the test."""
+    return [entry.name for entry in importlib_metadata.entry_points(group="arb.providers")]
 
 
 @pytest.mark.parametrize(("source", "line"), PROVIDERS.values(), ids=PROVIDERS.keys())
