@@ -77,6 +77,9 @@ def test_filters_keep_what_the_task_can_run_on(wanted, expected):
 def test_a_tpu_slice_is_as_many_chips_as_its_name_says():
     chips = [gpu(f"v5e-{n}", n, n, "TPU-v5e", accelerator_gib=16) for n in (4, 8, 16)]
     assert ids(ranked(chips, accelerators="tpu-v5litepod-8")) == ["v5e-8"]
+    outcome = ranked(chips, accelerators="tpu-v5litepod-32").rejections[0]
+    assert outcome.last_filter == "accelerators TPU-v5e:32"
+    assert outcome.hint == "fake sells 4, 8 and 16: write TPU-v5e:16"
 
 
 def test_a_strict_preference_comes_before_any_price():

@@ -44,7 +44,8 @@ def arb_validate_task(task: TaskView) -> None:
 def arb_adjust_offers(offers: pd.DataFrame) -> pd.DataFrame:  # type: ignore[empty-body]
     """Change or remove candidate offers before they are ranked: discounts, forbidden regions.
 
-    Called once a plan, in plugin-name order, each on the result of the one before.
+    Called once a plan, and once more for each of its totals and its picture, in plugin-name order,
+    each on the result of the one before.
     Budget: 2 s. An overrun or a wrong result is a warning, and the frame stays as it was.
 
     Args:

@@ -112,24 +112,24 @@ def _provider_filters(alternative: Alternative, options: RankOptions) -> Iterato
 
 def _accelerator_filters(alternative: Alternative) -> Iterator[_Filter]:
     name, count = alternative.accelerator, alternative.count
+    title, gib, maker = name, alternative.accelerator_gib, alternative.accelerator_maker.casefold()
     if name:
         spelled = read_spelling(name)
-        if count is not None and spelled.times != 1:
-            count = Amount(count.value * spelled.times, count.at_least)
+        if count is not None and spelled.times != 1:  # a slice of chips, which are what is sold
+            title, count = spelled.name, Amount(count.value * spelled.times, count.at_least)
         folded = spelled.name.casefold()
         yield _Filter(
             f"accelerators {name}",
             lambda g: g.accelerator.casefold() == folded,
             lambda left: nearest.accelerator(left, name),
         )
-    title, gib = name, alternative.accelerator_gib
     if gib is not None:
         shown = f"{gib.value:g}GB{'+' if gib.at_least else ''}"
         title = title or shown
         yield _Filter(
             f"accelerators {shown}", lambda g: has_memory(g, gib), nearest.accelerator_memory
         )
-    if maker := alternative.accelerator_maker.casefold():
+    if maker:
         yield _Filter(
             f"accelerators {alternative.accelerator_maker}",
             lambda g: _maker(g).casefold() == maker,
