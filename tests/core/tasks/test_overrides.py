@@ -99,13 +99,13 @@ def test_every_key_of_resources_can_be_said():
 @pytest.mark.parametrize(
     ("over", "summary"),
     [
-        ({"cpus": "x"}, "--cpus: resources.cpus: 'x' is not an amount: write 8 or 8+"),
-        ({"gpus": "H100:x"}, "--gpus: resources.accelerators: 'H100:x' is not an accelerator"),
-        ({"infra": "a/b/c/d"}, "--infra: resources.infra: 'a/b/c/d' is not a place"),
-        ({"ports": ("http",)}, "--ports: resources.ports: 'http' is not a port"),
-        ({"name": "a b"}, "--name: name: 'a b' is not a name"),
-        ({"num_nodes": 0}, "--num-nodes: num_nodes: must be at least 1"),
-        ({"use_spot": "maybe"}, "--use-spot: resources.use_spot: expected true, false or prefer"),
+        ({"cpus": "x"}, "--cpus: 'x' is not an amount: write 8 or 8+"),
+        ({"gpus": "H100:x"}, "--gpus: 'H100:x' is not an accelerator"),
+        ({"infra": "a/b/c/d"}, "--infra: 'a/b/c/d' is not a place"),
+        ({"ports": ("http",)}, "--ports: 'http' is not a port"),
+        ({"name": "a b"}, "--name: 'a b' is not a name"),
+        ({"num_nodes": 0}, "--num-nodes: must be at least 1"),
+        ({"use_spot": "maybe"}, "--use-spot: expected true, false or prefer"),
     ],
     ids=str,
 )

@@ -14,7 +14,7 @@ from arb.errors import UsageError
 if TYPE_CHECKING:
     from arb.tasks import Examined, JobGroup, Pipeline, Task
 
-app = typer.Typer()
+app = typer.Typer(no_args_is_help=True)
 
 _INVALID = 2
 

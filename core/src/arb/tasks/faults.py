@@ -78,14 +78,14 @@ def _fault(
     document: Document, fault: Any, model: type[BaseModel], secrets: Collection[str]
 ) -> Fault:
     path = fault["loc"]
-    block = _innermost(model, path)
+    block, where = _innermost(model, path), document.where(path)
     if fault["type"] == "extra_forbidden":
         message = _unknown(block, str(path[-1]), model)
     else:
         message = _message(fault)
-        name = ".".join(str(part) for part in path)
+        name = "" if where.startswith("--") else ".".join(str(part) for part in path)
         message = f"{name}: {message}" if name else message
-    return Fault(document.where(path), _masked(" ".join(message.split()), secrets), path)
+    return Fault(where, _masked(" ".join(message.split()), secrets), path)
 
 
 def _unknown(block: type[BaseModel], key: str, root: type[BaseModel]) -> str:
