@@ -1,4 +1,4 @@
-"""The row of falling through: what we add to each refusal of a provider."""
+"""The rows of the walk: what we add to each refusal, and to asking for live prices."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from .harness import Kind, Limit, MeasureError, Measurement, Row, interleave
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from arb.plugins import Plugins
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ROWS"]
 
 _OFFERS: Final = 100
+_SELLERS: Final = 4
+_AHEAD: Final = 40
 
 _REFUSING: Final = '''
 """A provider that has nothing, and says so at once."""
@@ -73,6 +76,18 @@ def arb_ssh_ports(context, instance):
     return SshEndpoint("192.0.2.1", 22, "nobody")
 '''
 
+_TELLING: Final = """
+
+@hookimpl
+def arb_query_prices(context, offers):
+    import pandas as pd
+
+    rows = [(offer.offer_id, offer.spot, offer.price_usd_hour, True) for offer in offers]
+    frame = pd.DataFrame(rows, columns=["offer_id", "spot", "price_usd_hour", "available"])
+    return frame.astype({"available": "boolean"})
+"""
+"""What makes the provider tell live prices, also at once."""
+
 
 def _fall_through(workbench: Workbench) -> Measurement:
     folder = workbench.folder / "walk"
@@ -90,7 +105,57 @@ def _fall_through(workbench: Workbench) -> Measurement:
     return Measurement(subject, yardstick, size)
 
 
-def _shop(folder: Path, store: Store) -> Shop:
+def _live_prices(workbench: Workbench) -> Measurement:
+    import pandas as pd
+
+    from arb.state.store import open_store
+
+    folder = workbench.folder / "prices"
+    folder.mkdir()
+    names = [f"refusing{n}" for n in range(_SELLERS)]
+    with open_store(f"sqlite:///{folder}/state.db") as store:
+        shop = _shop(folder, store, dict.fromkeys(names, _REFUSING + _TELLING))
+        frame = [("offer", False, 1.0, True)] * (_AHEAD // _SELLERS)
+        columns = ["offer_id", "spot", "price_usd_hour", "available"]
+        subject, yardstick = interleave(
+            partial(_ask, shop, names),
+            partial(_frames, lambda: pd.DataFrame(frame, columns=columns)),
+            workbench.runs,
+        )
+    size = f"{_AHEAD} offers of {_SELLERS} providers, which answer at once"
+    return Measurement(subject, yardstick, size)
+
+
+def _ask(shop: Shop, names: list[str]) -> float:
+    """Return the seconds until the first offer may be tried at its live price."""
+    from arb.provision.course import Course
+    from arb.provision.order import Order
+    from arb.provision.telling import Teller
+    from arb.types import Offer
+
+    offers = tuple(
+        Offer(names[n % _SELLERS], f"o{n}", "us-east", "h100_sxm_8", 20 + n / 10)
+        for n in range(2 * _AHEAD)
+    )
+    order = Order("walk", "aaaaaaaa", offers, 1, "")
+    course = Course(shop, order, Teller(shop.progress, "walk", "aaaaaaaa"))
+    begun = time.perf_counter()
+    first = next(iter(course))
+    took = time.perf_counter() - begun
+    if first.source != "live":
+        raise MeasureError("the first offer has no live price")
+    return took
+
+
+def _frames(make: Callable[[], object]) -> float:
+    """Return the seconds that the providers themselves need for their frames."""
+    begun = time.perf_counter()
+    for _ in range(_SELLERS):
+        make()
+    return time.perf_counter() - begun
+
+
+def _shop(folder: Path, store: Store, sources: dict[str, str] | None = None) -> Shop:
     from arb.progress import SilentProgress
     from arb.provision.journal import Journal
     from arb.provision.shop import Shop
@@ -98,17 +163,21 @@ def _shop(folder: Path, store: Store) -> Shop:
     from arb.types import SystemClock
 
     vault = open_vault(folder / "vault", store, {})
-    return Shop(Journal(store), _plugins(folder, store), vault, SystemClock(), SilentProgress())
+    plugins = _plugins(folder, store, sources or {"refusing": _REFUSING})
+    return Shop(Journal(store), plugins, vault, SystemClock(), SilentProgress())
 
 
-def _plugins(folder: Path, store: Store) -> Plugins:
+def _plugins(folder: Path, store: Store, sources: dict[str, str]) -> Plugins:
     from arb.plugins import Plugins, PluginSettings
     from arb.plugins.table import PluginEntry, PluginTable
     from arb.state.budgets import StoreRateLimiter
 
-    module = types.ModuleType("arb_bench_refusing")
-    exec(compile(_REFUSING, module.__name__, "exec"), vars(module))
-    sys.modules[module.__name__] = module
+    entries = []
+    for name, source in sources.items():
+        module = types.ModuleType(f"arb_bench_{name}")
+        exec(compile(source, module.__name__, "exec"), vars(module))
+        sys.modules[module.__name__] = module
+        entries.append(PluginEntry("arb.providers", name, module.__name__, f"arb-{name}", "1.0"))
     settings = PluginSettings(
         cache_dir=folder / "cache",
         data_dir=folder / "data",
@@ -117,8 +186,7 @@ def _plugins(folder: Path, store: Store) -> Plugins:
         owner=store.owner,
         limiter=lambda provider, budgets: StoreRateLimiter(store, provider, budgets),
     )
-    entry = PluginEntry("arb.providers", "refusing", module.__name__, "arb-refusing", "1.0")
-    return Plugins(settings, warn=_fail, table=PluginTable([entry]))
+    return Plugins(settings, warn=_fail, table=PluginTable(entries))
 
 
 def _fail(line: str) -> None:
@@ -184,5 +252,12 @@ ROWS: Final = (
         Limit(Kind.TOTAL, 0.005),
         "two bare SQLite commits, synchronous=FULL",
         _fall_through,
+    ),
+    Row(
+        "live-prices",
+        "asking for live prices before buying, beside the providers' own round trip",
+        Limit(Kind.EXTRA, 0.020),
+        "the providers' own frames",
+        _live_prices,
     ),
 )

@@ -25,7 +25,7 @@ from arb.state.clusters import (
     update_cluster,
 )
 from arb.state.machines import get_machine, record_machine, update_machine
-from arb.state.requests import digest, dump_request
+from arb.state.requests import write_down
 from arb.state.tokens import parse_token
 from arb.types import GoneReason, InstanceState, NodeSetup, Offer, ProvisionRequest
 
@@ -167,6 +167,7 @@ def _attempt_from(tx: Transaction, instance: Instance) -> Attempt:
     )
     setup = NodeSetup(token=instance.token, rank=None, authorized_key="")
     request = ProvisionRequest(cluster.name, token, offer, 1, (setup,))
+    text, digest = write_down(request)
     attempt = Attempt(
         id=token,
         cluster_id=cluster.id,
@@ -174,8 +175,8 @@ def _attempt_from(tx: Transaction, instance: Instance) -> Attempt:
         provider=offer.provider,
         offer_json=offer.to_json(),
         count=1,
-        request_json=dump_request(request),
-        request_digest=digest(request),
+        request_json=text,
+        request_digest=digest,
         price_usd_hour=offer.price_usd_hour,
         opened_at=instance.made_at or tx.now,
         state=AttemptState.GIVING_BACK,

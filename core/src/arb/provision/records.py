@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from arb.state.attempts import Attempt
 from arb.state.machines import Machine, update_machine
-from arb.state.requests import digest, dump_request
+from arb.state.requests import write_down
 from arb.state.tokens import parse_token
 from arb.types import InstanceRef, InstanceState
 
@@ -23,6 +23,7 @@ def attempt_row(
     cluster_id: str, seq: int, offer: Offer, request: ProvisionRequest, now: float
 ) -> Attempt:
     """Return the intent to buy an offer at its price of now."""
+    text, digest = write_down(request)
     return Attempt(
         id=request.token,
         cluster_id=cluster_id,
@@ -30,8 +31,8 @@ def attempt_row(
         provider=offer.provider,
         offer_json=offer.to_json(),
         count=request.count,
-        request_json=dump_request(request),
-        request_digest=digest(request),
+        request_json=text,
+        request_digest=digest,
         price_usd_hour=offer.price_usd_hour,
         opened_at=now,
     )

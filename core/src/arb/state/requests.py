@@ -10,20 +10,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from arb.types import NodeSetup, ProvisionRequest
 
-__all__ = ["digest", "dump_request", "load_request"]
+__all__ = ["digest", "dump_request", "load_request", "write_down"]
 
 _T = TypeVar("_T")
 
 
 def dump_request(request: ProvisionRequest) -> str:
     """Return a request as JSON text without private host keys and contents of node files."""
+    return write_down(request)[0]
+
+
+def write_down(request: ProvisionRequest) -> tuple[str, str]:
+    """Return what ``dump_request`` and ``digest`` do, at the cost of one."""
     document = asdict(request)
+    whole = _digest(document)
     for setup in document["setups"]:
         if setup["host_key"]:
             setup["host_key"]["private"] = ""
         for file in setup["files"]:
             file["content"] = ""
-    return json.dumps(document, sort_keys=True)
+    return json.dumps(document, sort_keys=True), whole
 
 
 def load_request(text: str) -> ProvisionRequest:
@@ -42,7 +48,11 @@ def load_request(text: str) -> ProvisionRequest:
 
 def digest(request: ProvisionRequest) -> str:
     """Return SHA-256 over the whole request, secrets included, in hex: equal means the same."""
-    text = json.dumps(asdict(request), sort_keys=True)
+    return _digest(asdict(request))
+
+
+def _digest(document: dict[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
