@@ -83,8 +83,9 @@ Accepted here and not there: `H100:2+`, `use_spot: prefer`, several choices of a
 or with entries of `any_of`, `cloud: k8s`, sizes such as `1.5TB`, `1h30m`, the service's short form, providers and
 stores that nobody has heard of (as a plugin may bring them).
 
-Refused here and accepted there: `gpus` (write `accelerators`), secrets whose names are no variable names, storage
-objects without name and source, unknown keys of a storage object's `config`."""
+Refused here and accepted there: `gpus` (write `accelerators`), `accelerators` or a bucket's `name` left blank,
+secrets whose names are no variable names, storage objects without name and source, unknown keys of a storage
+object's `config`."""
 
 
 def tasks_page() -> str:
