@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Amount", "Memory", "duration_s", "gib", "show_duration"]
+__all__ = ["Amount", "Memory", "duration_s", "gib", "plain", "show_duration"]
 
 _TOLERANCE = 1e-6
 _NUMBER: Final = r"\d+(?:\.\d*)?|\.\d+"
@@ -62,7 +62,7 @@ class Memory(Amount):
     def parse(cls, text: str) -> Memory:
         """Read ``64``, ``64+``, ``64GB``, ``0.5TB+`` or ``4x``.
 
-        A unit may be written ``GB``, ``Gi`` or ``g``-less; all mean powers of 1024.
+        ``GB`` and ``Gi`` mean the same: powers of 1024.
 
         Raises:
             ValueError: It is none of these.

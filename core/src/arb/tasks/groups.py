@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from arb.tasks.model import Task
 
-__all__ = ["HEADER_KEYS", "GroupHeader", "JobGroup", "Pipeline", "PipelineHeader"]
+__all__ = ["HEADER_KEYS", "GroupHeader", "JobGroup", "Pipeline", "PipelineHeader", "plain_name"]
 
 _PLAIN_NAME: Final = re.compile(r"[\w-]+")
 _DELAY: Final = [

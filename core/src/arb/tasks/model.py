@@ -124,10 +124,3 @@ class Task(Lenient):
     def folder(self) -> str:
         """The local folder to copy; empty for none, and for a git repository."""
         return "" if isinstance(self.workdir, GitWorkdir) else self.workdir
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Options that must be given before this can run: ``--env NAME``, ``--secret NAME``."""
-        envs = [f"--env {name}" for name, value in self.envs.items() if value is None]
-        secrets = [f"--secret {name}" for name, value in self.secrets.items() if value is None]
-        return (*envs, *secrets)
