@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from arb.testing import FakeClock
 from clouds.clock import SharedClock
 from clouds.gcp import Gcp
 from clouds.http import CloudServer
@@ -44,8 +45,8 @@ def gcp(tmp_path: Path) -> Iterator[Gcp]:
 
 @pytest.fixture
 def paper_gcp(tmp_path: Path) -> Iterator[Gcp]:
-    """The same on paper."""
-    yield from _gcp(CloudServer(Gcp(tmp_path / "gcp", nodes=PaperNodes())))
+    """The same on paper, where who sleeps lets time pass at once."""
+    yield from _gcp(CloudServer(Gcp(tmp_path / "gcp", clock=FakeClock(), nodes=PaperNodes())))
 
 
 def _gcp(server: CloudServer) -> Iterator[Gcp]:

@@ -24,6 +24,7 @@ _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _AUDIENCE = "https://oauth2.googleapis.com/token"
 _HOUR_S = 3600
+_SCOPES = "https://www.googleapis.com/auth/"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
@@ -35,11 +36,13 @@ class Grant:
         account: E-mail.
         until: End, by the cloud's clock.
         bucket: The only bucket that it opens; empty for a whole one.
+        is_whole: It was asked for with the scope for everything.
     """
 
     account: str
     until: float
     bucket: str = ""
+    is_whole: bool = True
 
 
 @functools.cache
@@ -124,11 +127,13 @@ class Accounts:
             return None
         return grant
 
-    def give(self, account: str, bucket: str = "", until: float = 0) -> dict[str, Any]:
+    def give(
+        self, account: str, bucket: str = "", until: float = 0, *, is_whole: bool = True
+    ) -> dict[str, Any]:
         """Return the answer that hands out a new token."""
         token = f"ya29.{secrets.token_urlsafe(24)}"
         end = until or self._now() + _HOUR_S
-        self._tokens[token] = Grant(account, end, bucket)
+        self._tokens[token] = Grant(account, end, bucket, is_whole)
         left = int(end - self._now())
         return {"access_token": token, "expires_in": left, "token_type": "Bearer"}
 
@@ -143,8 +148,11 @@ class Accounts:
             return Answer(200, self.give(self.user))
         if form.get("grant_type") != _JWT:
             return _denied("unsupported_grant_type", "Invalid grant_type: ")
-        email, fault = self._read_assertion(form.get("assertion", ""))
-        return _denied("invalid_grant", fault) if fault else Answer(200, self.give(email))
+        claims, fault = self._read_assertion(form.get("assertion", ""))
+        if fault:
+            return _denied("invalid_grant", fault)
+        is_whole = SCOPE in claims["scope"].split()
+        return Answer(200, self.give(claims["iss"], is_whole=is_whole))
 
     def impersonate(self, request: Request, email: str) -> Answer:
         """Answer ``generateAccessToken``."""
@@ -173,8 +181,8 @@ class Accounts:
         del body["expires_in"]  # Google leaves it out here: it ends with the whole one
         return Answer(200, body)
 
-    def _read_assertion(self, assertion: str) -> tuple[str, str]:
-        """Return whose it is, and what is wrong with it."""
+    def _read_assertion(self, assertion: str) -> tuple[dict[str, Any], str]:
+        """Return what it claims, and what is wrong with it."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import padding
@@ -186,13 +194,13 @@ class Accounts:
                 _unpadded(signature), head.encode(), padding.PKCS1v15(), hashes.SHA256()
             )
         except (ValueError, InvalidSignature):
-            return "", "Invalid JWT Signature."
+            return {}, "Invalid JWT Signature."
         email = claims.get("iss")
         if email not in {self.email, self.other} or email in self.revoked:
-            return "", "Invalid grant: account not found"
-        if claims.get("aud") != _AUDIENCE or SCOPE not in claims.get("scope", "").split():
-            return "", "Invalid JWT: audience or scope"
-        return email, ""
+            return {}, "Invalid grant: account not found"
+        if claims.get("aud") != _AUDIENCE or not claims.get("scope", "").startswith(_SCOPES):
+            return {}, "Invalid JWT: audience or scope"
+        return claims, ""
 
 
 def _denied(error: str, description: str) -> Answer:

@@ -199,6 +199,9 @@ class Gcp(Cloud):
         grant = self.accounts.grant_of(request)
         if grant is None:
             raise unauthorized()
+        if not grant.is_whole:
+            said = "Request had insufficient authentication scopes."
+            raise Refused(403, "insufficientPermissions", said)
         if api.name in self.apis_off:
             raise api_off(api.name, PROJECT)
         if api.name.startswith("compute") and not self.is_billed:
