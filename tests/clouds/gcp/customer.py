@@ -109,8 +109,9 @@ class Customer:
         """Return the machines once they run; the cloud's time passes."""
         for _ in range(20):
             machines = self.poll(request, result)
-            if all(m.state is InstanceState.RUNNING and m.address for m in machines):
-                return machines
+            up = [m for m in machines if m.state is InstanceState.RUNNING and m.address]
+            if len(up) == request.count:
+                return up
             self.cloud.advance(1)
         raise AssertionError(machines)
 
