@@ -138,7 +138,7 @@ def _wanted_at(session: Session, record: ClusterRecord, machine: Machine) -> flo
 def _unreachable(session: Session, provider: str) -> str:
     """Return why a provider cannot be asked at all; empty when it can."""
     try:
-        session.plugins.provider(provider)
+        session.shop.provider(provider)
     except ArbError as error:
         return explained(error)
     return ""

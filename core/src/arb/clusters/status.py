@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from arb.state.clusters import list_clusters
 from arb.state.costs import read_costs
-from arb.state.events import ATTEMPT_OPENED, read_events
 from arb.state.machines import machines_of_cluster
 
 if TYPE_CHECKING:
@@ -76,19 +75,11 @@ def missing_providers(session: Session, machines: Iterable[Machine]) -> dict[str
     if not used:
         return {}
     from arb.plugins.table import PluginTable
+    from arb.provision.shop import seller_of
 
     table = PluginTable.load(session.home.folder("cache"))
     missing = used - set(table.names("arb.providers"))
-    return {name: _seller(session.store, name) for name in sorted(missing)}
-
-
-def _seller(store: Store, provider: str) -> str:
-    """Return the distribution that a provider was last bought through."""
-    for event in reversed(read_events(store, kinds=[ATTEMPT_OPENED])):
-        data = json.loads(event.data)
-        if data["provider"] == provider and data.get("sold_by"):
-            return str(data["sold_by"]).partition(" ")[0]
-    return f"arb-{provider}"
+    return {name: seller_of(session.store, name) for name in sorted(missing)}
 
 
 def _cost(store: Store, record: ClusterRecord) -> float:

@@ -113,6 +113,7 @@ class _Said:
     def __init__(self) -> None:
         self._errors: dict[str, str] = {}
         self._machines: set[str] = set()
+        self._given_up: set[str] = set()
         self._makers: dict[str, Callable[[Event, Mapping[str, Any]], list[str]]] = {
             events.CLUSTER_CREATED: self._created,
             events.CLUSTER_STATUS: self._status,
@@ -177,11 +178,15 @@ class _Said:
 
     def _gone(self, event: Event, data: Mapping[str, Any]) -> list[str]:
         detail = data.get("detail", "")
+        if event.instance in self._given_up:
+            return []
         why = data.get("reason") or ("" if detail in set(InstanceState) else detail)
         return [f"   {event.instance} is gone" + (f": {why}" if why else "")]
 
     def _reaped(self, event: Event, data: Mapping[str, Any]) -> list[str]:
+        self._given_up.discard(event.instance)
         return [f"   {event.instance} was found and nobody asked for it ({data['why']}): ended"]
 
     def _forgotten(self, event: Event, data: Mapping[str, Any]) -> list[str]:
+        self._given_up.add(event.instance)
         return [f"   {event.instance} was given up and may still be billed: {data['why']}"]

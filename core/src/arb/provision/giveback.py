@@ -106,9 +106,14 @@ def finish(shop: Shop, cluster_id: str, *, patience_s: float = PATIENCE_S) -> li
 
 
 def terminate_due(shop: Shop, machines: Sequence[Machine]) -> None:
-    """Ask every provider once for the end of those machines whose time has come, at once."""
+    """Ask every provider once for the end of those machines whose time has come, at once.
+
+    What this process cannot end, for want of a plugin or of credentials, it does not try again soon;
+    the next one does.
+    """
     now = shop.journal.store.now()
     due = [m for m in machines if m.terminate_after is not None and m.terminate_after <= now]
+    due = [machine for machine in due if not shop.gave_up_on(machine.key)]
     for outcome in fan_out_all(lambda machine: _terminate(shop, machine), due):
         if outcome.error is not None:
             raise outcome.error
@@ -129,14 +134,15 @@ def drive(shop: Shop, living: Callable[[], list[Machine]], *, patience_s: float)
     while True:
         terminate_due(shop, living())
         left = living()
-        if not left:
-            return []
-        due = min((m.terminate_after or 0) for m in left) - shop.journal.store.now()
+        waiting = [machine for machine in left if not shop.gave_up_on(machine.key)]
+        if not waiting:
+            return left
+        due = min((m.terminate_after or 0) for m in waiting) - shop.journal.store.now()
         wait = max(_LEAST_WAIT_S, due)
         if wait > LONG_WAIT_S or shop.clock.monotonic() + wait > limit:
             return left
         shop.progress.state(
-            f"waiting for {counted(len(left), 'machine')} to end ({_reason(left[0])})"
+            f"waiting for {counted(len(waiting), 'machine')} to end ({_reason(waiting[0])})"
         )
         shop.clock.sleep(wait)
 
@@ -153,11 +159,9 @@ def _terminate(shop: Shop, machine: Machine) -> None:
             machine, gone=False, retry_after_s=error.retry_after_s, detail=error.summary
         )
     except ArbError as error:
-        shop.progress.warn(f"{machine.key} could not be ended: {explained(error)}")
-        shop.unfinished[machine.key] = error
-        shop.journal.terminated(
-            machine, gone=False, retry_after_s=_FAILED_RETRY_S, detail=explained(error)
-        )
+        shop.note_unfinished(machine.key, error)
+        retry_s = 0 if shop.gave_up_on(machine.key) else _FAILED_RETRY_S
+        shop.journal.terminated(machine, gone=False, retry_after_s=retry_s, detail=explained(error))
     else:
         shop.unfinished.pop(machine.key, None)
         shop.journal.terminated(

@@ -103,6 +103,14 @@ def give_up(
     cluster = get_by_id(tx, cluster_id)
     name = cluster.name if cluster else ""
     for machine, why in machines:
+        events.append(
+            tx,
+            events.MACHINE_FORGOTTEN,
+            cluster=name,
+            attempt=machine.attempt_id,
+            instance=machine.key,
+            data={"cluster_id": cluster_id, "why": why},
+        )
         update_machine(
             tx,
             machine.provider,
@@ -110,15 +118,6 @@ def give_up(
             state=InstanceState.GONE,
             reason=GoneReason.UNKNOWN,
             detail="given up by the user; it may still be billed",
-        )
-        data = {"cluster_id": cluster_id, "why": why}
-        events.append(
-            tx,
-            events.MACHINE_FORGOTTEN,
-            cluster=name,
-            attempt=machine.attempt_id,
-            instance=machine.key,
-            data=data,
         )
     given_up = {machine.attempt_id for machine, _ in machines} | {a.id for a in attempts}
     for attempt in open_attempts(tx, cluster_id=cluster_id):
