@@ -55,7 +55,10 @@ def page_of(
     Raises:
         WrongFilter: The token is not one of ours.
     """
-    size = min(int(query.get("maxResults") or cap), most or cap, cap)
+    asked = int(query.get("maxResults") or cap)
+    if not 0 <= asked <= cap:
+        raise WrongFilter(f"Invalid value for field 'maxResults': '{asked}'.")
+    size = min(asked or cap, most or cap)
     begin = 0
     if query.get("pageToken"):
         try:
@@ -68,7 +71,11 @@ def page_of(
 
 
 def masked(value: Any, fields: str) -> Any:
-    """Return the parts of an answer that a field mask names, as ``fields`` does."""
+    """Return the parts of an answer that a field mask names, as ``fields`` does.
+
+    Raises:
+        WrongFilter: It is no field mask.
+    """
     if not fields:
         return value
     mask, rest = _mask(fields)
@@ -93,9 +100,9 @@ def _masked(value: Any, mask: Mapping[str, Any]) -> Any:
 
 
 def _mask(text: str) -> tuple[dict[str, Any], str]:
-    """Read ``a,b/c(d,e)`` into nested maps; return what is left behind a closing parenthesis."""
+    """Read ``a,b/c(d,e)`` into nested maps, up to the end or a closing parenthesis."""
     mask: dict[str, Any] = {}
-    while text:
+    while True:
         match = re.match(r"[\w*]+(?:/[\w*]+)*", text)
         if match is None:
             raise WrongFilter("Invalid field selection")
@@ -105,11 +112,13 @@ def _mask(text: str) -> tuple[dict[str, Any], str]:
         text = text[match.end() :]
         if text.startswith("("):
             inner, text = _mask(text[1:])
+            if not text.startswith(")"):
+                raise WrongFilter("Invalid field selection")
             node.update(inner)
+            text = text[1:]
         if not text.startswith(","):
-            return mask, text.removeprefix(")") if text.startswith(")") else text
+            return mask, text
         text = text[1:]
-    return mask, text
 
 
 def _tokens(text: str) -> Iterable[re.Match[str]]:
