@@ -58,6 +58,7 @@ class FakeCloud:
         on_terminate: Scripts by instance id, then for all others under ``""``.
         on_list: Scripts for whole listings; they take the honest listing.
         on_cleanup: Scripts; they take the cluster reference.
+        on_ssh_ports: Scripts; they take the instance.
         hidden_until: Instance id -> time at which listings begin to show it.
         machines: Everything that was ever made.
         shop: What ``arb_catalog`` returns, unless ``catalog_error`` is raised.
@@ -77,6 +78,7 @@ class FakeCloud:
     )
     on_list: list[Callable[[Listing], Listing]] = field(default_factory=list)
     on_cleanup: list[Callable[[Any], None]] = field(default_factory=list)
+    on_ssh_ports: list[Callable[[Instance], SshEndpoint]] = field(default_factory=list)
     hidden_until: dict[str, float] = field(default_factory=dict)
     machines: dict[str, Instance] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -204,7 +206,9 @@ class FakeCloud:
             self._scripted(self.on_cleanup, cluster, lambda _: None)
 
         def arb_ssh_ports(context, instance):
-            return SshEndpoint(instance.address, 22, "me")
+            return self._scripted(
+                self.on_ssh_ports, instance, lambda i: SshEndpoint(i.address, 22, "me")
+            )
 
         hooks = [arb_provider_info, arb_check, arb_catalog, arb_provision, arb_list_instances]
         hooks += [arb_terminate, arb_ssh_ports]

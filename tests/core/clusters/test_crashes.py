@@ -348,3 +348,21 @@ def test_the_reaper_may_die_as_well(place: Place, point: Point) -> None:
     place.crash("resume", point)
     place.run("resume")
     place.assert_nothing_left(billed=False)
+
+
+def test_two_homes_on_one_account_never_touch_each_others_machines(
+    place: Place, tmp_path: Path, crashes: Crashes
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Place(tmp_path / "other", crashes)
+    (other.home / "config.yaml").write_text(CONFIG + f"    room: {place.room.path}\n")
+    place.run("launch")
+    mine = place.alive()
+    other.run("launch")
+
+    other.run("reap")
+    other.run("down")
+    assert place.alive() == mine
+    place.run("reap")
+    place.run("down")
+    place.assert_nothing_left(billed=False)

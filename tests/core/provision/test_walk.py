@@ -35,6 +35,7 @@ from arb.types import (
     InstanceState,
     ProviderInfo,
     ProvisionResult,
+    SshEndpoint,
     Termination,
 )
 
@@ -538,6 +539,44 @@ def test_an_answer_while_waiting_is_not_needed_every_time(world):
     world.buy(world.cluster(), offer("a"))
 
     assert 11 <= world.clock.monotonic() < 12
+
+
+def test_an_address_that_is_not_known_yet_is_asked_for_again(world):
+    def not_yet(instance):
+        raise ProviderUnavailable("no port yet", code="http")
+
+    world.cloud.on_ssh_ports = [not_yet, not_yet, lambda i: SshEndpoint(i.address, 2222, "me")]
+
+    purchase = world.buy(world.cluster(), offer("a"))
+
+    assert purchase.nodes[0].endpoint.port == 2222
+    assert "waiting for fake: no port yet" in world.told.states
+
+
+def test_an_address_that_stays_unknown_gives_the_machine_back(world):
+    def never(instance):
+        raise ProviderUnavailable("no port yet", code="http")
+
+    world.cloud.on_ssh_ports = [never]
+    record = world.cluster()
+
+    with pytest.raises(NoOfferError, match="not up after 10 min"):
+        world.buy(record, offer("a"))
+
+    assert world.cloud.alive() == []
+    assert world.states(record) == ["closed"]
+
+
+def test_a_rate_limit_without_a_wait_is_not_asked_without_end(world):
+    def busy(request):
+        raise RateLimited("slow down", retry_after_s=0)
+
+    world.cloud.on_provision = [busy]
+
+    with pytest.raises(NoOfferError):
+        world.buy(world.cluster(), offer("a"))
+
+    assert len(world.cloud.called("provision")) < 200
 
 
 def test_machines_that_only_a_look_named_are_given_back_when_the_wait_is_cut_off(world):
