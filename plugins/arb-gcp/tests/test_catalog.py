@@ -236,6 +236,17 @@ def test_without_an_answer_and_without_kept_parts_there_is_no_catalog(account):
         plugin.arb_catalog(account.context())
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"items": ["x"]}, {"items": {"zones/x-a": {"machineTypes": [{}]}}}]
+)
+def test_an_answer_of_another_form_is_none_and_not_kept(account, body):
+    account.cloud.fault("status", match=TYPES, status=200, body=body, count=99)
+    with pytest.raises(ProviderUnavailable, match=r"cannot be read|no machine type"):
+        plugin.arb_catalog(account.context())
+    account.cloud.clear_faults()
+    assert account.offers()
+
+
 def test_a_damaged_cache_is_read_anew(account):
     whole = {o.key for o in account.offers()}
     for path in (account.folder / "cache").glob("*.json.gz"):

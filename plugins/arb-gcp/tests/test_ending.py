@@ -15,6 +15,7 @@ from arb.errors import (
 )
 from arb.types import ClusterRef, InstanceRef, InstanceState, Termination
 from arb_gcp import plugin
+from arb_gcp.client import Client
 
 DELETE = "compute.instances.delete"
 WORLD = "0.0.0.0/0"
@@ -68,6 +69,29 @@ def test_nothing_is_gone_before_its_insert_ended(account, shown):
     assert account.cloud.ledger().alive("machine") == []
 
 
+def test_a_machine_that_shows_just_after_it_was_looked_for_is_not_gone(account, monkeypatch):
+    account.cloud.configure(operation_s=30, is_shown_early=False)
+    request = account.request()
+    result = account.provision(request)
+    token = request.setups[0].token
+    reference = InstanceRef(
+        "gcp", token, "us-central1", token, "us-central1-a", handle=result.handle
+    )
+    delete = Client.delete
+
+    def delete_then_time_passes(client, path):
+        try:
+            return delete(client, path)
+        finally:
+            account.cloud.advance(31)
+
+    monkeypatch.setattr(Client, "delete", delete_then_time_passes)
+    assert account.terminate(reference).detail == "just made"
+    assert not account.terminate(reference).gone
+    assert account.terminate(reference).gone
+    assert account.cloud.ledger().alive("machine") == []
+
+
 def test_a_machine_that_never_was_is_gone_once_its_insert_failed(account):
     account.cloud.set_capacity("a2-highgpu-1g", 0)
     request = account.request()
@@ -116,6 +140,7 @@ def test_to_another_account_nothing_is_gone(account, paper_gcp, tmp_path):
         ({"kind": "garbage"}, ProviderUnavailable),
         ({"kind": "status", "status": 429}, RateLimited),
         ({"kind": "status", "status": 400}, ProviderUnavailable),
+        ({"kind": "status", "status": 404}, ProviderUnavailable),  # a proxy's, not Google's
     ],
 )
 def test_without_an_answer_nothing_is_known(account, fault, error):

@@ -64,6 +64,14 @@ def test_when_nothing_answers_that_is_an_error(account):
         account.list()
 
 
+@pytest.mark.parametrize("body", [{}, {"items": {}}, {"items": {"global": {}}}, []])
+def test_an_answer_of_another_form_ends_nothing(account, body):
+    account.buy()
+    account.cloud.fault("status", match=AGGREGATED, status=200, body=body, count=9)
+    with pytest.raises(ProviderUnavailable):
+        account.list()
+
+
 def test_reads_are_tried_again_and_then_answered(account):
     _, _, (machine,) = account.buy()
     account.cloud.fault("reset", match=AGGREGATED)

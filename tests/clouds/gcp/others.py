@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 from clouds.gcp.billing import SERVICE, skus
@@ -34,6 +35,7 @@ class Others:
         self.handlers: dict[str, Callable[[Call], Any]] = {
             "cloudbilling.services.skus.list": self._skus,
             "cloudresourcemanager.projects.testIamPermissions": self._permissions,
+            "storage.objects.get": self._object,
             "storage.objects.list": self._objects,
         }
 
@@ -92,6 +94,19 @@ class Others:
         return {"permissions": [p for p in asked if p not in self._cloud.denied]}
 
     def _objects(self, call: Call) -> Any:
+        prefix = call.query.get("prefix", "")
+        found = [o for o in self._of_bucket(call) if o["name"].startswith(prefix)]
+        return {"kind": "storage#objects", "items": found}
+
+    def _object(self, call: Call) -> Any:
+        name = urllib.parse.unquote(call.parts["object"])
+        found = next((o for o in self._of_bucket(call) if o["name"] == name), None)
+        if found is None:
+            raise Refused(404, "notFound", f"No such object: {call.parts['bucket']}/{name}")
+        return found
+
+    def _of_bucket(self, call: Call) -> list[dict[str, Any]]:
+        """Return the objects of a bucket, if the caller may see them."""
         name = call.parts["bucket"]
         if name not in self.buckets:
             raise Refused(404, "notFound", "The specified bucket does not exist.")
@@ -102,10 +117,7 @@ class Others:
         ):
             said = f"{call.grant.account} does not have storage.objects.list access to the bucket."
             raise Refused(403, "forbidden", said)
-        prefix = call.query.get("prefix", "")
-        found = [
-            {"kind": "storage#object", "name": key, "bucket": name, "size": str(len(text))}
-            for key, text in sorted(objects.items())
-            if key.startswith(prefix)
+        facts = {"kind": "storage#object", "bucket": name, "updated": "2026-11-24T00:00:00.000Z"}
+        return [
+            {**facts, "name": key, "size": str(len(text))} for key, text in sorted(objects.items())
         ]
-        return {"kind": "storage#objects", "items": found}

@@ -16,6 +16,8 @@ __all__ = ["ApiError", "Fault", "ServerError", "fault_of_answer", "faults_of_ope
 _QUOTED_METRIC: Final = re.compile(r"[Qq]uota '([A-Z0-9_]+)'")
 _IN_REGION: Final = re.compile(r"in region ([a-z0-9-]+)")
 _LONGEST: Final = 300
+_NOT_FOUND: Final = 404
+_NOT_FOUND_WORDS: Final = frozenset({"notFound", "NOT_FOUND"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class ApiError(ProviderUnavailable):
         super().__init__(f"gcp {what}: {fault.message or f'HTTP {status}'}", code="gcp-refused")
         self.status = status
         self.fault = fault
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether Google itself says that the thing is not there, and not something on the way."""
+        return self.status == _NOT_FOUND and self.fault.code in _NOT_FOUND_WORDS
 
 
 class ServerError(ProviderUnavailable):

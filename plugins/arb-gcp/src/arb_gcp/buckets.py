@@ -23,7 +23,6 @@ _URI: Final = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?")
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type
 _ROLE: Final = "inRole:roles/storage.objectAdmin"
-_NOT_FOUND: Final = 404
 _STATUSES: Final = frozenset({401, 403})
 
 
@@ -67,7 +66,7 @@ def _list_one(client: Client, bucket: str, token: str | None) -> None:
         try:
             client.get(path, api="storage")
         except ApiError as error:
-            if error.status == _NOT_FOUND:
+            if error.is_missing:
                 summary = f"there is no bucket gs://{bucket}"
                 raise UsageError(summary, code="gs-no-bucket") from error
             raise

@@ -10,7 +10,7 @@ from arb_gcp.answers import ApiError, faults_of_operation
 from arb_gcp.bodies import ports_body
 from arb_gcp.client import Client
 from arb_gcp.handles import Handle
-from arb_gcp.machines import last_part
+from arb_gcp.machines import operation_name
 from arb_gcp.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cleanup", "make_rules", "open_ports", "remove_rules"]
 
-_NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 _KINDS: Final = ("ssh", "ports", "peers")
 _WAIT_S: Final = 0.3
@@ -144,7 +143,7 @@ def _remove(client: Client, project: str, name: str) -> None:
     try:
         operation = client.delete(f"{_rules_path(client, project)}/{name}")
     except ApiError as error:
-        if error.status == _NOT_FOUND:
+        if error.is_missing:
             return
         raise
     _await(client, project, operation)
@@ -157,7 +156,7 @@ def _await(client: Client, project: str, operation: Mapping[str, Any]) -> None:
         ApiError: It ended with an error.
         ProviderUnavailable: It takes longer than we have.
     """
-    name = last_part(operation.get("selfLink")) or str(operation.get("name"))
+    name = operation_name(operation)
     limit = client.context.clock.monotonic() + min(_PATIENCE_S, client.context.remaining_s() - 3)
     while operation.get("status") != "DONE":
         if client.context.clock.monotonic() + _WAIT_S > limit:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError
+from arb.errors import ArbError, ProviderUnavailable
 from arb.types import GoneReason, Instance, InstanceState, Listing
 from arb_gcp.bodies import OWNER_LABEL
 from arb_gcp.client import Client
@@ -44,8 +44,10 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
             machine = instance_of(context.provider, client.project, said)
             if _is_wanted(machine, query):
                 found[machine.id] = machine
-        zones |= {last_part(scope) for scope in page.get("items") or {}}
+        zones |= {last_part(s) for s in page.get("items") or {} if s.startswith("zones/")}
         errors |= _silent_zones(page)
+    if not zones:  # Google names every zone, if only to say that it is empty
+        raise ProviderUnavailable("gcp listed no zone at all", code="gcp-unreadable")
     ended = _ended(client, context, query, found, errors.keys())
     by_region: dict[str, str] = {}
     for zone, why in sorted(errors.items()):
@@ -64,7 +66,7 @@ def _filter(query: ListQuery) -> str:
 
 def _machines(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     for scope in (page.get("items") or {}).values():
-        yield from scope.get("instances") or ()
+        yield from (said for said in scope.get("instances") or () if said.get("name"))
 
 
 def _silent_zones(page: Mapping[str, Any]) -> dict[str, str]:

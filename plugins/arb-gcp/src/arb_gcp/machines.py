@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from arb.errors import ProviderUnavailable
 from arb.types import GoneReason, Instance, InstanceState
 from arb_gcp.handles import Handle
 
@@ -13,7 +14,15 @@ if TYPE_CHECKING:
 
     from arb.types import ProvisionRequest
 
-__all__ = ["has_local_disks", "instance_of", "last_part", "ordered", "region_of", "seconds"]
+__all__ = [
+    "has_local_disks",
+    "instance_of",
+    "last_part",
+    "operation_name",
+    "ordered",
+    "region_of",
+    "seconds",
+]
 
 _STATES: Final = {
     "PENDING": InstanceState.PENDING,
@@ -93,6 +102,19 @@ def ordered(
         made_at=seconds(operation.get("insertTime")),
         payload=Handle(project, offer.zone).to_json(),
     )
+
+
+def operation_name(operation: Mapping[str, Any]) -> str:
+    """Return the name by which an operation is asked for.
+
+    Raises:
+        ProviderUnavailable: The answer is no operation: what it did is not known.
+    """
+    name = str(operation.get("name") or last_part(operation.get("selfLink")))
+    if not name:
+        summary = "gcp answered a change with something that is no operation"
+        raise ProviderUnavailable(summary, code="gcp-unreadable")
+    return name
 
 
 def has_local_disks(said: Mapping[str, Any]) -> bool:

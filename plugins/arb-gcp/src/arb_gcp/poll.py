@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from arb.types import GoneReason, Instance, InstanceState
 from arb_gcp.answers import ApiError, faults_of_operation
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from arb.types import ProviderContext, ProvisionRequest
 
 __all__ = ["poll"]
-
-_NOT_FOUND: Final = 404
 
 
 def poll(context: ProviderContext, request: ProvisionRequest, handle: str) -> Sequence[Instance]:
@@ -88,7 +86,7 @@ def _operation(
             f"projects/{project}/zones/{request.offer.zone}/operations/{name}"
         )
     except ApiError as error:
-        if error.status == _NOT_FOUND:
+        if error.is_missing:
             return {"status": "DONE"}
         raise
     return operation
@@ -130,7 +128,7 @@ def _unlisted(
         said = client.get(f"projects/{project}/zones/{zone}/instances/{token}")
         return instance_of(provider, project, said)
     except ApiError as error:
-        if error.status != _NOT_FOUND:
+        if not error.is_missing:
             raise
     end = read_ends(client, project).get(token)
     return replace(

@@ -10,7 +10,7 @@ from arb.types import GoneReason, Instance, InstanceState, Offer
 from arb_gcp.answers import ApiError, faults_of_operation
 from arb_gcp.client import Client
 from arb_gcp.handles import Handle
-from arb_gcp.machines import has_local_disks, instance_of, last_part
+from arb_gcp.machines import has_local_disks, instance_of, operation_name
 from arb_gcp.refusals import refusal
 from arb_gcp.terminate import home_of
 from arb_gcp.threads import side_by_side
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["start", "stop"]
 
-_NOT_FOUND: Final = 404
 _LOOK_S: Final = 1.0
 _PATIENCE_S: Final = 30.0
 """For so long a start may be refused: then the machine shows as stopped again."""
@@ -72,7 +71,7 @@ class _Machine:
         try:
             said: Mapping[str, Any] = self.client.get(self.path)
         except ApiError as error:
-            if error.status == _NOT_FOUND:
+            if error.is_missing:
                 return {}
             raise
         return said
@@ -115,7 +114,7 @@ class _Machine:
 
     def _await(self, machine: Instance, operation: Mapping[str, Any]) -> None:
         context = self.client.context
-        name = last_part(operation.get("selfLink")) or str(operation.get("name"))
+        name = operation_name(operation)
         limit = context.clock.monotonic() + min(_PATIENCE_S, context.remaining_s() - 5)
         while operation.get("status") != "DONE" and context.clock.monotonic() < limit:
             context.clock.sleep(_LOOK_S)

@@ -22,7 +22,7 @@ from arb_gcp.bodies import firewall_bodies, instance_body
 from arb_gcp.client import Client
 from arb_gcp.firewalls import make_rules, remove_rules
 from arb_gcp.handles import Handle
-from arb_gcp.machines import instance_of, last_part, ordered
+from arb_gcp.machines import instance_of, operation_name, ordered
 from arb_gcp.refusals import refusal
 from arb_gcp.threads import side_by_side
 
@@ -133,7 +133,7 @@ class _Order:
                 self._adopt(f"{path}/{token}")
                 return
             raise refusal(error.fault, offer) from error
-        self.operation = last_part(operation.get("selfLink")) or str(operation["name"])
+        self.operation = operation_name(operation)
         self.machine = ordered(
             client.context.provider, client.project, self.request, token, operation
         )

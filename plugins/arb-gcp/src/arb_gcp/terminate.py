@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from arb.errors import CredentialsError
 from arb.types import Termination
-from arb_gcp.answers import ApiError
+from arb_gcp.answers import ApiError, faults_of_operation
 from arb_gcp.client import Client
 from arb_gcp.handles import Handle
 from arb_gcp.info import LISTING_LAG_S
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["home_of", "terminate"]
 
-_NOT_FOUND: Final = 404
 _NOT_READY: Final = frozenset({"resourceNotReady", "RESOURCE_NOT_READY", "resourceInUse"})
 _DELETING_S: Final = 2.0
 _BUSY_S: Final = 10.0
@@ -37,7 +36,7 @@ def terminate(context: ProviderContext, instance: InstanceRef) -> Termination:
     try:
         client.delete(f"projects/{project}/zones/{zone}/instances/{instance.id}")
     except ApiError as error:
-        if error.status == _NOT_FOUND:
+        if error.is_missing:
             return _not_found(client, instance, error, project)
         if error.fault.code in _NOT_READY:
             return Termination(gone=False, retry_after_s=_BUSY_S, detail=error.fault.message)
@@ -55,25 +54,39 @@ def home_of(client: Client, instance: InstanceRef) -> tuple[str, str]:
 def _not_found(client: Client, instance: InstanceRef, error: ApiError, project: str) -> Termination:
     """Tell a machine that is gone from one that is not there yet, and from a project that is not."""
     if "/instances/" not in error.fault.message and "instance" not in error.fault.message.lower():
-        summary = f"gcp machine {instance.id} is in project {project}, which is not there for {client.credentials.identity}"
+        who = client.credentials.identity
+        summary = f"gcp machine {instance.id} is in project {project}, which {who} cannot find"
         raise CredentialsError(summary, code="gcp-other-project") from error
     handle = Handle.of(instance.handle)
     name = handle.operations.get(instance.token)
     if name:
-        return _by_operation(client, project, instance.zone or handle.zone, name)
+        where = f"projects/{project}/zones/{instance.zone or handle.zone}"
+        return _by_operation(client, where, name, instance.id)
     if handle.project and not handle.operations:  # a payload: it was there when it was listed
         return Termination.GONE
     young = client.context.clock.now() - instance.made_at < LISTING_LAG_S
     return Termination(gone=False, detail="not listed yet") if young else Termination.GONE
 
 
-def _by_operation(client: Client, project: str, zone: str, name: str) -> Termination:
+def _by_operation(client: Client, where: str, name: str, machine: str) -> Termination:
+    """Judge a machine that was not found by the operation that makes it.
+
+    One that went well may have shown the machine since it was looked for: it is looked for again.
+    """
     try:
-        operation = client.get(f"projects/{project}/zones/{zone}/operations/{name}")
+        operation = client.get(f"{where}/operations/{name}")
     except ApiError as error:
-        if error.status == _NOT_FOUND:  # kept for days: it ended long ago
+        if error.is_missing:  # kept for days: it ended long ago
             return Termination.GONE
         raise
-    if operation.get("status") == "DONE":
+    if operation.get("status") != "DONE":
+        return Termination(gone=False, retry_after_s=_DELETING_S, detail="still being made")
+    if faults_of_operation(operation):
         return Termination.GONE
-    return Termination(gone=False, retry_after_s=_DELETING_S, detail="still being made")
+    try:
+        client.get(f"{where}/instances/{machine}")
+    except ApiError as error:
+        if error.is_missing:
+            return Termination.GONE
+        raise
+    return Termination(gone=False, retry_after_s=0, detail="just made")

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError, CredentialsError
+from arb.errors import ArbError, CredentialsError, ProviderUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,15 +51,25 @@ def kept_part(context: ProviderContext, name: str, fresh_s: float, read: Callabl
     if kept is not None and 0 <= now - kept.read_at < fresh_s:
         return kept
     try:
-        fresh = Kept(read(), now)
+        fresh = Kept(_readable(name, read), now)
     except CredentialsError:
         raise
     except ArbError:
         if kept is None:
             raise
         return kept
-    _store(path, fresh)
+    if fresh.value:  # an empty part is taken as it is, and asked for again
+        _store(path, fresh)
     return fresh
+
+
+def _readable(name: str, read: Callable[[], Any]) -> Any:
+    """Call ``read``; an answer of another form than described is as good as none."""
+    try:
+        return read()
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        summary = f"gcp catalog, part {name}: the answer cannot be read ({type(error).__name__})"
+        raise ProviderUnavailable(summary, code="gcp-unreadable") from error
 
 
 def _load(path: Path) -> Kept | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError, CredentialsError
+from arb.errors import ArbError, CredentialsError, ProviderUnavailable
 from arb.types import Catalog
 from arb_gcp.catalog.bundled import bundled_catalog
 from arb_gcp.catalog.cache import Kept, kept_part
@@ -62,6 +62,8 @@ def read_catalog(context: ProviderContext) -> Catalog:
     kept = [_kept(part) for part in (*parts, priced)]
     *families, guests, unit_prices = kept
     shapes = [Shape(**plain) for part in families for plain in part.value]
+    if not shapes:
+        raise ProviderUnavailable("gcp names no machine type at all", code="gcp-unreadable")
     shapes += guest_shapes(shapes, ((zone, kind, most) for zone, kind, most in guests.value))
     wanted = (s for s in shapes if not settings.regions or region_of(s.zone) in settings.regions)
     prices = {Part(*key): price for key, price in unit_prices.value}
