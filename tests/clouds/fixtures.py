@@ -10,6 +10,7 @@ from arb.testing import FakeClock
 from clouds.clock import SharedClock
 from clouds.gcp import Gcp
 from clouds.http import CloudServer
+from clouds.lambda_cloud import Lambda
 from clouds.nodes import PaperNodes
 from clouds.spheron import Spheron
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["gcp", "paper_gcp", "paper_spheron", "spheron"]
+__all__ = ["gcp", "lambda_cloud", "paper_gcp", "paper_lambda", "paper_spheron", "spheron"]
 
 
 @pytest.fixture
@@ -54,3 +55,24 @@ def _gcp(server: CloudServer) -> Iterator[Gcp]:
     yield server.cloud
     server.close()
     assert server.cloud.untrue == []
+
+
+@pytest.fixture
+def lambda_cloud(tmp_path: Path) -> Iterator[Lambda]:
+    """A simulated Lambda of real nodes; what others have in the account stays as it is."""
+    yield from _lambda(CloudServer(Lambda(tmp_path / "lambda")))
+
+
+@pytest.fixture
+def paper_lambda(tmp_path: Path) -> Iterator[Lambda]:
+    """The same on paper, where who sleeps lets time pass at once."""
+    clock = SharedClock(tmp_path / "clock", sleep_s=0)
+    yield from _lambda(CloudServer(Lambda(tmp_path / "lambda", clock=clock, nodes=PaperNodes())))
+
+
+def _lambda(server: CloudServer) -> Iterator[Lambda]:
+    yield server.cloud
+    server.close()
+    assert server.cloud.untrue == []
+    assert server.cloud.changed_of_others() == []
+    assert server.cloud.ledger().harmed() == []
