@@ -1,0 +1,3 @@
+"""The Lambda provider of ``arb``."""
+
+from __future__ import annotations

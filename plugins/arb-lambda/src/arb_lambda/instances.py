@@ -1,0 +1,84 @@
+"""Machines, as Lambda shows them, in the contract's words. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.types import GoneReason, Instance, InstanceState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["TOKEN_TAG", "blocked", "has_ended", "instance_of", "token_of"]
+
+TOKEN_TAG: Final = "arb-token"  # noqa: S105 - the key of a tag
+_TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}")
+_TERMINATED: Final = "terminated"
+_STATES: Final = {
+    "booting": InstanceState.PENDING,
+    "active": InstanceState.RUNNING,
+    "unhealthy": InstanceState.RUNNING,  # it may recover, and costs as much
+    "terminating": InstanceState.TERMINATING,
+    "preempted": InstanceState.TERMINATING,  # lost; nobody says that its billing has ended
+    _TERMINATED: InstanceState.GONE,
+}
+_REASONS: Final = {"preempted": GoneReason.PREEMPTED, _TERMINATED: GoneReason.USER}
+_FOR_NOW: Final = frozenset({"vm-has-not-launched", "vm-is-terminating", "vm-action-in-progress"})
+"""Why a machine cannot be ended at the moment."""
+
+
+def token_of(row: Mapping[str, Any]) -> str:
+    """Return the arb token of a machine, from its tag or else its name; empty when it has none."""
+    for tag in _dicts(row.get("tags")):
+        if tag.get("key") == TOKEN_TAG and _TOKEN.fullmatch(str(tag.get("value"))):
+            return str(tag["value"])
+    name = str(row.get("name") or "")
+    return name if _TOKEN.fullmatch(name) else ""
+
+
+def instance_of(provider: str, row: Mapping[str, Any]) -> Instance:
+    """Return a machine as the contract shows it. A status that is not known is never the end."""
+    status, kind = str(row.get("status") or ""), _dict(row.get("instance_type"))
+    return Instance(
+        provider=provider,
+        id=str(row.get("id") or ""),
+        region=str(_dict(row.get("region")).get("name") or ""),
+        state=_STATES.get(status, InstanceState.PENDING),
+        token=token_of(row),
+        reason=_REASONS.get(status, GoneReason.NONE),
+        detail=status,
+        address=str(row.get("ip") or ""),
+        private_address=str(row.get("private_ip") or ""),
+        instance_type=str(kind.get("name") or ""),
+        price_usd_hour=usd(kind.get("price_cents_per_hour")),
+    )
+
+
+def has_ended(row: Mapping[str, Any]) -> bool:
+    """Say whether Lambda itself calls a machine ended."""
+    return row.get("status") == _TERMINATED
+
+
+def blocked(row: Mapping[str, Any]) -> str:
+    """Return why a machine cannot be ended now, for people; empty when it can, or nobody says."""
+    if row.get("status") == "terminating":
+        return "terminating"
+    action = _dict(_dict(row.get("actions")).get("terminate"))
+    if action.get("available") is not False or action.get("reason_code") not in _FOR_NOW:
+        return ""
+    return f"cannot end while {row.get('status') or 'it changes'}"
+
+
+def usd(cents: object) -> float | None:
+    """Return a price in USD; None for what is none."""
+    is_number = isinstance(cents, int | float) and not isinstance(cents, bool)
+    return float(cents) / 100 if is_number else None  # type: ignore[arg-type]
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: object) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,118 @@
+"""The SSH key that launches name: one for each owner, registered once.
+
+Names need not be unique for Lambda when two clients register them at the same time, and nothing can be
+launched with a name that two keys have. So processes of one computer take turns, and of several
+computers each takes its own key back when it sees another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.errors import ProviderUnavailable
+from arb_lambda.account import keep, kept, key_name, oldest
+from arb_lambda.errors import MISSING, TAKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from arb_lambda.client import LambdaClient
+
+__all__ = ["forget_key", "launch_key"]
+
+_LOCK: Final = "ssh-key.lock"
+_TRIES: Final = 5
+_KEYS: Final = "/ssh-keys"
+_GONE: Final = frozenset({MISSING, "global/not-found"})
+
+
+def launch_key(client: LambdaClient, public: str) -> str:
+    """Return the name of our SSH key in the account, which is there as far as is known.
+
+    Args:
+        client: Of the call.
+        public: The line of the public key.
+
+    Raises:
+        CredentialsError, RateLimited, ProviderUnavailable: It could not be registered.
+    """
+    name = _known(client, public)
+    if name:
+        return name
+    with _turn(client):
+        return _known(client, public) or _registered(client, public)
+
+
+def forget_key(client: LambdaClient) -> None:
+    """Look for the key again next time: Lambda does not know it, or knows two of its name."""
+    keep(client, key="", public="")
+
+
+def _known(client: LambdaClient, public: str) -> str:
+    facts = kept(client)
+    return facts.get("key", "") if facts.get("public") == _print(public) else ""
+
+
+def _registered(client: LambdaClient, public: str) -> str:
+    """Register the key unless it is there; leave exactly one of its name."""
+    mine = ""
+    for _ in range(_TRIES):
+        keys = client.rows(_KEYS)
+        name = _free_name(client, keys, public)
+        named = sorted(str(key.get("id")) for key in keys if key.get("name") == name)
+        if len(named) == 1:
+            account = kept(client).get("account") or oldest(keys, key_name(client))
+            keep(client, account=account, key=name, public=_print(public))
+            return name
+        if named:
+            for id_ in [mine] if mine in named else named[1:]:
+                _delete(client, id_)
+            mine = ""
+        else:
+            mine = _register(client, name, public)
+    summary = f"lambda: the SSH key {key_name(client)} could not be registered"
+    raise ProviderUnavailable(summary, code="lambda-ssh-key")
+
+
+def _free_name(client: LambdaClient, keys: Sequence[dict[str, Any]], public: str) -> str:
+    """Return the name of our key; another one when a different key has it already."""
+    name = key_name(client)
+    prints = {_print(str(key.get("public_key"))) for key in keys if key.get("name") == name}
+    return name if prints <= {_print(public)} else f"{name}-{_print(public)[:8]}"
+
+
+def _register(client: LambdaClient, name: str, public: str) -> str:
+    """Register a key and return its id; empty when somebody was faster."""
+    reply = client.change("POST", _KEYS, {"name": name, "public_key": public.strip()})
+    if reply.code in TAKEN:
+        return ""
+    made = client.data(reply, "the registration of an SSH key")
+    return str(made.get("id")) if isinstance(made, dict) else ""
+
+
+def _delete(client: LambdaClient, id_: str) -> None:
+    reply = client.change("DELETE", f"{_KEYS}/{id_}")
+    if reply.code not in _GONE:
+        client.data(reply, "the removal of an SSH key")
+
+
+def _print(public: str) -> str:
+    """Return what tells keys apart, whatever comment they have."""
+    body = " ".join(public.split()[:2])
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _turn(client: LambdaClient) -> Iterator[None]:
+    """Let no other process of this computer do it at the same time; where that works.
+
+    Whoever has the turn makes a few calls within its deadline, so the wait ends by itself.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            lock = stack.enter_context((client.context.data_dir / _LOCK).open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
