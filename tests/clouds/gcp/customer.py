@@ -24,6 +24,7 @@ __all__ = ["CLIENT", "OWNER", "Customer", "NoLimits", "endpoints"]
 
 OWNER = "ownerabc"
 CLIENT = generate_key()
+_SHOP = []
 
 
 class NoLimits:
@@ -88,9 +89,11 @@ class Customer:
         return offers
 
     def offer(self, instance_type="a2-highgpu-1g", zone="us-central1-a", *, spot=False, **facts):
+        """Return an offer; the shop is the same for all, so that its catalog is read once."""
+        if not _SHOP:
+            _SHOP.extend(self.offers())
         wanted = {"instance_type": instance_type, "zone": zone, "spot": spot, **facts}
-        found = (o for o in self.offers() if all(getattr(o, k) == v for k, v in wanted.items()))
-        return next(found)
+        return next(o for o in _SHOP if all(getattr(o, k) == v for k, v in wanted.items()))
 
     def request(self, offer=None, count=1, **changes):
         offer = offer or self.offer()
