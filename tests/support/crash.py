@@ -246,8 +246,22 @@ class _Watcher:
             _lose_database()
         elif self._how is How.FULL:
             _fill_disk()
+        elif self._how is How.KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
         else:
-            os.kill(os.getpid(), signal.SIGKILL if self._how is How.KILL else signal.SIGSTOP)
+            _stop()
+
+
+_STORES: list[Any] = []
+"""Every store that this process opened."""
+
+
+def _stop() -> None:
+    """Stop, but not in the middle of a transaction of a heartbeat: it would lock all others out."""
+    with contextlib.ExitStack() as locks:
+        for store in _STORES:
+            locks.enter_context(store._lock)
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _lose_database() -> None:
@@ -279,6 +293,15 @@ def _refuse(why: str) -> None:
 def _watch(watcher: _Watcher) -> None:
     from arb.plugins.provider import Provider
     from arb.provision.journal import Journal
+    from arb.state.store import Store
+
+    made = Store.__init__
+
+    def remember(self: Any, *arguments: Any) -> None:
+        made(self, *arguments)
+        _STORES.append(self)
+
+    Store.__init__ = remember  # type: ignore[method-assign]
 
     reading = {"check_open", "check_wanted", "knows_all", "under", "write"}
     hooks = ["query_prices", "provision", "poll", "list_instances", "terminate", "cleanup"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arb.errors import CredentialsError
+from arb.errors import ProviderUnavailable, RateLimited
 from arb.provision.reaper import end_orphans, survey
 from arb.provision.shop import explained
 from arb.provision.verdicts import Kind
@@ -25,8 +25,8 @@ __all__ = ["recover"]
 def recover(shop: Shop) -> None:
     """List every provider, end what the lost state had bought, and say so.
 
-    A provider that does not answer is asked again by the next command; one without credentials is
-    not: ``arb reap`` does that.
+    A provider that does not answer is asked again by the next command; one that cannot be asked, for
+    want of credentials or of a plugin that works, is not: ``arb reap`` does that later.
     """
     shop.progress.step("The state of this ARB_HOME was lost: looking for its machines")
     surveys = survey(shop, shop.plugins.provider_names())
@@ -39,10 +39,14 @@ def recover(shop: Shop) -> None:
     failed = [each for each in surveys if each.error is not None]
     for each in failed:
         shop.progress.warn(f"{each.provider} could not be listed: {_reason(each)}")
-    if all(isinstance(each.error, CredentialsError) for each in failed):
+    if not any(_answers_later(each) for each in surveys):
         _forget_lost_keys(shop)
         with shop.journal.write() as tx:
             set_mark(tx, STATE_LOST, 0)
+
+
+def _answers_later(found: Survey) -> bool:
+    return bool(found.unlisted) or isinstance(found.error, ProviderUnavailable | RateLimited)
 
 
 def _forget_lost_keys(shop: Shop) -> None:
