@@ -155,6 +155,11 @@ DOWN = [
 ]
 
 
+def slowly(point: Point) -> object:
+    """Leave a point to the slow tests: others of its kind are tried always."""
+    return pytest.param(point, marks=pytest.mark.slow)
+
+
 def points(steps: list[str]) -> list[Point]:
     """Return where to die: around every provider call, and after every commit.
 
@@ -242,11 +247,11 @@ def test_sigkill_is_no_worse(place: Place, point: Point) -> None:
 
 LEASE_S = 0.4
 STOPS = [
-    Point("Journal.open"),
+    slowly(Point("Journal.open")),
     Point("Provider.provision", after=False, nth=2),
     Point("Provider.provision", nth=2),
-    Point("Journal.placed"),
-    Point("Provider.ssh_ports", after=False),
+    slowly(Point("Journal.placed")),
+    slowly(Point("Provider.ssh_ports", after=False)),
     Point("Journal.ready"),
 ]
 
@@ -304,7 +309,11 @@ def test_a_second_launch_of_the_name_takes_over_and_keeps_its_own(place: Place) 
 
 @pytest.mark.parametrize(
     "point",
-    [Point("Provider.provision", nth=2), Point("Journal.placed"), Point("Journal.ready")],
+    [
+        Point("Provider.provision", nth=2),
+        slowly(Point("Journal.placed")),
+        slowly(Point("Journal.ready")),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("how", [How.FULL, How.LOSE])
@@ -337,10 +346,10 @@ def test_machines_are_found_by_their_token_when_the_process_died_of_it(
 @pytest.mark.parametrize(
     "point",
     [
-        Point("Provider.list_instances"),
+        slowly(Point("Provider.list_instances")),
         Point("Journal.reaped"),
-        Point("Provider.terminate"),
-        Point("Journal.terminated", nth=2),
+        slowly(Point("Provider.terminate")),
+        slowly(Point("Journal.terminated", nth=2)),
         Point("Journal.closed"),
     ],
     ids=str,
