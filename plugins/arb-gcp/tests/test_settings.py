@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from arb.errors import UsageError
@@ -18,6 +21,12 @@ def test_without_options_everything_has_a_default():
 
 def test_every_option_that_is_read_is_told_to_the_core():
     assert provider_info().options.keys() == OPTIONS.keys() == set(Settings.__dataclass_fields__)
+
+
+def test_every_option_is_in_the_documentation():
+    page = Path(__file__).parents[3] / "docs" / "gcp.md"
+    rows = set(re.findall(r"^\| `(\w+)` \|", page.read_text(), re.MULTILINE))
+    assert rows == OPTIONS.keys()
 
 
 @pytest.mark.parametrize(
