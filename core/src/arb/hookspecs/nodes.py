@@ -41,7 +41,7 @@ def arb_ssh_ports(context: ProviderContext, instance: Instance) -> SshEndpoint: 
 
     Returns:
         ``SshEndpoint``. Port forwards of the provider are applied; the user is the one that the
-        image lets ``authorized_key`` in for.
+        image lets ``authorized_key`` in for. ``host_key`` is set where the provider knows it.
 
     Raises:
         ProviderUnavailable: Not known yet; asked again.

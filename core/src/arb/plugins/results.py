@@ -144,7 +144,11 @@ def _provisioned(value: object, provider: str) -> ProvisionResult:
     for field in ("handle", "account"):
         if not _is_text(getattr(result, field)):
             raise WrongResult(f"returned {_kind(getattr(result, field))} as {field}, not text")
-    return replace(result, instances=own_instances(result.instances, provider))
+    notes: object = result.notes
+    if not (isinstance(notes, tuple | list) and all(map(_is_text, notes))):
+        raise WrongResult("returned notes that are no texts")
+    instances = own_instances(result.instances, provider)
+    return replace(result, instances=instances, notes=tuple(notes))
 
 
 def _listing(value: object, provider: str) -> Listing:
@@ -172,6 +176,8 @@ def _endpoint(value: object, provider: str) -> SshEndpoint:
         raise WrongResult("returned an SshEndpoint without a host or a user")
     if not (_is_number(endpoint.port) and 0 < endpoint.port < 65536):  # noqa: PLR2004 - TCP
         raise WrongResult(f"returned an SshEndpoint with the port {endpoint.port!r}")
+    if not _is_text(endpoint.host_key):
+        raise WrongResult(f"returned {_kind(endpoint.host_key)} as host_key, not text")
     return endpoint
 
 

@@ -53,6 +53,8 @@ def attempt(
     result = _ordered(shop, provider, request, order.cluster_id, undoing)
     try:
         shop.journal.placed(request, result.instances, result.handle, result.account)
+        for note in result.notes:
+            shop.progress.warn(f"{provider.name}: {note}")
         shop.keep_host_keys(request)
         nodes = wait_reachable(shop, provider, order.cluster_id, request, result)
         shop.journal.ready(request, nodes)

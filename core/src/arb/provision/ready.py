@@ -96,7 +96,8 @@ class _Wait:
         setups = self._request.setups
         setup = setups[rank if len(setups) > 1 else 0]
         endpoint = self._repeat(lambda: self._provider.ssh_ports(instance))
-        return Node(rank, instance, endpoint, setup.host_key.public if setup.host_key else "")
+        host_key = setup.host_key.public if setup.host_key else endpoint.host_key
+        return Node(rank, instance, endpoint, host_key)
 
     def _repeat(self, step: Callable[[], T | None]) -> T:
         """Take a step until it returns something; an answer that says nothing is no reason to end."""

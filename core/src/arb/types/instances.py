@@ -113,11 +113,13 @@ class ProvisionResult:
             ``arb_poll`` does).
         handle: Opaque JSON text for ``arb_poll``, ``arb_terminate`` and ``arb_cleanup``.
         account: See ``Listing``.
+        notes: What the user should know of this order, one line each; shown once.
     """
 
     instances: tuple[Instance, ...]
     handle: str = ""
     account: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,20 @@ __all__ = ["NoticeProbe", "SelfTerminate", "SshEndpoint", "StoreRemote"]
 
 @dataclass(frozen=True, slots=True)
 class SshEndpoint:
-    """Where the SSH server of an instance listens, and the user that ``authorized_key`` lets in."""
+    """Where the SSH server of an instance listens, and the user that ``authorized_key`` lets in.
+
+    Attributes:
+        host: Name or address.
+        port: TCP.
+        user: Who logs in.
+        host_key: The key line that it must show (``ssh-ed25519 AAAA...``), where the provider knows
+            it without ``USER_DATA``; empty: as the setup says, else it is trusted on first use.
+    """
 
     host: str
     port: int = 22
     user: str = "ubuntu"
+    host_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

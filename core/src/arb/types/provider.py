@@ -52,9 +52,11 @@ class Capability(StrEnum):
     For on-demand instances at least; ``arb_self_terminate`` decides for each.
     """
     OWNED = "owned"
-    """The machines are the user's own: price 0 is allowed, and they must be asked for by name.
+    """The machines are the user's own: price 0 is allowed, and they must be asked for by name."""
+    LIVES_ON = "lives-on"
+    """Machines go on existing after ``arb_terminate``, for whoever takes them next.
 
-    They live on after ``arb_terminate``, so the core takes its agent and files off them before.
+    So the core ends its jobs there and takes its agent, keys and files off them before.
     """
     BATCH = "batch"
     """One call makes all machines of a gang or none; they share one token and one host key.
