@@ -99,34 +99,39 @@ def test_only_one_process_lists_at_a_time(site):
 
 def test_a_slow_listing_does_not_hold_up_a_launch(site, monkeypatch):
     monkeypatch.setattr(reaping, "_PATIENCE_S", 0.05)
-    go, main = threading.Event(), threading.get_ident()
+    go = threading.Event()
 
     def slow(listing):
-        if threading.current_thread().name != "waiting" and not site.cloud.called("provision"):
+        if not site.cloud.called("provision"):  # it is the reaper's
             assert go.wait(20)
         return listing
 
-    assert main
     site.cloud.on_list = [slow]
-    launched = threading.Thread(target=site.launch, name="waiting", args=("one",))
-    launched.start()
-    launched.join(20)
-    done = not launched.is_alive()
+    launched = site.launch("one")
     go.set()
-    launched.join(20)
-    reapers = [thread for thread in threading.enumerate() if thread.name == "reaper"]
-    for thread in reapers:
-        thread.join(20)
+    settle()
 
-    assert done
+    assert launched.bought
+    assert site.cloud.alive() == ["i-1"]
+    assert site.told.warnings == []
+
+
+def test_a_launch_on_a_cluster_that_is_up_reaps_too_and_does_not_wait(site):
+    site.launch("one")
+    site.clock.advance(3600)
+    orphan(site)
+
+    site.launch("one")
+    settle()
+
     assert site.cloud.alive() == ["i-1"]
 
 
-def test_a_launch_on_a_cluster_that_is_up_lists_nothing(site):
-    site.launch("one")
-    site.clock.advance(3600)
-    site.launch("one")
-    assert len(listings(site)) == 1
+def settle():
+    """Wait for reapers that a launch did not wait for."""
+    for thread in threading.enumerate():
+        if thread.name == "reaper":
+            thread.join(20)
 
 
 def test_providers_that_were_bought_from_are_listed_whatever_the_launch_buys(site):

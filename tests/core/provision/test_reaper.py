@@ -313,6 +313,16 @@ def test_what_a_lost_state_had_bought_is_in_the_bill_as_the_provider_tells_it(wo
     assert row.usd == pytest.approx(4.0, rel=0.01)
 
 
+def test_the_bill_says_when_nobody_knows_what_a_lost_state_paid(world):
+    up(world)
+    lose_state(world)
+
+    resume(world.shop)
+
+    (row,) = read_costs(world.store)
+    assert (row.usd, row.note[:25]) == (0, "its price is not known, a")
+
+
 def test_a_provider_that_does_not_answer_then_is_asked_by_the_next_command(world):
     up(world)
     lose_state(world)

@@ -122,8 +122,7 @@ def run_launch(
     try:
         with cluster_lock(session, plan.cluster) as lease:
             resume(session.shop, busy=plan.cluster)
-            if plan.ranking is not None:
-                reap_along(session, plan.ranking.offers)
+            reap_along(session, plan.ranking.offers if plan.ranking else None)
             shop = session.shop.under(lease)
             record, bought = _ensure_up(session, shop, plan, agree)
             job_id = _hand_over(session, shop, plan, record, bought=bought)

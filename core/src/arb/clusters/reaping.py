@@ -64,18 +64,24 @@ def end(session: Session, found: Iterable[Survey], *, patience_s: float = 0) -> 
     return left
 
 
-def reap_along(session: Session, offers: Sequence[Offer]) -> None:
+def reap_along(session: Session, offers: Sequence[Offer] | None) -> None:
     """Reap beside a launch: where machines are or were, and where the walk begins.
 
-    It is quiet unless something is ended, and the launch waits some seconds for it at most.
+    It is quiet unless something is ended. A launch that buys waits some seconds for it at most; one
+    that uses what is up does not wait.
+
+    Args:
+        session: Of this process.
+        offers: What the walk will try; None when nothing is bought.
     """
-    names = {*providers_of_machines(session.store), *(o.provider for o in islice(offers, _AHEAD))}
+    names = set(providers_of_machines(session.store))
+    names |= {offer.provider for offer in islice(offers or (), _AHEAD)}
     due = [name for name in sorted(names) if _is_due(session, name)]
     if not due:
         return
     thread = threading.Thread(target=_reap_quietly, args=(session, due), name="reaper", daemon=True)
     thread.start()
-    thread.join(_PATIENCE_S)
+    thread.join(0 if offers is None else _PATIENCE_S)
 
 
 def _is_due(session: Session, name: str) -> bool:

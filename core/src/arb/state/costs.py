@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterCost", "CostRow", "cost_rows", "read_costs", "totals"]
 
 _HOUR_S: Final = 3600.0
+_NO_PRICE: Final = "its price is not known, as the state was lost: its cost is not counted"
 _GIVEN_UP: Final = "given up: what it cost since then is not counted"
 _KINDS: Final = (
     events.MACHINE_MADE,
@@ -25,6 +26,7 @@ _KINDS: Final = (
     events.MACHINE_GONE,
     events.MACHINE_BILLED,
     events.MACHINE_FORGOTTEN,
+    events.MACHINE_REAPED,
     events.ATTEMPT_STATE,
 )
 
@@ -165,6 +167,8 @@ def _moved(life: _Life, kind: str, data: dict[str, Any]) -> None:
         life.billed_usd = float(data["usd"])
     elif kind == events.MACHINE_FORGOTTEN:
         life.note = _GIVEN_UP
+    elif kind == events.MACHINE_REAPED and not life.terms["price_usd_hour"]:
+        life.note = _NO_PRICE
     elif kind == events.MACHINE_GONE:
         _gone(life, float(data["gone_at"]))
     elif kind == events.MACHINE_STOPPED and last[1] is None:
