@@ -259,8 +259,39 @@ def test_an_alias_of_itself_is_refused(fault):
     assert fault("envs: &e {A: *e}").exit_code == 2
 
 
-def test_a_deep_file_is_refused(fault):
-    assert fault("envs: " + "[" * 3000).exit_code == 2
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 3000,
+        "[" * 1_000_000,
+        "{a: " * 100_000,
+        "\n" + "- " * 100_000 + "a",
+        "[" * 150 + "]" * 150,
+    ],
+)
+def test_a_deep_file_is_refused(fault, text):
+    assert "nested too deeply" in fault("envs: " + text).summary
+
+
+@pytest.mark.parametrize("key", ["workdir", "file_mounts", "setup"])
+def test_a_file_that_aliases_make_deep_is_refused(fault, key):
+    lines = ["_0: &0 " + "[" * 50 + "]" * 50]
+    lines += [f"_{n}: &{n} {'[' * 50}*{n - 1}{']' * 50}" for n in range(1, 30)]
+    assert "nested too deeply" in fault("\n".join([*lines, f"{key}: {{a: *29}}"])).summary
+
+
+def test_a_file_of_very_many_values_is_refused_before_they_are_built(fault):
+    told = fault(f"setup: [{'a,' * 150_000}]").summary
+    assert "holds more than 100,000 values" in told
+
+
+def test_a_file_without_end_is_refused(tmp_path):
+    path = tmp_path / "t.yaml"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(UsageError, match=r"larger than 10 MB.*workdir") as caught:
+        load_task(path)
+    assert caught.value.code == "task-too-large"
 
 
 # -- secrets ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import yaml
 
@@ -20,6 +20,8 @@ _STR_TAG: Final = "tag:yaml.org,2002:str"
 _MERGE_TAG: Final = "tag:yaml.org,2002:merge"
 _MOST_VALUES: Final = 100_000
 _ENDLESS: Final = _MOST_VALUES + 1
+_DEEPEST: Final = 100
+"""Far above any task, and far below what the parser and whoever goes over values can take."""
 _PLAIN_TAGS: Final = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 
 
@@ -70,12 +72,15 @@ def read_documents(text: str, name: str) -> list[Document]:
     """
     import yaml
 
+    parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = text.removeprefix("\ufeff")
     try:
-        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text.removeprefix("\ufeff"))
+        loader = parser(text)
     except (UnicodeError, yaml.YAMLError) as error:
         raise _not_yaml(name, "it holds characters that are none") from error
     found = []
     try:
+        _check_extent(yaml.parse(text, parser), name)
         while loader.check_node():
             node = loader.get_node()
             reader = _Reader(name, loader)
@@ -89,11 +94,22 @@ def read_documents(text: str, name: str) -> list[Document]:
         raise _not_yaml(where, error.problem or error.context or "") from error
     except yaml.YAMLError as error:
         raise _not_yaml(name, " ".join(str(error).split())) from error
-    except RecursionError as error:
-        raise _not_yaml(name, "it is nested too deeply") from error
     finally:
         loader.dispose()
     return found
+
+
+def _check_extent(events: Iterable[Any], name: str) -> None:
+    """Refuse what no task holds while it is a stream: a deep tree ends libyaml with the process."""
+    depth = values = 0
+    for event in events:
+        kind = type(event).__name__
+        values = 0 if kind == "DocumentStartEvent" else values + (not kind.endswith("EndEvent"))
+        depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
+        if depth > _DEEPEST:
+            raise _too_deep(f"{name}:{event.start_mark.line + 1}:{event.start_mark.column + 1}")
+        if values > _MOST_VALUES:
+            raise _not_yaml(name, f"it holds more than {_MOST_VALUES:,} values")
 
 
 class _Reader:
@@ -104,6 +120,7 @@ class _Reader:
         self._name = name
         self._loader = loader
         self._sizes: dict[int, int] = {}
+        self._heights: dict[int, int] = {}
 
     def collect(self, node: yaml.Node, path: Path) -> int:
         """Note the positions below a node; return how many values it is when aliases are followed.
@@ -114,10 +131,16 @@ class _Reader:
         if id(node) not in self._sizes:
             self._sizes[id(node)] = _ENDLESS  # an alias of what it stands in meets this
             self._sizes[id(node)] = self._inside(node, path)
+            self._heights[id(node)] = 1 + max(map(self._height, _children(node)), default=0)
         if self._sizes[id(node)] > _MOST_VALUES:
             where = self._where(_position(node))
             raise _not_yaml(where, "its aliases make it endless, or too large")
+        if len(path) + self._height(node) > _DEEPEST:
+            raise _too_deep(self._where(_position(node)))
         return self._sizes[id(node)]
+
+    def _height(self, node: yaml.Node) -> int:
+        return self._heights.get(id(node), 0)
 
     def _inside(self, node: yaml.Node, path: Path) -> int:
         import yaml
@@ -174,8 +197,21 @@ class _Reader:
         return f"{self._name}:{position[0]}:{position[1]}"
 
 
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    """Return what stands in a node, without the keys of a map: those are texts."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        return [value for _, value in node.value]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
 def _position(node: yaml.Node) -> tuple[int, int]:
     return (node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _too_deep(where: str) -> UsageError:
+    return _not_yaml(where, "it is nested too deeply")
 
 
 def _not_yaml(where: str, reason: str) -> UsageError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.errors import UsageError
 from arb.tasks.build import Builder
@@ -24,6 +24,7 @@ __all__ = ["Examined", "Overrides", "examine", "load_document", "load_task"]
 __all__ += ["load_text", "task_from_command"]
 
 NOTHING = Overrides()
+_MOST_BYTES: Final = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,19 @@ def task_from_command(command: str, overrides: Overrides = NOTHING) -> Task:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise _too_large(path)
+        return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"cannot read {path}: {reason}", code="task-unreadable") from error
+
+
+def _too_large(path: Path) -> UsageError:
+    summary = f"{path} is larger than {_MOST_BYTES // 1_000_000} MB: put data below workdir"
+    return UsageError(summary, code="task-too-large")
 
 
 def _built(documents: list[Document], name: str, overrides: Overrides) -> Builder:
