@@ -286,7 +286,17 @@ def test_shipped_offers_have_the_identity_of_live_ones(account, anybody):
     for key in common:
         pair = (shipped[key], live[key])
         facts = [
-            (o.zone, o.vcpus, o.memory_gib, o.accelerator, o.quota_family, o.latitude) for o in pair
+            (
+                o.zone,
+                o.vcpus,
+                o.memory_gib,
+                o.accelerator,
+                o.quota_family,
+                o.latitude,
+                o.fabric,
+                o.interconnect,
+            )
+            for o in pair
         ]
         assert facts[0] == facts[1]
 

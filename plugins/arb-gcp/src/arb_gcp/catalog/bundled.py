@@ -31,14 +31,13 @@ def bundled_catalog(settings: Settings, why: str = "") -> Catalog:
     if settings.regions:
         frame = frame[frame["region"].isin(settings.regions)].reset_index(drop=True)
     types, zones = frame["instance_type"].astype(str), frame["zone"].astype(str)
+    names = [_google_name(accelerator) for accelerator in frame["accelerator"].astype(str)]
     frame["offer_id"] = [
         offer_id_of(zone, kind, "", 0, guest=False) for zone, kind in zip(zones, types, strict=True)
     ]
-    names = [
-        quotas_of(kind, _google_name(accelerator))
-        for kind, accelerator in zip(types, frame["accelerator"].astype(str), strict=True)
-    ]
-    frame["quota_family"] = names
+    frame["quota_family"] = [quotas_of(kind, name) for kind, name in zip(types, names, strict=True)]
+    links = [ACCELERATORS[name].interconnect if name else "" for name in names]
+    frame["interconnect"], frame["fabric"] = links, ["ethernet" if n else "" for n in names]
     places = [place_of(region) for region in frame["region"].astype(str)]
     frame["latitude"] = [latitude for latitude, _ in places]
     frame["longitude"] = [longitude for _, longitude in places]
