@@ -34,6 +34,10 @@ _TAG_KEY = re.compile(r"[a-z][a-z0-9:-]+")
 _LONGEST = {"name": 64, "tag key": 55, "tag value": 128, "description": 128}
 _MOST_USER_DATA = 1_000_000
 _LAST_PORT = 65535
+_PRIVATE = [
+    ipaddress.IPv4Network(text)
+    for text in ("10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+]
 
 
 def body_of(
@@ -142,5 +146,5 @@ def _check_network(text: object) -> None:
         network = ipaddress.IPv4Network(text)
     except ValueError:
         raise invalid("source_network is not valid.") from None
-    if network.is_private and network.prefixlen:
+    if any(network.subnet_of(private) for private in _PRIVATE):
         raise invalid("source_network is not public.")

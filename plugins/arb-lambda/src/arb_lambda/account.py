@@ -41,7 +41,7 @@ def account_id(client: LambdaClient) -> str:
     known = kept(client).get("account")
     if known:
         return known
-    account = oldest(client.rows("/ssh-keys"), key_name(client))
+    account = oldest(client.rows("/ssh-keys", "id", "name"), key_name(client))
     if account:
         keep(client, account=account)
     return account
@@ -49,7 +49,7 @@ def account_id(client: LambdaClient) -> str:
 
 def oldest(keys: Iterable[Mapping[str, Any]], name: str) -> str:
     """Return the id of a key of that name, the same of several for everybody; empty for none."""
-    return min((str(key.get("id")) for key in keys if key.get("name") == name), default="")
+    return min((str(key["id"]) for key in keys if key["name"] == name), default="")
 
 
 def check_account(client: LambdaClient, account: str) -> None:

@@ -104,7 +104,7 @@ def _read_types(client: LambdaClient, purpose: str) -> _Answer:
     known = _kept(client, purpose)
     if known is None:
         data = client.get("/instance-types")
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not data:
             raise ProviderUnavailable("lambda tells no instance types", code="lambda-types")
         known = _keep(client, purpose, data)
     return known
@@ -115,12 +115,11 @@ def _read_regions(client: LambdaClient) -> dict[str, str]:
     known = _kept(client, _REGIONS)
     if known is None:
         try:
-            rows = client.rows("/regions")
+            rows = client.rows("/regions", "name")
         except (ProviderUnavailable, RateLimited):
             return dict(REGIONS)
         known = _keep(client, _REGIONS, rows)
-    named = (row for row in known.data if row.get("name"))
-    return {str(row["name"]): str(row.get("description") or "") for row in named}
+    return {row["name"]: str(row.get("description") or "") for row in known.data}
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def check(context: ProviderContext) -> CheckResult:
         return CheckResult(CheckStatus.NOT_CONFIGURED, summary, hint=SET_UP)
     with LambdaClient(context, settings, key) as client:
         try:
-            machines = client.rows("/instances")
+            machines = client.rows("/instances", "id", "status")
             missing = tuple(what for path, what in _READS.items() if not _may_read(client, path))
         except CredentialsError as error:
             return _result(CheckStatus.REFUSED, error, key.source)

@@ -141,15 +141,16 @@ class LambdaClient:
             raise _unavailable(what, "the answer is of another form")
         return reply.body["data"]
 
-    def rows(self, path: str) -> list[dict[str, Any]]:
-        """Read a list of objects.
+    def rows(self, path: str, *needed: str) -> list[dict[str, Any]]:
+        """Read a list of objects, each with some fields that are texts.
 
         Raises:
-            CredentialsError, RateLimited, ProviderUnavailable: As ``get``.
+            CredentialsError, RateLimited, ProviderUnavailable: As ``get``, or the list is of another
+                form: then nothing is known.
         """
         rows = self.get(path)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise _unavailable(path, "the answer is no list")
+        if not isinstance(rows, list) or not all(_has(row, needed) for row in rows):
+            raise _unavailable(path, "the answer is of another form")
         return rows
 
     def _send(
@@ -191,6 +192,10 @@ class LambdaClient:
         if left_s < _LEAST_S:
             raise _unavailable(path, "no time was left to ask")
         return min(_CONNECT_S, left_s), min(patience_s, left_s)
+
+
+def _has(row: object, needed: tuple[str, ...]) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(name), str) for name in needed)
 
 
 def _reply(answer: requests.Response, path: str) -> Reply:

@@ -7,12 +7,16 @@ from typing import Final
 from arb.types import Capability, ProviderInfo, RateBudget
 from arb_lambda.settings import OPTIONS
 
-__all__ = ["API", "LAUNCH", "LAUNCH_EVERY_S", "LISTING_LAG_S", "provider_info"]
+__all__ = ["API", "LAUNCH", "LISTING_LAG_S", "provider_info"]
 
 API: Final = "api"
 LAUNCH: Final = "launch"
-LAUNCH_EVERY_S: Final = 12
-"""Lambda takes one launch in so many seconds, and one machine a launch."""
+_LAUNCH_EVERY_S: Final = 13
+"""Lambda takes one launch in twelve seconds, and one machine a launch.
+
+A launch is a call as well, and may wait a second for its turn among those: two launches would then come
+too close to each other.
+"""
 LISTING_LAG_S: Final = 30
 
 
@@ -22,13 +26,13 @@ def provider_info() -> ProviderInfo:
         display_name="Lambda",
         capabilities=frozenset({Capability.ON_DEMAND, Capability.PORTS, Capability.USER_DATA}),
         readiness_timeout_s=1500,  # the largest machines take a quarter of an hour
-        machine_interval_s=LAUNCH_EVERY_S,
+        machine_interval_s=_LAUNCH_EVERY_S,
         poll_interval_s=5,
         listing_lag_s=LISTING_LAG_S,
         catalog_ttl_s=300,  # what is in stock changes faster than prices
         rate_budgets={
             API: RateBudget(burst=1, per_s=1),
-            LAUNCH: RateBudget(burst=1, per_s=1 / LAUNCH_EVERY_S),
+            LAUNCH: RateBudget(burst=1, per_s=1 / _LAUNCH_EVERY_S),
         },
         options=OPTIONS,
         docs_url="https://docs.lambda.ai/public-cloud/",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ProviderUnavailable
 from arb_lambda.account import keep, kept, key_name, oldest
-from arb_lambda.errors import MISSING, TAKEN
+from arb_lambda.errors import MISSING, TAKEN, presentable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,45 +58,50 @@ def _known(client: LambdaClient, public: str) -> str:
 
 def _registered(client: LambdaClient, public: str) -> str:
     """Register the key unless it is there; leave exactly one of its name."""
-    mine = ""
+    mine = refused = ""
     for _ in range(_TRIES):
-        keys = client.rows(_KEYS)
+        keys = client.rows(_KEYS, "id", "name", "public_key")
         name = _free_name(client, keys, public)
-        named = sorted(str(key.get("id")) for key in keys if key.get("name") == name)
+        named = [key["id"] for key in keys if key["name"] == name]
         if len(named) == 1:
             account = kept(client).get("account") or oldest(keys, key_name(client))
             keep(client, account=account, key=name, public=_print(public))
             return name
         if named:
-            for id_ in [mine] if mine in named else named[1:]:
-                _delete(client, id_)
+            _leave_one(client, named, mine)
             mine = ""
         else:
-            mine = _register(client, name, public)
+            mine, refused = _register(client, name, public)
     summary = f"lambda: the SSH key {key_name(client)} could not be registered"
-    raise ProviderUnavailable(summary, code="lambda-ssh-key")
+    raise ProviderUnavailable(
+        f"{summary}: {refused}" if refused else summary, code="lambda-ssh-key"
+    )
+
+
+def _leave_one(client: LambdaClient, named: list[str], mine: str) -> None:
+    """Of keys with one name take back our own, or leave the one that stands for the account."""
+    account = kept(client).get("account")
+    extra = sorted(named, key=lambda id_: (id_ != account, id_))[1:]
+    for id_ in [mine] if mine in named else extra:
+        reply = client.change("DELETE", f"{_KEYS}/{id_}")
+        if reply.code not in _GONE:
+            client.data(reply, "the removal of an SSH key")
 
 
 def _free_name(client: LambdaClient, keys: Sequence[dict[str, Any]], public: str) -> str:
     """Return the name of our key; another one when a different key has it already."""
     name = key_name(client)
-    prints = {_print(str(key.get("public_key"))) for key in keys if key.get("name") == name}
+    prints = {_print(key["public_key"]) for key in keys if key["name"] == name}
     return name if prints <= {_print(public)} else f"{name}-{_print(public)[:8]}"
 
 
-def _register(client: LambdaClient, name: str, public: str) -> str:
-    """Register a key and return its id; empty when somebody was faster."""
+def _register(client: LambdaClient, name: str, public: str) -> tuple[str, str]:
+    """Register a key and return its id; or no id, and why: mostly somebody was faster."""
     reply = client.change("POST", _KEYS, {"name": name, "public_key": public.strip()})
     if reply.code in TAKEN:
-        return ""
+        return "", presentable(reply.text(), (client.key.text,))
     made = client.data(reply, "the registration of an SSH key")
-    return str(made.get("id")) if isinstance(made, dict) else ""
-
-
-def _delete(client: LambdaClient, id_: str) -> None:
-    reply = client.change("DELETE", f"{_KEYS}/{id_}")
-    if reply.code not in _GONE:
-        client.data(reply, "the removal of an SSH key")
+    return str(made.get("id")) if isinstance(made, dict) else "", ""
 
 
 def _print(public: str) -> str:

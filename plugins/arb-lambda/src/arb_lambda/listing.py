@@ -30,7 +30,7 @@ def read_instances(client: LambdaClient) -> list[Instance]:
     Raises:
         CredentialsError, RateLimited, ProviderUnavailable: Nothing is known.
     """
-    rows = client.rows("/instances")
+    rows = client.rows("/instances", "id", "status")
     return [instance_of(client.context.provider, row) for row in rows if token_of(row)]
 
 

@@ -80,7 +80,7 @@ def clean_up(context: ProviderContext, cluster: ClusterRef) -> None:
     with LambdaClient.open(context) as client:
         check_account(client, cluster.account)
         for row in _own_sets(client, cluster.tokens):
-            remove_ruleset(client, str(row["id"]))
+            remove_ruleset(client, row["id"])
 
 
 def open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequence[str]) -> None:
@@ -118,8 +118,8 @@ def _add_ports(client: LambdaClient, row: dict[str, Any], ports: Sequence[str]) 
 
 
 def _own_sets(client: LambdaClient, tokens: Collection[str]) -> list[dict[str, Any]]:
-    rows = client.rows(_SETS)
-    return [row for row in rows if row.get("name") in tokens and row.get("id")]
+    rows = client.rows(_SETS, "id", "name")
+    return [row for row in rows if row["name"] in tokens]
 
 
 def _region(row: dict[str, Any]) -> str:

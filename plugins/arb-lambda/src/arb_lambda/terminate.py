@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from arb.errors import ProviderUnavailable
 from arb.types import Termination
 from arb_lambda.account import check_machine
 from arb_lambda.client import LambdaClient
@@ -51,7 +52,10 @@ def _look(client: LambdaClient, ref: InstanceRef) -> dict[str, Any] | None:
     if reply.status == _NOT_FOUND and reply.code == MISSING:
         return None
     row = client.data(reply, path)
-    return row if isinstance(row, dict) else {}
+    if not isinstance(row, dict) or row.get("id") != ref.id:
+        summary = f"lambda shows something else than {ref.id}"
+        raise ProviderUnavailable(summary, code="lambda-unreadable")
+    return row
 
 
 def _end(client: LambdaClient, ref: InstanceRef) -> Termination:
