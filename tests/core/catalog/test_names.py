@@ -85,6 +85,11 @@ def test_a_spelling_tells_the_interconnect(text, plug):
     assert read_spelling(text).interconnect == plug
 
 
+@pytest.mark.parametrize("size", ["0", "9" * 400, "9" * 5000])
+def test_a_slice_of_no_chips_or_of_more_than_there_are_is_no_name(size):
+    assert not read_spelling(f"tpu-v5e-{size}").is_known
+
+
 @pytest.mark.parametrize(
     ("text", "name", "chips"),
     [

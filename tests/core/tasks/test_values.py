@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from arb.tasks import Amount, load_text
@@ -36,6 +38,23 @@ def test_memory(text, value, at_least, per_cpu):
 @pytest.mark.parametrize("text", ["8", "8+", "0.5", "64", "4x", "1024+"])
 def test_amounts_are_shown_as_they_are_written(text):
     assert str(Memory.parse(text)) == text
+
+
+@pytest.mark.parametrize("parse", [Amount.parse, Memory.parse, gib])
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 308, "9" * 308 + "PB"])
+def test_amounts_beyond_all_machines_are_refused(parse, text):
+    if parse == Amount.parse:
+        text = text.removesuffix("PB")
+    with pytest.raises(ValueError, match="is too large"):
+        parse(text)
+
+
+@pytest.mark.parametrize("parse", [Amount.parse, Memory.parse, gib])
+def test_a_long_text_that_is_no_amount_is_refused_at_once(parse):
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="is not a"):
+        parse(" " * 30_000 + "8" + " " * 30_000 + "y")
+    assert time.perf_counter() - began < 1
 
 
 def test_amounts_admit():

@@ -27,7 +27,7 @@ _PLUGS: Final = {"sxm": "SXM", "pcie": "PCIe", "nvl": "NVL", "nvlink": "NVLink"}
 _PLUG: Final = re.compile(r"(sxm|pcie|nvlink|nvl)\d*")
 _GLUED_PLUG: Final = re.compile(r"(.*\d[a-z]?)(sxm\d?|pcie|nvl\d*)")
 _MEMORY: Final = re.compile(r"(\d+)g(?:i?b)?")
-_SLICE: Final = re.compile(r"(tpu-?v?\d+[a-z]*)-(\d+)")
+_SLICE: Final = re.compile(r"(tpu-?v?\d+[a-z]*)-([1-9]\d{0,5})")
 _CORES_A_CHIP: Final = {"TPU-v2": 2, "TPU-v3": 2, "TPU-v4": 2, "TPU-v5p": 2}
 """TPU slices are named after TensorCores up to v5p, later after chips."""
 _NEAR: Final = 0.08

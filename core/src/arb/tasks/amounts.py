@@ -10,6 +10,8 @@ from typing import Final
 __all__ = ["Amount", "Memory", "duration_s", "gib", "plain", "show_duration"]
 
 _TOLERANCE = 1e-6
+_MOST: Final = 1e15
+"""Beyond it units and slices might make infinity of a number."""
 _NUMBER: Final = r"\d+(?:\.\d*)?|\.\d+"
 _UNITS_GIB: Final = {
     "": 1.0,
@@ -36,7 +38,7 @@ class Amount:
         Raises:
             ValueError: It is none of these.
         """
-        match = re.fullmatch(rf"\s*({_NUMBER})\s*(\+?)\s*", text, re.ASCII)
+        match = re.fullmatch(rf"({_NUMBER})\s*(\+?)", text.strip(), re.ASCII)
         if not match:
             raise ValueError(f"{text!r} is not an amount: write 8 or 8+")
         return cls(_finite(match[1], text), match[2] == "+")
@@ -67,10 +69,10 @@ class Memory(Amount):
         Raises:
             ValueError: It is none of these.
         """
-        match = re.fullmatch(rf"\s*({_NUMBER})\s*x\s*", text, re.ASCII)
+        bare = text.strip()
+        match = re.fullmatch(rf"({_NUMBER})\s*x", bare, re.ASCII)
         if match:
             return cls(_finite(match[1], text), at_least=True, per_cpu=True)
-        bare = text.strip()
         at_least = bare.endswith("+")
         return cls(gib(bare.removesuffix("+"), shown=text), at_least)
 
@@ -89,7 +91,8 @@ def gib(text: str, *, shown: str = "") -> float:
     Raises:
         ValueError: It is no size.
     """
-    match = re.fullmatch(rf"\s*({_NUMBER})\s*(?:([kmgtp])[bi])?\s*", text, re.ASCII | re.IGNORECASE)
+    bare = text.strip()
+    match = re.fullmatch(rf"({_NUMBER})\s*(?:([kmgtp])[bi])?", bare, re.ASCII | re.IGNORECASE)
     if not match:
         raise ValueError(f"{(shown or text)!r} is not a size: write 64, 64GB or 1TB")
     return _finite(match[1], shown or text) * _UNITS_GIB[(match[2] or "").lower()]
@@ -132,6 +135,6 @@ def plain(value: float) -> str:
 
 def _finite(number: str, shown: str) -> float:
     value = float(number)
-    if math.isinf(value):
+    if value > _MOST:
         raise ValueError(f"{shown!r} is too large")
     return value
