@@ -299,6 +299,11 @@ def test_a_file_without_end_is_refused(tmp_path):
 SECRET = "s3cr3t-value"
 
 
+def test_a_secret_in_the_place_of_its_name_is_not_repeated(fault):
+    told = fault(f"secrets:\n  {SECRET}: 1\n  {SECRET}: 2\n").summary
+    assert told == "task.yaml:3:3: a name stands twice"
+
+
 def test_a_secret_is_in_no_dump_and_no_repr(load):
     task = load(f"secrets: {{TOKEN: {SECRET}}}", secrets={"OTHER": SECRET})
     for text in (repr(task), str(task), task.model_dump_json(), str(task.model_dump())):

@@ -167,8 +167,10 @@ class _Reader:
                 raise _not_yaml(self._where(position), "a key must be a text")
             inner = (*path, str(key.value))
             if inner in keys:
-                where = self._where(position)
-                raise UsageError(f"{where}: {key.value!r} stands twice", code="task-duplicate-key")
+                # Where a secret's name should be its value may stand.
+                shown = "a name" if path and path[0] == "secrets" else repr(key.value)
+                told = f"{self._where(position)}: {shown} stands twice"
+                raise UsageError(told, code="task-duplicate-key")
             keys.add(inner)
             self.marks[inner] = position
             if key.tag == _MERGE_TAG:
