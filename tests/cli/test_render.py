@@ -49,6 +49,38 @@ def test_a_table_may_be_empty(capsys):
     assert capsys.readouterr().out == "a  n\n"
 
 
+HOSTILE = "a\x1b[31m\x1b]0;title\x07\r\x9b2J\u202eb\ud800"
+SHOWN = r"a\u001b[31m\u001b]0;title\u0007\u000d\u009b2J\u202eb\ud800"
+
+
+def test_nothing_that_others_wrote_steers_the_terminal(capsys):
+    render.line(HOSTILE)
+    render.note(HOSTILE)
+    render.warn(HOSTILE)
+    render.hint(HOSTILE)
+    render.error(UsageError(HOSTILE, hint=HOSTILE), as_json=False)
+    out, err = capsys.readouterr()
+    assert out == SHOWN + "\n"
+    assert [line.strip() for line in err.splitlines()] == [
+        SHOWN, f"warning: {SHOWN}", SHOWN, f"error: {SHOWN}", SHOWN
+    ]  # fmt: skip
+
+
+def test_a_cell_takes_one_line_and_its_whole_width(capsys):
+    render.table((HOSTILE, "b"), [("x\ny\tz", "1")], notes=[[HOSTILE]])
+    head, row, note = capsys.readouterr().out.splitlines()
+    assert head == f"{SHOWN}  b"
+    assert row == r"x\ny\tz".ljust(len(SHOWN)) + "  1"
+    assert note.strip() == SHOWN
+
+
+def test_a_document_says_what_it_said(capsys):
+    render.json_document({"name": HOSTILE})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"name": HOSTILE}
+    assert out.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize(
     ("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )

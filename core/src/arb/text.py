@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-__all__ = ["age", "counted"]
+import re
+from typing import Final
+
+__all__ = ["age", "counted", "printable"]
+
+_CONTROLS: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # but for tabs and the ends of lines
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of writing
+    "\ud800-\udfff]"  # halves of characters, which no stream takes
+)
+
+
+def printable(text: str) -> str:
+    """Return a text that a terminal shows as it is: what would steer it is written as its number.
+
+    Names and messages of other people's making are shown, and must not move the cursor, change
+    colours or titles, or look like something else. A JSON document still says the same.
+    """
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def counted(count: int, noun: str) -> str:

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from arb.cli import render
+from arb.text import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -82,7 +83,7 @@ class TerminalProgress:
     def state(self, text: str) -> None:
         """Replace the live line."""
         with self._lock:
-            self._text = text
+            self._text = printable(text)
             self._draw()
 
     def warn(self, text: str) -> None:

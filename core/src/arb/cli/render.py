@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from arb.text import age
+from arb.text import age, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ _BOLD, _DIM, _RED, _YELLOW, _RESET = "\033[1m", "\033[2m", "\033[31m", "\033[33m
 
 def line(text: str) -> None:
     """Print one line of data."""
-    print(text, flush=True)  # noqa: T201 - this is the place
+    print(printable(text), flush=True)  # noqa: T201 - this is the place
 
 
 def raw(data: bytes, *, to_stderr: bool = False) -> None:
@@ -70,17 +70,23 @@ def table(
     """
     stream = sys.stderr if to_stderr else sys.stdout
     numeric = set(right.split(","))
-    widths = [max(len(text) for text in column) for column in zip(columns, *rows, strict=True)]
-    for index, row in enumerate([columns, *rows]):
+    lines = [[_cell(text) for text in row] for row in (columns, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for index, row in enumerate(lines):
         cells = [
             text.rjust(width) if name in numeric else text.ljust(width)
             for name, text, width in zip(columns, row, widths, strict=True)
         ]
         text = "  ".join(cells).rstrip()
         print(_styled(text, _BOLD, stream) if index == 0 else text, file=stream)
-        for told in notes[index - 1] if notes and index else ():
+        for told in map(printable, notes[index - 1] if notes and index else ()):
             print(_folded(told) if stream.isatty() else f"    {told}", file=stream)
     stream.flush()
+
+
+def _cell(text: str) -> str:
+    """Return a text that takes one line of a table."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _folded(text: str) -> str:
@@ -100,17 +106,17 @@ def _folded(text: str) -> str:
 
 def note(text: str) -> None:
     """Tell something that is not data."""
-    _stderr(text)
+    _stderr(printable(text))
 
 
 def warn(text: str) -> None:
     """Tell something that should not be missed."""
-    _stderr(f"{_styled('warning:', _YELLOW, sys.stderr)} {text}")
+    _stderr(f"{_styled('warning:', _YELLOW, sys.stderr)} {printable(text)}")
 
 
 def hint(text: str) -> None:
     """Tell what can be done next."""
-    _stderr(_styled(text, _DIM, sys.stderr))
+    _stderr(_styled(printable(text), _DIM, sys.stderr))
 
 
 def error(failure: ArbError, *, as_json: bool) -> None:
@@ -118,7 +124,7 @@ def error(failure: ArbError, *, as_json: bool) -> None:
     if as_json:
         json_document({"error": failure.to_dict()})
         return
-    _stderr(f"{_styled('error:', _RED, sys.stderr)} {failure.summary}")
+    _stderr(f"{_styled('error:', _RED, sys.stderr)} {printable(failure.summary)}")
     if failure.hint:
         hint(f"  {failure.hint}")
 
@@ -133,7 +139,7 @@ def usage(failure: Any, *, as_json: bool) -> None:
     if type(failure).__name__ == "NoArgsIsHelpError":
         line(message)
         return
-    _stderr(f"{_styled('error:', _RED, sys.stderr)} {message}")
+    _stderr(f"{_styled('error:', _RED, sys.stderr)} {printable(message)}")
     if context is not None:
         hint(f"  {context.command_path} --help")
 
@@ -147,7 +153,7 @@ def confirm(question: str, *, yes: bool) -> bool:
 
         summary = f"{question}: nobody is there to answer"
         raise UsageError(summary, code="needs-yes", hint="pass --yes to agree")
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{printable(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

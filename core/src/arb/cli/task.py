@@ -114,4 +114,5 @@ def _print(value: Task | Pipeline | JobGroup, examined: Examined) -> None:
         name = task.name or (f"task {number}" if len(examined.tasks) > 1 else "this task")
         render.line(f"# Machines for {name}, the preferred first:")
         for one in task.resources.alternatives():
-            render.line(f"#   {one.preference + 1}. {in_words(one)}")
+            words = " ".join(in_words(one).split())  # a name with a line end would end the comment
+            render.line(f"#   {one.preference + 1}. {words}")
