@@ -175,7 +175,7 @@ def test_without_a_name_every_accelerator_is_one_line(gpus):
 
 def test_with_a_name_every_provider_shows_its_cheapest(gpus):
     done = gpus("H100:8", "--infra", "acme")
-    assert done.err == ""
+    assert done.err == "prices: acme live, now\n"
     assert done.out == (
         "provider  instance type  vCPUs   GiB  accelerators  place      $/h  $/GPU-h\n"
         "acme      a8 spot          208  1800  H100:8        north/y  12.00     1.50\n"
@@ -277,9 +277,10 @@ def test_a_filter_narrows_the_summary(gpus):
 
 def test_own_machines_do_not_pass_for_the_market_price(gpus):
     found = {each["accelerator"]: each for each in gpus("--json").json["accelerators"]}
-    assert found["H100"]["on_demand"] == {
-        "usd_gpu_hour": 3.29, "usd_hour": 3.29, "count": 1, "provider": "acme",
-    }  # fmt: skip
+    price = found["H100"]["on_demand"]
+    assert price["as_of"] == pytest.approx(time.time() - price.pop("age_s"))
+    del price["as_of"]
+    assert price == {"usd_gpu_hour": 3.29, "usd_hour": 3.29, "count": 1, "provider": "acme"}
     assert found["RTX4090"]["on_demand"]["provider"] == "own"
 
 
@@ -309,6 +310,37 @@ def test_what_some_offers_say_is_a_column_and_what_none_says_is_not(cli, install
         "acme      o8 (simulated)         192  2048  H100:8        east   55.04     6.88"
         "  SXM   none      20m\n"
     )
+
+
+def test_a_summary_is_as_old_as_the_oldest_price_in_it(cli, install):
+    head, row = ACME.splitlines()[:2]
+    install(Shop("acme", f"{head},as_of\n{row},2026-05-16\n", "bundled", MAY_16 + 86400))
+    done = cli("gpus")
+    assert done.err.splitlines()[-1] == f"prices: acme bundled, {old()}"
+    price = cli("gpus", "--json").json["accelerators"][0]["on_demand"]
+    assert (price["as_of"], price["age_s"]) == (MAY_16, pytest.approx(time.time() - MAY_16, abs=60))
+
+
+def test_a_summary_shows_what_can_be_had_where_that_is_known(cli, install):
+    shop = Shop(
+        "acme",
+        "".join(ACME.splitlines(keepends=True)[:1])
+        + "a,n,,H100,1,1,1,no,2\nb,n,,H100,1,1,1,no,3\n",
+    )
+    shop.columns = {"available": [False, True]}
+    install(shop)
+    assert cli("gpus", "--json").json["accelerators"][0]["on_demand"]["usd_hour"] == 3
+    assert [offer["price_usd_hour"] for offer in cli("gpus", "H100", "--json").json["offers"]] == [
+        3
+    ]
+
+
+def test_what_is_not_known_of_an_instance_is_null_in_a_document(cli, install):
+    install(Shop("acme", ACME.splitlines()[0] + "\na8,north,,H100,8,,,no,16.06\n"))
+    for arguments, key in ((("gpus", "H100"), "offers"), (("plan", "--gpus", "H100:8"), "offers")):
+        (offer,) = cli(*arguments, "--json").json[key]
+        assert (offer["vcpus"], offer["memory_gib"], offer["capacity"]) == (None, None, None)
+        assert (offer["accelerator_gib"], offer["usd_gpu_hour"]) == (80, 16.06 / 8)
 
 
 def test_what_is_not_known_of_an_instance_is_a_dash(cli, install):
@@ -383,8 +415,9 @@ def test_a_provider_that_failed_costs_one_line_and_no_other_provider(cli, instal
     broken = Shop("broken", OTHER, error=CredentialsError("broken: the key is wrong"))
     install(acme, broken)
     first, second = cli("gpus", "H100"), cli("gpus", "H100")
-    assert first.err == "reading prices of acme, broken\nwarning: broken: the key is wrong\n"
-    assert second.err == "warning: broken: the key is wrong\n"
+    told = "warning: broken: the key is wrong\nprices: acme live, now\n"
+    assert first.err == f"reading prices of acme, broken\n{told}"
+    assert second.err == told
     assert first.out == second.out
     assert first.out.count("acme") == 4
 

@@ -247,6 +247,7 @@ def test_prices_that_are_old_tell_their_age(cli, install):
     ages = {row["provider"]: row["age_s"] for row in document["prices"]}
     assert 7200 <= ages["acme"] < 7260
     assert ages["other"] < 60
+    assert [row["provider"] for row in document["prices"]] == ["acme", "other"]
     assert 7200 <= document["offers"][0]["age_s"] < 7260
 
 
@@ -262,7 +263,7 @@ def test_a_price_list_replaces_the_providers_in_it_and_tells_its_age(cli, instal
     os.utime(path, (hours_ago, hours_ago))
     done = cli("plan", "--gpus", "H100:8", "--prices", str(path))
     assert [row[:2] for row in lines(done.out)[1:]] == [["acme", "cheap"], ["other", "o8"]]
-    assert "prices: acme prices.csv, 3h 0m old; other live, now" in done.err
+    assert "prices: acme prices.csv (file date), 3h 0m old; other live, now" in done.err
     assert (acme.asked, other.asked) == (0, 1)
 
 
@@ -315,7 +316,7 @@ def test_totals_are_json(cli, install, guide):
     assert found["aws on-demand"] == pytest.approx(18493, abs=1)
     assert found[totals["best"]] == pytest.approx(4909, abs=1)
     assert totals["savings"]["aws on-demand"] == pytest.approx(0.73, abs=0.01)
-    assert totals["strategies"][0]["parts"][0]["source"] == "prices.csv"
+    assert totals["strategies"][0]["parts"][0]["source"] == "prices.csv (file date)"
 
 
 def test_another_share_of_spot(cli, install, guide):
@@ -451,7 +452,7 @@ def test_a_plan_reads_prices_once_and_makes_nothing_but_the_cache(cli, install):
     install(acme)
     cli("plan", "--gpus", "H100:8")
     done = cli("plan", "--gpus", "H100:8")
-    assert (acme.asked, done.err) == (1, "")
+    assert (acme.asked, done.err) == (1, "prices: acme live, now\n")
     assert not (cli.home / "state.db").exists()
     assert not (cli.home / "vault").exists()
 

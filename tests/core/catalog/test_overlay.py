@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from tests.support.catalogs import NOW, make_frames
 
@@ -86,7 +88,7 @@ def test_offers_come_in_the_order_asked_for(market):
         zip(frame["provider"], frame["offer_id"], frame["spot"], strict=True)
     )
     mine = [offer for offer in offers if offer.provider == "elsewhere"]
-    assert {offer.source for offer in mine} == {"prices.csv"}
+    assert {offer.source for offer in mine} == {"prices.csv (file date)"}
 
 
 def test_an_own_provider_stays_ones_own(market):
@@ -106,6 +108,31 @@ def test_a_date_of_the_file_is_the_date_of_its_prices(base, tmp_path):
     market = read_overlay(tmp_path / "dated.csv", base)
     rows = market.candidates([g for g in market.groups() if g.provider == "elsewhere"])["row"]
     assert {offer.as_of for offer in market.offers(rows.tolist())} == {1778889600.0}
+
+
+@pytest.mark.parametrize(
+    "name", ["prices-2026-05-16.csv", "2026-05-16.csv", "p20260516_2.csv", "p_2026.05.16.csv"]
+)
+def test_a_date_in_the_files_name_is_the_date_of_its_prices(base, tmp_path, name):
+    (tmp_path / name).write_text(PRICES)
+    row = next(r for r in read_overlay(tmp_path / name, base).providers() if r.name == "elsewhere")
+    assert (row.source, row.as_of) == (name, 1778889600.0)
+
+
+@pytest.mark.parametrize("name", ["prices.csv", "run-20269999.csv", "id120260516.csv"])
+def test_without_any_date_prices_are_as_old_as_the_file_and_that_is_said(base, tmp_path, name):
+    (tmp_path / name).write_text(PRICES)
+    os.utime(tmp_path / name, (NOW, NOW))
+    row = next(r for r in read_overlay(tmp_path / name, base).providers() if r.name == "elsewhere")
+    assert (row.source, row.as_of) == (f"{name} (file date)", NOW)
+
+
+def test_a_date_in_every_row_goes_before_the_files_name(base, tmp_path):
+    text = PRICES.replace("region\n", "region,as_of\n").replace("\n", ",2026-05-16\n")
+    path = tmp_path / "prices-2026-01-01.csv"
+    path.write_text(text.replace("as_of,2026-05-16", "as_of"))
+    row = next(r for r in read_overlay(path, base).providers() if r.name == "elsewhere")
+    assert (row.source, row.as_of) == (path.name, 1778889600.0)
 
 
 @pytest.mark.parametrize(

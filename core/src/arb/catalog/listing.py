@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OfferQuery",
+    "Shown",
     "Sort",
     "Spread",
     "emptying_filter",
     "has_memory",
     "rows_of_listing",
+    "shown_of_groups",
 ]
 
 _TOLERANCE: Final = 1e-6
@@ -97,6 +99,25 @@ class _Clause:
     told: str
     sql: str
     values: tuple[Any, ...] = ()
+
+
+class Shown(NamedTuple):
+    """What a summary shows of a group: its first offer. ``as_of`` is seconds since the epoch."""
+
+    usd_hour: float
+    as_of: float
+
+
+def shown_of_groups(store: CatalogStore) -> list[tuple[Group, Shown]]:
+    """Return every group with what its first offer costs, and since when: one row a group is read."""
+    of_providers = {row.name: row.as_of for row in store.providers()}
+    firsts = {number: (price, as_of) for number, price, as_of in store.rows_of(_FIRST_PRICES)}
+    found = []
+    for group in store.groups():
+        price, as_of = firsts[group.id]
+        known = of_providers[group.provider] if as_of is None else as_of
+        found.append((group, Shown(price, known)))
+    return found
 
 
 def rows_of_listing(store: CatalogStore, query: OfferQuery) -> list[int]:
@@ -238,6 +259,10 @@ def _marks(values: Sequence[Any]) -> str:
 _GROUPS: Final = "WITH g AS (SELECT * FROM groups g WHERE {groups}) "
 _OF_GROUP: Final = "o.row BETWEEN g.first AND g.first + g.rows - 1"
 _FIRST_ROWS: Final = "SELECT o.row FROM g CROSS JOIN offers o ON o.row = g.first"
+_FIRST_PRICES: Final = (
+    "SELECT g.id, o.price_usd_hour, d.as_of FROM groups g CROSS JOIN offers o ON o.row = g.first "
+    "LEFT JOIN details d ON d.row = o.row"
+)
 _STATEMENTS: Final = {
     Spread.GROUP: (
         "SELECT o.row FROM g CROSS JOIN offers o ON o.row = "

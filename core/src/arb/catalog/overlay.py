@@ -6,9 +6,12 @@ It need not be installed.
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import sqlite3
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from arb.catalog.pricelist import read_price_list
 from arb.catalog.schema import ProviderRow
@@ -26,12 +29,17 @@ if TYPE_CHECKING:
 
 __all__ = ["OverlayMarket", "read_overlay"]
 
+_DAY: Final = re.compile(r"(?<!\d)(20\d\d)([-_.]?)(\d\d)\2(\d\d)(?!\d)")
+"""A day in a file's name: 2026-05-16, 20260516."""
 _OFFSET: Final = 1 << 40
 """Added to the overlay's numbers of rows and groups, to keep them apart from the catalog's."""
 
 
 def read_overlay(path: Path, base: CatalogStore) -> OverlayMarket:
     """Lay the prices of a file over a catalog.
+
+    A price is as old as its row's ``as_of``; without one as the date in the file's name; without that
+    as the file, which its ``source`` then says.
 
     Args:
         path: As ``read_csv`` takes it, with a column ``provider`` filled in every row.
@@ -48,15 +56,33 @@ def read_overlay(path: Path, base: CatalogStore) -> OverlayMarket:
         raise UsageError(summary, code="csv-providers", hint="add a column provider")
     known = {row.name: row for row in base.providers()}
     frames, rows = {}, []
+    dated = _Date.of(path)
     for name in sorted(set(listed.providers)):
         owned = name in known and known[name].owned
         frames[name] = _checked(path, name, listed.of(name), owned=owned)
+        own = frames[name]["as_of"]
+        source, as_of = dated if own.isna().any() else (path.name, float(own.min()))
         row = known.get(name, ProviderRow(name))
-        as_of = path.stat().st_mtime
-        rows.append(replace(row, source=path.name, as_of=as_of, refreshed_at=as_of, owned=owned))
+        rows.append(replace(row, source=source, as_of=as_of, refreshed_at=as_of, owned=owned))
     database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     fill(database, rows, frames)
     return OverlayMarket(base, CatalogStore(database, path))
+
+
+class _Date(NamedTuple):
+    """How old the prices of a file are that do not say so themselves, and how they are called."""
+
+    source: str
+    as_of: float
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Take the first date in the file's name, which is a day in UTC; else that of its last change."""
+        for year, _, month, day in _DAY.findall(path.stem):
+            with suppress(ValueError):  # 20261399 is no date
+                date = dt.datetime(int(year), int(month), int(day), tzinfo=dt.UTC)
+                return cls(path.name, date.timestamp())
+        return cls(f"{path.name} (file date)", path.stat().st_mtime)
 
 
 def _checked(path: Path, name: str, frame: pd.DataFrame, *, owned: bool) -> pd.DataFrame:

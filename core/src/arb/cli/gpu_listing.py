@@ -52,7 +52,8 @@ class GpuListing:
         Raises:
             NoOfferError: There is none.
         """
-        from arb.cli.gpu_offers import offer_document, show_offers
+        from arb.cli.gpu_offers import show_offers
+        from arb.cli.offers import offer_document
 
         rows = self._rows()
         shown = self._store.offers(_limited(rows, limit, as_json=as_json))
@@ -75,13 +76,12 @@ class GpuListing:
         found = sorted_summary(self._summary(), sort)
         shown = _limited(found, limit, as_json=as_json)
         if as_json:
-            documents = [sold.document() for sold in shown]
+            documents = [sold.document(self._now) for sold in shown]
             self._print_document({"accelerators": documents, "total": len(found)})
             return
         show_summary(shown)
         self._tell_rest(len(found) - len(shown))
-        names = {name for sold in shown for name in sold.providers}
-        self._tell_sources(self._sources(names))
+        self._tell_sources(self._sources(shown))
 
     def draw(self, path: Path) -> None:
         """Write a picture of what the tables show.
@@ -127,11 +127,11 @@ class GpuListing:
 
     def _pieces(self) -> Iterable[Piece]:
         """Return what is sold: without a filter from the summary alone, however many offers."""
-        from arb.catalog.listing import OfferQuery, Sort
+        from arb.catalog.listing import OfferQuery, Sort, shown_of_groups
         from arb.cli.gpu_summary import Piece
 
         if replace(self._query, sort=Sort.PRICE) == OfferQuery(owned=True):
-            return map(Piece.of_group, self._store.groups())
+            return [Piece.of_group(*both) for both in shown_of_groups(self._store)]
         offers = self._store.listing(self._query)
         return [Piece.of_offer(offer, self._owned) for offer in offers]
 
@@ -162,9 +162,13 @@ class GpuListing:
 
         return explain_nothing(self._store, self._query)
 
-    def _sources(self, names: Iterable[str]) -> list[PriceSource]:
-        known = ((name, self._store.provider(name)) for name in sorted(names))
-        return [PriceSource(name, row.source, row.as_of) for name, row in known if row]
+    def _sources(self, shown: Iterable[Sold]) -> list[PriceSource]:
+        """Return where the prices of a summary are from, with the oldest date of each provider."""
+        oldest: dict[str, float] = {}
+        for piece in (piece for sold in shown for piece in sold.pieces):
+            oldest[piece.provider] = min(piece.as_of, oldest.get(piece.provider, piece.as_of))
+        sources = {row.name: row.source for row in self._store.providers()}
+        return [PriceSource(name, sources[name], as_of) for name, as_of in sorted(oldest.items())]
 
     def _tell_sources(self, sources: Sequence[PriceSource]) -> None:
         """Tell how old the prices are, and which machines nobody buys without naming them."""

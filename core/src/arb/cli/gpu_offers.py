@@ -1,19 +1,18 @@
-"""Offers of ``arb gpus`` as a table, and as a document."""
+"""Offers of ``arb gpus`` as a table."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from arb.cli import render
-from arb.cli.offers import COLUMNS, RIGHT, offer_cells
+from arb.cli.offers import COLUMNS, RIGHT, offer_cells, usd_gpu_hour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from arb.types import Offer
 
-__all__ = ["offer_document", "show_offers"]
+__all__ = ["show_offers"]
 
 _RIGHT: Final = f"{RIGHT},$/GPU-h,GPU GiB,free,minimum"
 _LONG_MINIMUM_S: Final = 600
@@ -30,25 +29,12 @@ def show_offers(offers: Sequence[Offer]) -> None:
     rows = [
         (
             *offer_cells(offer),
-            f"{_usd_gpu_hour(offer):.2f}",
+            f"{usd_gpu_hour(offer):.2f}",
             *(cells[index] or "-" for cells in shown.values()),
         )
         for index, offer in enumerate(offers)
     ]
     render.table((*COLUMNS, "$/GPU-h", *shown), rows, right=_RIGHT)
-
-
-def offer_document(offer: Offer, now: float) -> dict[str, Any]:
-    """Return an offer for ``--json``, with the price of one accelerator and the price's age."""
-    return {
-        **asdict(offer),
-        "usd_gpu_hour": _usd_gpu_hour(offer) if offer.accelerator_count else None,
-        "age_s": max(0.0, now - offer.as_of),
-    }
-
-
-def _usd_gpu_hour(offer: Offer) -> float:
-    return offer.price_usd_hour / (offer.accelerator_count or 1)
 
 
 def _free(offer: Offer) -> str:

@@ -10,6 +10,7 @@ from arb.cli import render
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from arb.catalog.listing import Shown
     from arb.catalog.market import Group
     from arb.types import Offer
 
@@ -32,6 +33,7 @@ class Piece(NamedTuple):
     gpus: float
     spot: bool
     usd_hour: float
+    as_of: float
 
     @property
     def usd_gpu_hour(self) -> float:
@@ -39,8 +41,8 @@ class Piece(NamedTuple):
         return self.usd_hour / self.gpus
 
     @classmethod
-    def of_group(cls, group: Group) -> Piece:
-        """Take a row of the catalog's own summary."""
+    def of_group(cls, group: Group, shown: Shown) -> Piece:
+        """Take a row of the catalog's own summary, with its first offer."""
         return cls(
             group.provider,
             group.owned,
@@ -48,7 +50,8 @@ class Piece(NamedTuple):
             group.accelerator_gib,
             group.accelerator_count,
             group.spot,
-            group.cheapest_usd_hour,
+            shown.usd_hour,
+            shown.as_of,
         )
 
     @classmethod
@@ -62,6 +65,7 @@ class Piece(NamedTuple):
             offer.accelerator_count,
             offer.spot,
             offer.price_usd_hour,
+            offer.as_of,
         )
 
 
@@ -109,15 +113,15 @@ class Sold:
         found = (self.cheapest(spot=False), self.cheapest(spot=True))
         return min(piece.usd_gpu_hour for piece in found if piece is not None)
 
-    def document(self) -> dict[str, Any]:
-        """Return it for ``--json``."""
+    def document(self, now: float) -> dict[str, Any]:
+        """Return it for ``--json``; ``now`` is in seconds since the epoch."""
         return {
             "accelerator": self.accelerator,
             "accelerator_gib": self.memories,
             "counts": self.counts,
             "providers": self.providers,
-            "on_demand": _price_document(self.cheapest(spot=False)),
-            "spot": _price_document(self.cheapest(spot=True)),
+            "on_demand": _price_document(self.cheapest(spot=False), now),
+            "spot": _price_document(self.cheapest(spot=True), now),
         }
 
 
@@ -175,7 +179,7 @@ def _price(piece: Piece | None) -> tuple[str, str]:
     return ("-", "-") if piece is None else (f"{piece.usd_gpu_hour:.2f}", piece.provider)
 
 
-def _price_document(piece: Piece | None) -> dict[str, Any] | None:
+def _price_document(piece: Piece | None, now: float) -> dict[str, Any] | None:
     if piece is None:
         return None
     return {
@@ -183,6 +187,8 @@ def _price_document(piece: Piece | None) -> dict[str, Any] | None:
         "usd_hour": piece.usd_hour,
         "count": piece.gpus,
         "provider": piece.provider,
+        "as_of": piece.as_of,
+        "age_s": max(0.0, now - piece.as_of),
     }
 
 

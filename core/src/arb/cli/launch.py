@@ -182,7 +182,7 @@ def _show(plan: Plan, now: float, *, as_json: bool) -> None:
     from arb.cli import offers
 
     if as_json:
-        render.json_document(offers.plan_document(plan))
+        render.json_document(offers.plan_document(plan, now))
     elif plan.waits:
         render.note(f"Cluster {plan.cluster}: nothing that will do is available now")
     elif plan.ranking is not None:

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from arb.clusters.launch import Plan
     from arb.types import Offer
 
-__all__ = ["COLUMNS", "RIGHT", "accelerators", "kind_of", "offer_cells", "plan_document"]
-__all__ += ["show_plan"]
+__all__ = ["COLUMNS", "RIGHT", "accelerators", "kind_of", "offer_cells", "offer_document"]
+__all__ += ["plan_document", "show_plan", "usd_gpu_hour"]
 
 COLUMNS: Final = ("provider", "instance type", "vCPUs", "GiB", "accelerators", "place", "$/h")
 RIGHT: Final = "vCPUs,GiB,$/h"
 _SHOWN: Final = 5
 _LISTED: Final = 50
 """Offers of a document: nobody walks through a hundred thousand."""
+_UNKNOWN_IS_0: Final = ("vcpus", "memory_gib", "accelerator_gib")
 
 
 def show_plan(plan: Plan, now: float) -> None:
@@ -64,8 +65,29 @@ def accelerators(offer: Offer) -> str:
     return f"{offer.accelerator}:{offer.accelerator_count:g}" if offer.accelerator else "-"
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """Return the plan for ``--json``."""
+def usd_gpu_hour(offer: Offer) -> float:
+    """Return the price of one accelerator; without any that of the instance."""
+    return offer.price_usd_hour / (offer.accelerator_count or 1)
+
+
+def offer_document(offer: Offer, now: float) -> dict[str, Any]:
+    """Return an offer for ``--json``: what is not known is None, and the price has its age.
+
+    Args:
+        offer: Which.
+        now: Seconds since the epoch.
+    """
+    sizes = {name: getattr(offer, name) or None for name in _UNKNOWN_IS_0}
+    return {
+        **asdict(offer),
+        **sizes,
+        "usd_gpu_hour": usd_gpu_hour(offer) if offer.accelerator_count else None,
+        "age_s": max(0.0, now - offer.as_of),
+    }
+
+
+def plan_document(plan: Plan, now: float) -> dict[str, Any]:
+    """Return the plan for ``--json``; ``now`` is in seconds since the epoch."""
     ranking = plan.ranking
     offers = ranking.offers if ranking else ()
     return {
@@ -73,7 +95,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "num_nodes": plan.num_nodes,
         "usd_hour": plan.usd_hour,
         "reuses_cluster": ranking is None,
-        "offers": [asdict(offer) for offer in offers[:_LISTED]],
+        "offers": [offer_document(offer, now) for offer in offers[:_LISTED]],
         "total": len(offers),
         "rejections": [each.to_dict() for each in ranking.rejections] if ranking else [],
         "notices": list(ranking.notices) if ranking else [],

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.cli import render
-from arb.cli.offers import COLUMNS, RIGHT, offer_cells
+from arb.cli.offers import COLUMNS, RIGHT, offer_cells, offer_document
 from arb.cli.plan_tables import show_rejections, show_totals
-from arb.cli.sources import dated_sources_line, sources_line, sources_of_offers
+from arb.cli.sources import PriceSource, dated_sources_line, sources_line, sources_of_offers
 from arb.optimizer.options import Objective
 from arb.optimizer.rejections import written
 
@@ -77,13 +76,11 @@ class PlanView:
                 render.hint(f"and {count - len(shown):,} more; --limit 0 shows all")
         if why:
             show_rejections(self._ranking.rejections, gap=bool(shown))
-        offers = [entry.offer for entry in shown]
         if totals is not None and totals.strategies and shown:
             show_totals(totals)
-            offers += [part.offer for each in totals.strategies for part in each.parts]
         for notice in self._ranking.notices:
             render.note(notice)
-        if line := sources_line(sources_of_offers(offers), self._now):
+        if line := sources_line(_sources(shown, totals), self._now):
             render.hint(line)
 
     def print_document(self, limit: int, totals: Totals | None) -> None:
@@ -91,26 +88,21 @@ class PlanView:
         if not len(self._ranking.offers):
             return
         options = self._found.options
+        shown = self._entries(limit)
         render.json_document(
             {
                 "task": self._task.name,
                 "num_nodes": options.num_nodes,
                 "objective": options.objective.value,
                 "duration_h": options.duration_h,
-                "offers": [self._document(entry) for entry in self._entries(limit)],
+                "offers": [self._document(entry) for entry in shown],
                 "total": len(self._ranking.offers),
                 "rejections": [each.to_dict() for each in self._ranking.rejections],
                 "notices": list(self._ranking.notices),
                 "totals": totals.to_dict() if totals is not None else None,
                 "prices": [
-                    {
-                        "provider": row.name,
-                        "source": row.source,
-                        "as_of": row.as_of,
-                        "age_s": max(0.0, self._now - row.as_of),
-                    }
-                    for row in self._found.prices.market.providers()
-                    if row.name in self._ranking.providers
+                    {**each._asdict(), "age_s": max(0.0, self._now - each.as_of)}
+                    for each in _sources(shown, totals)
                 ],
             }
         )
@@ -170,14 +162,21 @@ class PlanView:
     def _document(self, entry: Entry) -> dict[str, Any]:
         """Return an offer for ``--json``, with what ranked it and the price's age."""
         return {
-            **asdict(entry.offer),
+            **offer_document(entry.offer, self._now),
             "alternative": written(entry.alternative.path),
             "preference": entry.alternative.preference,
             "ranked_usd_hour": entry.ranked_usd_hour,
             "effective_usd_hour": entry.effective_usd_hour,
             "score": entry.score if entry.comparable else None,
-            "age_s": max(0.0, self._now - entry.offer.as_of),
         }
+
+
+def _sources(shown: Sequence[Entry], totals: Totals | None) -> list[PriceSource]:
+    """Return where every price is from that is shown, with the oldest date of each."""
+    offers = [entry.offer for entry in shown]
+    if totals is not None and shown:
+        offers += [part.offer for each in totals.strategies for part in each.parts]
+    return sources_of_offers(offers)
 
 
 def _title(alternatives: Sequence[Alternative]) -> str:

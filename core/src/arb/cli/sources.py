@@ -43,11 +43,9 @@ def sources_of_offers(offers: Iterable[Offer]) -> list[PriceSource]:
 
 
 def sources_line(sources: Sequence[PriceSource], now: float) -> str:
-    """Return one line; empty when all prices were read live within the last minute."""
-    if all(each.source == "live" and now - each.as_of <= _FRESH_S for each in sources):
-        return ""
-    told = (f"{each.provider} {each.source}, {_age(each.as_of, now)}" for each in sources)
-    return f"prices: {'; '.join(told)}"
+    """Return one line; empty without sources."""
+    told = [f"{each.provider} {each.source}, {_age(each.as_of, now)}" for each in sources]
+    return f"prices: {'; '.join(told)}" if told else ""
 
 
 def dated_sources_line(sources: Sequence[PriceSource]) -> str:
