@@ -385,3 +385,8 @@ def alive_fixture():
 @pytest.fixture(name="processes_with")
 def processes_with_fixture():
     return processes_with
+
+
+@pytest.fixture(name="process_channel")
+def process_channel_fixture():
+    return ProcessChannel

@@ -389,6 +389,55 @@ def test_systemd_gets_a_unit_that_leaves_jobs_alone(launcher, monkeypatch, capsy
     assert calls == ["daemon-reload", f"enable {name.rpartition('/')[2]}"]
 
 
+def _crontab(launcher, text):
+    table = launcher / "table"
+    table.write_text(text)
+    script = (
+        f"case $1 in -l) /bin/cat {table};; -r) /bin/rm {table};; "
+        f"-) /bin/cat > {table}.new; /bin/mv {table}.new {table};; esac"
+    )
+    _tool(launcher, "crontab", script)
+    return table
+
+
+def test_the_line_in_crontab_goes_and_the_others_stay(launcher):
+    table = _crontab(launcher, "5 4 * * * backup\n")
+    assert boot.main() == 0
+    assert boot.uninstall() == ""
+    assert boot.uninstall() == ""
+    assert table.read_text() == "5 4 * * * backup\n"
+
+
+def test_a_crontab_that_was_ours_alone_goes(launcher):
+    table = _crontab(launcher, "")
+    assert boot.main() == 0
+    assert boot.uninstall() == ""
+    assert not table.exists()
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_the_unit_goes_or_is_told_to_be_left(launcher, monkeypatch, may):
+    (launcher / "no-systemd").mkdir()
+    unit = launcher / "unit"
+    unit.write_text(f"ExecStart={launcher}/.arb/bin/arb-agent serve\n")
+    monkeypatch.setattr(boot, "_unit_path", lambda: str(unit))
+    _tool(launcher, "sudo", '[ "$1" = -n ] && shift && exec "$@"')
+    _tool(launcher, "systemctl", f'echo "$@" >> {launcher}/calls')
+    _tool(launcher, "rm", f"/bin/rm {unit}" if may else "exit 1")
+    assert boot.uninstall() == ("" if may else str(unit))
+    calls = (launcher / "calls").read_text().splitlines()
+    assert calls == ["disable --now unit", "daemon-reload"]
+
+
+def test_the_unit_of_another_home_stays(launcher, monkeypatch):
+    (launcher / "no-systemd").mkdir()
+    unit = launcher / "unit"
+    unit.write_text("ExecStart=/home/other/.arb/bin/arb-agent serve\n")
+    monkeypatch.setattr(boot, "_unit_path", lambda: str(unit))
+    assert boot.uninstall() == ""
+    assert unit.exists()
+
+
 def test_the_protocol_page_knows_every_operation_and_state():
     page = (Path(__file__).parents[3] / "docs" / "agent-protocol.md").read_text()
     inner = {"front_end"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from arb.nodes.agent import VERSION
+from arb.nodes.remote import sh
 
 __all__ = ["AgentPayload", "agent_payload"]
 
@@ -23,6 +24,8 @@ from arb_agent.main import main
 
 main()
 """
+_REMOVE = '[ -e "$HOME/.arb" ] || exit 0; exec /bin/sh -s "$1" "$2" remove'
+"""Where nothing of ours is, nothing is brought there to remove it."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SHEBANG = b"#!/usr/bin/env python3\n"
 
@@ -47,6 +50,11 @@ class AgentPayload:
     def command(self) -> str:
         """Return what to run on the node; ``script`` is its standard input."""
         return f"exec /bin/sh -s {self.digest} {len(self.data)}"
+
+    @property
+    def removal(self) -> str:
+        """Return what to run on a node to take the agent off it; the rest is as for ``command``."""
+        return sh(_REMOVE, self.digest, str(len(self.data)))
 
 
 @functools.cache

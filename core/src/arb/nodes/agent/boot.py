@@ -26,6 +26,7 @@ WantedBy=multi-user.target
 """
 SYSTEMD = "/run/systemd/system"
 TIMEOUT_S = 30
+_SCRIPT = "arb-agent"
 
 
 def main() -> int:
@@ -43,6 +44,26 @@ def main() -> int:
     return 1
 
 
+def uninstall() -> str:
+    """Take back what ``main`` did for this home, in whichever way; repeating it is fine.
+
+    Returns:
+        What could not be taken back, for people; empty when nothing is left.
+    """
+    folder = os.environ.get("ARB_BOOT_DIR")
+    if folder:
+        files.remove(os.path.join(folder, _SCRIPT))
+    _uncrontab()
+    # Another home of this user may have the unit by now.
+    if not os.path.isdir(SYSTEMD) or _launcher() not in files.read(_unit_path()):
+        return ""
+    path = _unit_path()
+    as_root("systemctl", "disable", "--now", os.path.basename(path))
+    as_root("rm", "-f", path)
+    as_root("systemctl", "daemon-reload")
+    return path if _launcher() in files.read(path) else ""
+
+
 def _launcher() -> str:
     return os.path.join(files.home(), ".arb", install.LAUNCHER)
 
@@ -51,15 +72,15 @@ def _script() -> str:
     folder = os.environ.get("ARB_BOOT_DIR")
     if not folder:
         return ""
-    path = os.path.join(folder, "arb-agent")
+    path = os.path.join(folder, _SCRIPT)
     line = f"HOME={shlex.quote(files.home())} exec {shlex.quote(_launcher())} boot"
     os.makedirs(folder, exist_ok=True)
     files.write(path, f"#!/bin/sh\n{line}\n", mode=0o700)
     return path
 
 
-def _root(*argv: str, text: str = "") -> bool:
-    """Run a command as root, without ever asking for a password."""
+def as_root(*argv: str, text: str = "") -> bool:
+    """Run a command as root, without ever asking for a password; say whether that went well."""
     command = list(argv) if os.geteuid() == 0 else ["sudo", "-n", *argv]
     return _run(command, text) is not None
 
@@ -83,18 +104,38 @@ def _run(argv: list[str], text: str = "") -> str | None:
 def _systemd() -> str:
     if not os.path.isdir(SYSTEMD):
         return ""
+    path = _unit_path()
+    text = UNIT.format(user=_user(), home=files.home(), launcher=_launcher())
+    written = as_root("tee", path, text=text) and as_root("systemctl", "daemon-reload")
+    return path if written and as_root("systemctl", "enable", os.path.basename(path)) else ""
+
+
+def _user() -> str:
     import pwd
 
-    user = pwd.getpwuid(os.getuid()).pw_name
-    name = f"arb-agent-{user}.service"
-    text = UNIT.format(user=user, home=files.home(), launcher=_launcher())
-    path = "/etc/systemd/system/" + name
-    written = _root("tee", path, text=text) and _root("systemctl", "daemon-reload")
-    return path if written and _root("systemctl", "enable", name) else ""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _unit_path() -> str:
+    return f"/etc/systemd/system/arb-agent-{_user()}.service"
+
+
+def _cron_line() -> str:
+    return f"@reboot {shlex.quote(_launcher())} boot"
+
+
+def _uncrontab() -> None:
+    old = (_run(["crontab", "-l"]) or "").splitlines()
+    kept = [line for line in old if line != _cron_line()]
+    if kept:
+        if kept != old:
+            _run(["crontab", "-"], "\n".join(kept) + "\n")
+    elif old:
+        _run(["crontab", "-r"])
 
 
 def _crontab() -> str:
-    line = f"@reboot {shlex.quote(_launcher())} boot"
+    line = _cron_line()
     old = _run(["crontab", "-l"]) or ""
     if line in old.splitlines():
         return "crontab"

@@ -1,5 +1,5 @@
 # Finds a Python, puts the agent there if it is not, and becomes its front end.
-# Arguments: digest and size in bytes of the zipapp. Read from standard input (sh -s), so that any
+# Arguments: digest and size in bytes of the zipapp; another command of the agent than rpc. Read from standard input (sh -s), so that any
 # login shell will do and nothing has to be quoted. Asked for with the line {"need":"DIGEST"}, the
 # client sends the zipapp on the same standard input.
 arb_find_python() {
@@ -19,7 +19,7 @@ arb_main() {
   export HOME
   folder="$HOME/.arb/agent/$1"
   if [ -e "$folder/ready" ] && read -r python < "$folder/python" && [ -x "$python" ]; then
-    exec "$python" -I -S "$folder/__main__.py" rpc
+    exec "$python" -I -S "$folder/__main__.py" "${3:-rpc}"
   fi
   if ! arb_find_python; then
     echo "arb: no Python 3.8 or newer on this node (looked for python3, python3.8 to python3.14" \
@@ -48,8 +48,8 @@ temporary = "%s.%d.tmp" % (path, os.getpid())
 with open(temporary, "wb") as file:
     file.write(data)
 os.replace(temporary, path)
-os.execv(sys.executable, [sys.executable, "-I", "-S", path, "rpc"])
-' "$1" "$2"
+os.execv(sys.executable, [sys.executable, "-I", "-S", path, sys.argv[3]])
+' "$1" "$2" "${3:-rpc}"
 }
 
 arb_main "$@"

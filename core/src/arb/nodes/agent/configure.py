@@ -17,6 +17,8 @@ KEY_FILE = os.path.join(files.GANG, "id")
 ARMED_FILES = ("/var/lib/arb/armed", "~/.arb/armed")
 """What user data, or a provider without it, leaves: see ``arb.nodes.user_data``."""
 KNOWN_HOSTS = os.path.join(files.GANG, "known_hosts")
+KEPT_WORKDIR = "kept-workdir"
+"""Exists when the workdir is older than the agent: it is not ours to remove."""
 
 FIELDS = (
     "cluster",
@@ -31,6 +33,8 @@ FIELDS = (
     "lease_s",
     "grace_s",
 )
+_GANG_NAME = "arb-gang-"
+"""How the comment of a gang's key begins."""
 _NODE_FIELDS = ("rank", "host", "port", "user", "ip", "host_key")
 
 
@@ -58,9 +62,16 @@ def store(request: dict[str, Any]) -> dict[str, Any]:
     files.write(KNOWN_HOSTS, "".join(_known_host(node) for node in nodes))
     if request.get("gang_public_key"):
         authorize(request["gang_public_key"], request["cluster_id"])
+    if not os.path.exists(files.CONFIG) and os.path.lexists(workdir()):
+        files.write(KEPT_WORKDIR, "")
     files.write_json(files.CONFIG, config, sync=True)
     disarm()
     return config
+
+
+def workdir() -> str:
+    """Return the folder that a client copies a task's files to."""
+    return os.path.join(files.home(), "sky_workdir")
 
 
 def disarm() -> None:
@@ -82,16 +93,26 @@ def authorize(public_key: str, cluster_id: str) -> None:
 
     One line, replaced by each ``configure``; other lines are left as they are.
     """
-    folder = os.path.join(files.home(), ".ssh")
-    os.makedirs(folder, 0o700, exist_ok=True)
-    path = os.path.join(folder, "authorized_keys")
+    os.makedirs(os.path.join(files.home(), ".ssh"), 0o700, exist_ok=True)
     launcher = os.path.join(files.home(), ".arb", "bin", "arb-agent")
     key = " ".join(public_key.split()[:2])
-    line = f'restrict,command="{_quoted(launcher)} rpc" {key} arb-gang-{cluster_id}'
+    _keep_one(f'restrict,command="{_quoted(launcher)} rpc" {key} {_GANG_NAME}{cluster_id}')
+
+
+def unauthorize() -> None:
+    """Take back what ``authorize`` did."""
+    _keep_one("")
+
+
+def _keep_one(line: str) -> None:
+    """Let a line be the only one of gangs in authorized_keys, or none when it is empty."""
+    path = os.path.realpath(os.path.join(files.home(), ".ssh", "authorized_keys"))
     old = files.read(path).splitlines()
-    kept = [text for text in old if not text.rpartition(" ")[2].startswith("arb-gang-")]
-    if [*kept, line] != old:
-        files.write(path, "\n".join([*kept, line]) + "\n")
+    new = [text for text in old if not text.rpartition(" ")[2].startswith(_GANG_NAME)]
+    new += [line] if line else []
+    if new != old:
+        mode = os.stat(path).st_mode & 0o777 if old else 0o600
+        files.write(path, "".join(text + "\n" for text in new), mode=mode)
 
 
 def _quoted(path: str) -> str:

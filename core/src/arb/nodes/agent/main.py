@@ -7,7 +7,7 @@ import sys
 
 from . import PROTO, VERSION, files, install
 
-USAGE = "usage: arb-agent rpc|serve|keep|boot|install-boot|version"
+USAGE = "usage: arb-agent rpc|serve|keep|boot|install-boot|remove|version"
 
 
 def main() -> None:
@@ -41,9 +41,17 @@ def _run(name: str) -> int:
         from . import keeper
 
         return keeper.become()
+    return _set_up(name)
+
+
+def _set_up(name: str) -> int:
     if name == "install-boot":
         from . import boot
 
         return boot.main()
+    if name == "remove":
+        from . import remove
+
+        return remove.main()
     sys.stderr.write(USAGE + "\n")
     return 2
