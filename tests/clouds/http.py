@@ -86,6 +86,12 @@ class CloudServer:
         threading.Thread(target=self._tick, name="cloud-clock", daemon=True).start()
         self._serve()
 
+    def exchange(self, cloud: Cloud) -> None:
+        """Serve another cloud at this address from now on; the old one is closed by its owner."""
+        self.cloud, cloud.url = cloud, self.url
+        if self._listener is not None:
+            self._listener.RequestHandlerClass.cloud = cloud
+
     def close_door(self) -> None:
         """Refuse every new connection until ``open_door``."""
         listener, self._listener = self._listener, None
