@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from arb.testing import FakeClock
+from clouds.aws import Aws
 from clouds.clock import SharedClock
 from clouds.gcp import Gcp
 from clouds.http import CloudServer
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["gcp", "lambda_cloud", "paper_gcp", "paper_lambda", "paper_spheron", "spheron"]
+__all__ = [
+    "aws",
+    "gcp",
+    "lambda_cloud",
+    "paper_aws",
+    "paper_gcp",
+    "paper_lambda",
+    "paper_spheron",
+    "spheron",
+]
 
 
 @pytest.fixture
@@ -75,4 +85,23 @@ def _lambda(server: CloudServer) -> Iterator[Lambda]:
     server.close()
     assert server.cloud.untrue == []
     assert server.cloud.changed_of_others() == []
+    assert server.cloud.ledger().harmed() == []
+
+
+@pytest.fixture
+def aws(tmp_path: Path) -> Iterator[Aws]:
+    """A simulated AWS of real nodes."""
+    yield from _aws(CloudServer(Aws(tmp_path / "aws")))
+
+
+@pytest.fixture
+def paper_aws(tmp_path: Path) -> Iterator[Aws]:
+    """The same on paper, where who sleeps lets time pass at once."""
+    yield from _aws(CloudServer(Aws(tmp_path / "aws", clock=FakeClock(), nodes=PaperNodes())))
+
+
+def _aws(server: CloudServer) -> Iterator[Aws]:
+    pytest.importorskip("moto", reason="the simulated AWS stands on it")
+    yield server.cloud
+    server.close()
     assert server.cloud.ledger().harmed() == []

@@ -1,0 +1,167 @@
+"""Reading the catalog: live where there are credentials, else the price list of this package."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.errors import ArbError, CredentialsError, ProviderUnavailable
+from arb.types import Catalog
+from arb_aws.catalog.bundled import bundled_catalog, bundled_prices
+from arb_aws.catalog.compose import Price, RegionPart, frame_of
+from arb_aws.catalog.kinds import Kind, read_kinds
+from arb_aws.catalog.prices import read_prices
+from arb_aws.catalog.spot import read_spot
+from arb_aws.client import HOME_REGION, Client
+from arb_aws.faults import Forbidden
+from arb_aws.keep import Kept, kept_part
+from arb_aws.network import zones_with_subnets
+from arb_aws.regions import wanted_regions
+from arb_aws.settings import Settings
+from arb_aws.threads import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from arb.types import ProviderContext
+
+__all__ = ["read_catalog"]
+
+_DAY_S: Final = 24 * 3600.0
+_KINDS_FRESH_S: Final = 7 * _DAY_S
+_RESERVE_S: Final = 15.0
+"""With less time left no more of the price list is read: the next reading goes on with it."""
+_FIRST: Final = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1")
+"""The largest regions, read first when time is short."""
+_ZONE: Final = re.compile(r"[a-z0-9]+-az\d+")
+"""An ordinary zone: local ones have a town in their id, and no default subnet."""
+
+
+def read_catalog(context: ProviderContext) -> Catalog:
+    """Return every offer, one an instance type, zone and capacity class.
+
+    Spot prices are always read; the price list and what is offered where are kept for a day, what a
+    type is for a week. What does not answer is taken from an earlier reading, with its date.
+
+    Raises:
+        CredentialsError: The account was refused.
+        ProviderUnavailable, RateLimited: No region answered, and nothing is kept of an earlier time.
+    """
+    settings = Settings.of(context.options)
+    client = Client(context, settings)
+    try:
+        client.credentials()
+    except CredentialsError as error:
+        if error.code == "aws-no-credentials":
+            return bundled_catalog(settings)
+        raise
+    account = client.account()
+    regions = sorted(wanted_regions(client), key=lambda r: (r not in _FIRST, r))
+    calls: list[Any] = [partial(_read_kinds, client)]
+    calls += [partial(_read_region, client, account, region) for region in regions]
+    outcomes = side_by_side(lambda call: call(), calls)
+    kinds, *parts = outcomes
+    good = [part for part in parts if isinstance(part, RegionPart)]
+    if not good or isinstance(kinds, Exception):
+        raise next(outcome for outcome in outcomes if isinstance(outcome, Exception))
+    known = _with_missing(client, kinds, good)
+    return Catalog(frame_of(good, known), "live", context.clock.now())
+
+
+def _read_region(client: Client, account: str, region: str) -> RegionPart:
+    """Read one region. Raises as ``Client.call`` where nothing is kept of it."""
+    context = client.context
+    offered = kept_part(
+        context, f"offered-{account}-{region}", _DAY_S, lambda: _read_offered(client, region)
+    ).value
+    if region in client.settings.subnets:
+        usable = zones_with_subnets(client, region)
+        offered = {k: [z for z in zones if z in usable] for k, zones in offered.items()}
+    spot = kept_part(context, f"spot-{account}-{region}", 0, lambda: read_spot(client, region))
+    return RegionPart(
+        region,
+        {kind: tuple(zones) for kind, zones in offered.items()},
+        _list_prices(client, region),
+        {(kind, zone): Price(usd, spot.read_at) for kind, zone, usd in spot.value},
+    )
+
+
+def _read_offered(client: Client, region: str) -> dict[str, list[str]]:
+    """Return instance type -> zone ids where it is offered."""
+    pages = client.pages(
+        "ec2", "describe_instance_type_offerings", region, LocationType="availability-zone-id"
+    )
+    found: dict[str, list[str]] = {}
+    for page in pages:
+        for said in page["InstanceTypeOfferings"]:
+            if _ZONE.fullmatch(str(said["Location"])):
+                found.setdefault(str(said["InstanceType"]), []).append(str(said["Location"]))
+    return {kind: sorted(zones) for kind, zones in sorted(found.items())}
+
+
+def _list_prices(client: Client, region: str) -> dict[str, Price]:
+    """Return instance type -> price on demand: live, kept, or from this package, with its date."""
+
+    def read() -> dict[str, float]:
+        if client.context.remaining_s() < _RESERVE_S:
+            raise ProviderUnavailable("aws: no time left for the price list", code="aws-deadline")
+        return read_prices(client, region)
+
+    try:
+        kept: Kept = kept_part(client.context, f"prices-{region}", _DAY_S, read)
+    except Forbidden as error:
+        return _shipped(region, error.summary)
+    except CredentialsError:
+        raise
+    except ArbError as error:
+        return _shipped(region, f"not live: {error.code}")
+    return {kind: Price(usd, kept.read_at) for kind, usd in kept.value.items()}
+
+
+def _shipped(region: str, why: str) -> dict[str, Price]:
+    return {kind: price for (where, kind), price in bundled_prices(why).items() if where == region}
+
+
+def _read_kinds(client: Client) -> dict[str, Kind]:
+    """Read what types are, in the region that has most of them."""
+
+    def read() -> Any:
+        regions = client.settings.regions
+        region = HOME_REGION if not regions or HOME_REGION in regions else regions[0]
+        return [kind.to_plain() for kind in read_kinds(client, region).values()]
+
+    kept = kept_part(client.context, "kinds", _KINDS_FRESH_S, read)
+    return {plain["name"]: _kind(plain) for plain in kept.value}
+
+
+def _with_missing(
+    client: Client, kinds: Mapping[str, Kind], parts: Sequence[RegionPart]
+) -> dict[str, Kind]:
+    """Add the types that other regions offer; one that cannot be read is left out this time."""
+    missing: dict[str, list[str]] = {}
+    seen = set(kinds)
+    for part in parts:
+        more = sorted(part.zones.keys() - seen)
+        seen |= part.zones.keys()
+        if more:
+            missing[part.region] = more
+    found = dict(kinds)
+    for region, names in missing.items():
+        read = partial(_read_some, client, region, names)
+        try:
+            digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+            kept = kept_part(client.context, f"kinds-{region}-{digest}", _KINDS_FRESH_S, read)
+        except ArbError:
+            continue
+        found |= {plain["name"]: _kind(plain) for plain in kept.value}
+    return found
+
+
+def _read_some(client: Client, region: str, names: Sequence[str]) -> Any:
+    return [kind.to_plain() for kind in read_kinds(client, region, names).values()]
+
+
+def _kind(plain: Mapping[str, Any]) -> Kind:
+    return Kind(**{**plain, "usage": tuple(plain["usage"])})

@@ -1,0 +1,170 @@
+"""What AWS says when it says no: a code and a message, told apart by what they mean for us."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.errors import ArbError, CredentialsError, ProviderUnavailable, RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "NO_CAPACITY",
+    "ApiError",
+    "Fault",
+    "Forbidden",
+    "RegionOff",
+    "ServerError",
+    "error_of",
+    "fault_of",
+]
+
+NO_CAPACITY: Final = frozenset(
+    {
+        "InsufficientInstanceCapacity",
+        "InsufficientHostCapacity",
+        "InsufficientCapacity",
+        "InsufficientReservedInstanceCapacity",
+        "UnfulfillableCapacity",
+        "SpotMaxPriceTooLow",
+    }
+)
+"""Some of these come with HTTP 500 all the same."""
+LIMITED: Final = frozenset(
+    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+)
+REFUSED: Final = frozenset(
+    {
+        "Blocked",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+FORBIDDEN: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedAccess",
+        "UnauthorizedOperation",
+    }
+)
+REGION_OFF: Final = frozenset({"OptInRequired", "PendingVerification"})
+_TOO_MANY: Final = 429
+_SERVER_ERROR: Final = 500
+_DEFAULT_WAIT_S: Final = 5.0
+"""EC2 names no wait: its buckets are refilled within seconds."""
+_LONGEST: Final = 300
+_ENCODED: Final = re.compile(r"\s*Encoded authorization failure message.*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One refusal.
+
+    Attributes:
+        code: AWS's own; empty when the answer holds none.
+        message: For people, one line, without the encoded part that only AWS can read.
+        status: HTTP status.
+        action: For instance ``RunInstances``.
+        region: Where.
+        retry_after_s: The wait that was asked for; 0 for none.
+        bucket_region: Where a bucket is that was looked for elsewhere.
+    """
+
+    code: str
+    message: str
+    status: int
+    action: str
+    region: str
+    retry_after_s: float = 0.0
+    bucket_region: str = ""
+
+
+class ServerError(ProviderUnavailable):
+    """AWS failed: what it did is not known."""
+
+
+class ApiError(ProviderUnavailable):
+    """AWS said no. Where nobody knows better, that is no answer to what was asked."""
+
+    def __init__(self, fault: Fault) -> None:
+        summary = f"aws {fault.action} in {fault.region}: {fault.message or fault.code}"
+        super().__init__(summary, code="aws-refused")
+        self.fault = fault
+
+
+class RegionOff(ApiError):
+    """The region is not enabled for the account."""
+
+
+class Forbidden(CredentialsError):
+    """The account is known, and may not do this.
+
+    Attributes:
+        is_policy_of_region: A policy of the organization forbids it, and such ones are mostly about
+            regions: other regions may do.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        summary = f"aws: the account may not {fault.action} in {fault.region}"
+        hint = "run: arb check aws --policy, which prints the least policy"
+        super().__init__(summary, code="aws-forbidden", hint=hint)
+        self.is_policy_of_region = "explicit deny in a service control policy" in fault.message
+
+
+def fault_of(response: Mapping[str, Any], action: str, region: str) -> Fault:
+    """Return the refusal in a response that botocore took apart."""
+    error, about = response.get("Error") or {}, response.get("ResponseMetadata") or {}
+    headers = about.get("HTTPHeaders") or {}
+    wait = str(headers.get("retry-after") or "")
+    message = " ".join(_ENCODED.sub("", str(error.get("Message") or "")).split())
+    return Fault(
+        code=str(error.get("Code") or "").removeprefix("Client."),
+        message=message[:_LONGEST],
+        status=int(about.get("HTTPStatusCode") or 0),
+        action=action,
+        region=region,
+        retry_after_s=float(wait) if wait.isdigit() else 0.0,
+        bucket_region=str(headers.get("x-amz-bucket-region") or ""),
+    )
+
+
+def error_of(fault: Fault) -> ArbError:
+    """Return the error that a refusal is, whatever was asked.
+
+    ``AuthFailure`` is left to the client: it is one account's trouble or one region's.
+    """
+    what = f"aws {fault.action} in {fault.region}"
+    if fault.code in LIMITED or fault.status == _TOO_MANY:
+        wait = fault.retry_after_s or _DEFAULT_WAIT_S
+        return RateLimited(f"{what}: too many requests", retry_after_s=wait)
+    if fault.code in REFUSED:
+        summary = f"aws refused the credentials: {fault.code}"
+        return CredentialsError(summary, code="aws-credentials-refused", hint=_hint(fault.code))
+    if fault.code in FORBIDDEN:
+        return Forbidden(fault)
+    if fault.code in REGION_OFF:
+        return RegionOff(fault)
+    if fault.status >= _SERVER_ERROR and fault.code not in NO_CAPACITY:
+        return ServerError(f"{what}: HTTP {fault.status}", code="aws-unreachable")
+    return ApiError(fault)
+
+
+def _hint(code: str) -> str:
+    if code in {"RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException"}:
+        return "check the secret key, and this computer's clock"
+    if code.startswith("ExpiredToken"):
+        return "log in again, for instance: aws sso login"
+    return "make a new access key, or log in again: aws sso login"

@@ -1,0 +1,70 @@
+"""Where in a region machines go: a subnet in the zone that was bought, and its VPC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from arb.errors import RequestError, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arb.types import Offer
+    from arb_aws.client import Client
+
+__all__ = ["Place", "find_place", "zones_with_subnets"]
+
+_NO_VPC: Final = "run: aws ec2 create-default-vpc --region {}, or set provider_options.aws.subnets"
+_HINT: Final = "set provider_options.aws.subnets"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A subnet with its VPC. An empty subnet leaves the choice to EC2."""
+
+    vpc: str
+    subnet: str = ""
+
+
+def find_place(client: Client, offer: Offer) -> Place:
+    """Return where machines of an offer go: a configured subnet, else the default VPC's.
+
+    Raises:
+        RequestError: There is none in the offer's zone, or no default VPC in its region.
+        ArbError: As ``Client.call``.
+    """
+    chosen = client.settings.subnets.get(offer.region, ())
+    subnets = _subnets(client, offer.region, chosen)
+    if not subnets:
+        summary = f"aws has no default VPC in {offer.region}"
+        hint = _NO_VPC.format(offer.region)
+        raise RequestError(summary, scope=Scope.REGION, code="aws-no-vpc", hint=hint)
+    if not offer.zone:
+        first = subnets[0]
+        return Place(first["VpcId"], first["SubnetId"] if chosen else "")
+    for subnet in subnets:
+        if offer.zone in {subnet.get("AvailabilityZoneId"), subnet.get("AvailabilityZone")}:
+            return Place(subnet["VpcId"], subnet["SubnetId"])
+    which = "no subnet that is configured" if chosen else "no default subnet"
+    summary = f"aws: {which} is in zone {offer.zone} of {offer.region}"
+    raise RequestError(summary, scope=Scope.ZONE, code="aws-no-subnet", hint=_HINT)
+
+
+def zones_with_subnets(client: Client, region: str) -> frozenset[str]:
+    """Return ids of the zones of a region that the configured subnets are in.
+
+    Raises as ``Client.call``.
+    """
+    subnets = _subnets(client, region, client.settings.subnets[region])
+    return frozenset(str(subnet["AvailabilityZoneId"]) for subnet in subnets)
+
+
+def _subnets(client: Client, region: str, chosen: Sequence[str]) -> list[Any]:
+    """Return the subnets to choose from, those of one zone in a fixed order."""
+    wanted: dict[str, Any] = {"SubnetIds": list(chosen)}
+    if not chosen:
+        wanted = {"Filters": [{"Name": "default-for-az", "Values": ["true"]}]}
+    pages = client.pages("ec2", "describe_subnets", region, **wanted)
+    found = [subnet for page in pages for subnet in page["Subnets"]]
+    return sorted(found, key=lambda subnet: str(subnet["SubnetId"]))

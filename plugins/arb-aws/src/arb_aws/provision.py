@@ -1,0 +1,99 @@
+"""Buying: a security group, then one ``RunInstances`` for the whole gang, sent once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from arb.errors import (
+    ArbError,
+    CredentialsError,
+    ProviderUnavailable,
+    RateLimited,
+    Refusal,
+    RequestError,
+    Scope,
+)
+from arb.types import ProvisionResult
+from arb_aws.bodies import run_parameters
+from arb_aws.client import Client
+from arb_aws.faults import ApiError, Forbidden
+from arb_aws.groups import drop_group, ensure_group
+from arb_aws.handles import Handle
+from arb_aws.images import find_image
+from arb_aws.machines import instance_of
+from arb_aws.network import find_place
+from arb_aws.refusals import refusal_of
+from arb_aws.zones import zone_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from arb.types import Instance, ProviderContext, ProvisionRequest
+
+__all__ = ["in_rank_order", "provision"]
+
+
+def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionResult:
+    """Order ``request.count`` machines, all or none.
+
+    The order's token is EC2's ``ClientToken``: sent again, the same order answers with the same
+    machines. It is sent once by us and never by botocore, so that every refusal is heard.
+
+    Raises:
+        CapacityError, QuotaError, RequestError, CredentialsError, RateLimited, ProviderUnavailable:
+            As ``arb_provision`` says.
+    """
+    client = Client.from_context(context)
+    try:
+        account, zones = client.account(), zone_ids(client, request.offer.region)
+        place, image = find_place(client, request.offer), find_image(client, request)
+        group = ensure_group(client, request, place.vpc)
+    except ArbError as error:
+        raise _before_order(error, request) from error
+    try:
+        parameters = run_parameters(request, client.settings, image, place, group)
+        answer = _run(client, request, parameters)
+    except (Refusal, CredentialsError):
+        drop_group(client, request.offer.region, group)
+        raise
+    offer, user = request.offer, "" if image.user == "ubuntu" else image.user
+    machines = in_rank_order(
+        answer["Instances"],
+        lambda said: instance_of(context.provider, offer.region, said, zones),
+    )
+    handle = Handle(offer.region, offer.spot, user)
+    return ProvisionResult(machines, handle.to_json(), account)
+
+
+def in_rank_order(said: Iterable[Mapping[str, Any]], read: Any) -> tuple[Instance, ...]:
+    """Return machines of one order in rank order: as EC2 numbers them, then by id."""
+    order = sorted(said, key=lambda i: (int(i.get("AmiLaunchIndex") or 0), str(i["InstanceId"])))
+    return tuple(map(read, order))
+
+
+def _run(client: Client, request: ProvisionRequest, parameters: dict[str, Any]) -> Any:
+    try:
+        return client.call("ec2", "run_instances", request.offer.region, repeat=False, **parameters)
+    except ApiError as error:
+        raise refusal_of(error, request.offer) from error
+    except Forbidden as error:
+        raise _in_region(error) from error
+
+
+def _before_order(error: ArbError, request: ProvisionRequest) -> ArbError:
+    """Return what an error is that came before anything was ordered."""
+    if isinstance(error, ApiError):
+        error = refusal_of(error, request.offer)
+    if isinstance(error, Forbidden):
+        error = _in_region(error)
+    if isinstance(error, ProviderUnavailable | RateLimited):
+        error.never_sent = True
+    return error
+
+
+def _in_region(error: Forbidden) -> ArbError:
+    """A policy of the organization mostly closes regions: the others may be open."""
+    if not error.is_policy_of_region:
+        return error
+    hint = "set provider_options.aws.regions to those that your organization allows"
+    return RequestError(error.summary, scope=Scope.REGION, code=error.code, hint=hint)

@@ -1,0 +1,168 @@
+"""A boto3 session of the context's own: its environment and home folder, never the process's.
+
+Credentials are looked for in botocore's standard order, with botocore's own readers. What a role or
+single sign-on needs is kept where the AWS command line keeps it, so that one log-in serves both.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # it is there
+
+from arb.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from arb.types import ProviderContext
+    from arb_aws.settings import Settings
+
+__all__ = ["endpoint_of", "file_of", "make_session", "proxies_of"]
+
+_FILES: Final = {
+    "config_file": ("AWS_CONFIG_FILE", "config"),
+    "credentials_file": ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+}
+
+
+def make_session(context: ProviderContext, settings: Settings) -> Any:
+    """Return a boto3 session; credentials are looked for when they are first needed.
+
+    Args:
+        context: Where environment and home folder come from.
+        settings: Names a profile, perhaps.
+    """
+    import boto3.session
+    import botocore.session
+
+    core: Any = botocore.session.Session()
+    _use_environment(core, context)
+    if settings.profile:
+        core.set_config_variable("profile", settings.profile)
+    core.register_component("data_loader", _loader())
+    core.register_component("credential_provider", _credential_resolver(core, context, settings))
+    return boto3.session.Session(botocore_session=core)
+
+
+def file_of(context: ProviderContext, which: str) -> Path:
+    """Return the path of ``config_file`` or ``credentials_file``, whether it is there or not."""
+    variable, name = _FILES[which]
+    named = context.env.get(variable, "")
+    if not named:
+        return context.home / ".aws" / name
+    return context.home / named[2:] if named.startswith("~/") else Path(named)
+
+
+def endpoint_of(context: ProviderContext, settings: Settings, service: str) -> str | None:
+    """Return where a service is when it is not at its usual place, as the environment says it."""
+    if settings.endpoint_url:
+        return settings.endpoint_url
+    env = context.env
+    if env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    named = env.get(f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}")
+    return named or env.get("AWS_ENDPOINT_URL") or None
+
+
+def proxies_of(env: Mapping[str, str], url: str) -> dict[str, str]:
+    """Return the proxies of an environment for an address; empty for none."""
+    host = urlsplit(url).hostname or ""
+    no_proxy = env.get("no_proxy") or env.get("NO_PROXY") or ""
+    if proxy_bypass_environment(host, {"no": no_proxy}):
+        return {}
+    named = {s: env.get(f"{s}_proxy") or env.get(f"{s.upper()}_PROXY") for s in ("http", "https")}
+    return {scheme: proxy for scheme, proxy in named.items() if proxy}
+
+
+@cache
+def _loader() -> Any:
+    """Return the reader of botocore's descriptions of services: reading EC2's takes 0.1 s."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+def _use_environment(core: Any, context: ProviderContext) -> None:
+    """Let every setting that botocore reads from the environment come from the context's."""
+    from botocore.configprovider import ConfigChainFactory
+
+    chains = ConfigChainFactory(session=core, environ=dict(context.env))
+    store = core.get_component("config_store")
+    for name, (in_file, variables, default, convert) in core.SESSION_VARIABLES.items():
+        chain = chains.create_config_chain(
+            instance_name=name,
+            env_var_names=variables,
+            config_property_names=in_file,
+            default=default,
+            conversion_func=convert,
+        )
+        store.set_config_provider(name, chain)
+    for name in _FILES:
+        core.set_config_variable(name, str(file_of(context, name)))
+
+
+def _credential_resolver(core: Any, context: ProviderContext, settings: Settings) -> Any:
+    """Return botocore's standard chain, over the context's environment and home folder."""
+    from botocore import credentials as readers
+    from botocore.utils import JSONFileCache
+
+    env, folder = dict(context.env), context.home / ".aws"
+    profile = core.get_config_variable("profile") or "default"
+    roles = JSONFileCache(str(folder / "cli" / "cache"))
+    builder = readers.ProfileProviderBuilder(
+        core, cache=roles, sso_token_cache=JSONFileCache(str(folder / "sso" / "cache"))
+    )
+    of_env = readers.EnvProvider(environ=env)
+    of_container = readers.ContainerProvider(environ=env)
+    of_machine = readers.InstanceMetadataProvider(iam_role_fetcher=_machine_role(core, env))
+    of_role = readers.AssumeRoleProvider(
+        load_config=lambda: core.full_config,
+        client_creator=core.create_client,
+        cache=roles,
+        profile_name=profile,
+        prompter=_no_prompt,
+        credential_sourcer=readers.CanonicalNameCredentialSourcer(
+            [of_env, of_container, of_machine]
+        ),
+        profile_provider_builder=builder,
+    )
+    of_profile = builder.providers(
+        profile_name=profile, disable_env_vars="AWS_WEB_IDENTITY_TOKEN_FILE" not in env
+    )
+    # A profile that is named by the option is meant, whatever keys the environment holds.
+    first = [] if settings.profile else [of_env]
+    return readers.CredentialResolver([*first, of_role, *of_profile, of_container, of_machine])
+
+
+def _machine_role(core: Any, env: dict[str, str]) -> Any:
+    """Return what asks the metadata service of the EC2 machine that we may run on."""
+    from botocore.utils import InstanceMetadataFetcher
+
+    return InstanceMetadataFetcher(
+        timeout=core.get_config_variable("metadata_service_timeout"),
+        num_attempts=core.get_config_variable("metadata_service_num_attempts"),
+        env=env,
+        user_agent=core.user_agent(),
+        config={
+            name: core.get_config_variable(name)
+            for name in (
+                "ec2_metadata_service_endpoint",
+                "ec2_metadata_service_endpoint_mode",
+                "ec2_metadata_v1_disabled",
+            )
+        }
+        | {"ec2_credential_refresh_window": 600},
+    )
+
+
+def _no_prompt(text: str) -> NoReturn:
+    """Refuse to ask for a second factor: hooks have no terminal."""
+    del text
+    raise CredentialsError(
+        "aws: the role of the profile wants a second factor",
+        code="aws-mfa",
+        hint="log in with the AWS command line first: aws sts get-caller-identity",
+    )

@@ -1,0 +1,38 @@
+"""What can be chosen about the simulated AWS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clouds.aws.shop import SOME_TYPES
+from clouds.model import Settings
+
+__all__ = ["AwsSettings"]
+
+
+@dataclass
+class AwsSettings(Settings):
+    """How the simulated AWS behaves. The facts leave some of this open: all of it is tried.
+
+    Attributes:
+        regions: Those that are enabled for the accounts; calls to others are ``AuthFailure``.
+        types: Instance types that there are; empty means all that moto knows.
+        image_gib: Size of the disk that images are made of.
+        gpu_names: The deep learning images have ``-gpu`` in their parameter's name.
+        has_parameters: Systems Manager publishes images at all.
+        spot_takes_shutdown: A shutdown behaviour is accepted beside spot options.
+        shows_zone_ids: Instances are shown with the id of their zone, too.
+        shown_s: For how long an ended instance is still shown.
+        rebalance: The metadata service recommends to leave.
+    """
+
+    regions: tuple[str, ...] = ("us-east-1", "us-east-2", "us-west-2")
+    types: tuple[str, ...] = SOME_TYPES
+    image_gib: int = 45
+    gpu_names: bool = True
+    has_parameters: bool = True
+    spot_takes_shutdown: bool = False
+    shows_zone_ids: bool = False
+    shown_s: float = 3600
+    rebalance: bool = False
+    power_off: str = "gone"
