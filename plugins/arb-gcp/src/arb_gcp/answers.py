@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ProviderUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["ApiError", "Fault", "ServerError", "fault_of_answer", "faults_of_operation"]
+__all__ = [
+    "NO_CAPACITY",
+    "ApiError",
+    "Fault",
+    "ServerError",
+    "fault_of_answer",
+    "faults_of_operation",
+]
 
+NO_CAPACITY: Final = frozenset(
+    {
+        "ZONE_RESOURCE_POOL_EXHAUSTED",
+        "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
+        "REGION_RESOURCE_POOL_EXHAUSTED",
+        "INSUFFICIENT_CAPACITY",
+        "insufficientCapacity",
+        "resourcePoolExhausted",
+        "ResourceExhausted",
+    }
+)
+"""Words for "there is none now"; alone of all words they mean the same with a status of 5xx."""
 _QUOTED_METRIC: Final = re.compile(r"[Qq]uota '([A-Z0-9_]+)'")
 _IN_REGION: Final = re.compile(r"in region ([a-z0-9-]+)")
 _LONGEST: Final = 300
+_GIVEAWAY: Final = 16
+"""So many first characters of a line are enough to know it."""
 _NOT_FOUND: Final = 404
 _NOT_FOUND_WORDS: Final = frozenset({"notFound", "NOT_FOUND"})
 
@@ -40,6 +61,15 @@ class Fault:
     other_zones: tuple[str, ...] = ()
     service: str = ""
 
+    def without(self, secrets: Iterable[str]) -> Fault:
+        """Return the same without its sentence, if that repeats a line of something secret.
+
+        Google quotes the value that it does not like.
+        """
+        lines = (line.strip() for secret in secrets for line in secret.splitlines())
+        told = any(line[:_GIVEAWAY] in self.message for line in lines if len(line) >= _GIVEAWAY)
+        return replace(self, message=f"{self.code}: it repeats a secret") if told else self
+
 
 class ApiError(ProviderUnavailable):
     """A call was answered with an error that its caller has to judge.
@@ -63,7 +93,7 @@ class ApiError(ProviderUnavailable):
 
 
 class ServerError(ProviderUnavailable):
-    """The server has trouble of its own: a 5xx that says nothing."""
+    """The server, or something on the way, has trouble of its own: an answer that says nothing."""
 
 
 def fault_of_answer(status: int, body: object) -> Fault:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError, ProviderUnavailable, RateLimited
-from arb_gcp.answers import ApiError, ServerError, fault_of_answer
+from arb_gcp.answers import NO_CAPACITY, ApiError, ServerError, fault_of_answer
 from arb_gcp.credentials import need_credentials, project_of
 from arb_gcp.settings import APIS, Settings
 from arb_gcp.tokens import drop_token, get_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import requests
 
@@ -28,6 +29,7 @@ _LEAST_S: Final = 0.2
 _TRIES: Final = 3
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_TIMED_OUT: Final = 408
 _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 _LIMITED: Final = frozenset(
@@ -37,6 +39,7 @@ _API_OFF: Final = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _BILLING_OFF: Final = frozenset({"BILLING_DISABLED", "billingNotEnabled", "UREQ_PROJECT_BILLING"})
 _JUDGED: Final = frozenset({"quotaExceeded", "QUOTA_EXCEEDED", "limitExceeded"})
 """Refusals with status 403 that say nothing of the account."""
+_BILLING_PAGE: Final = "https://console.cloud.google.com/billing/linkedaccount"
 _OVERRIDE: Final = "CLOUDSDK_API_ENDPOINT_OVERRIDES_"
 
 
@@ -77,7 +80,7 @@ class Client:
         """
         client = cls(context, Settings.of(context.options))
         if not client.project:
-            hint = "run: gcloud config set project PROJECT, or: arb config set provider_options.gcp.project PROJECT"
+            hint = "run: gcloud config set project PROJECT, or set the option project"
             raise CredentialsError("gcp has no project", code="gcp-no-project", hint=hint)
         return client
 
@@ -97,23 +100,36 @@ class Client:
             RateLimited: Too many calls.
             ProviderUnavailable: No answer, or a 5xx, also after some tries.
         """
-        return self._repeated("GET", path, params, None, api)
+        return self._repeated(_Call("GET", path, api, params or {}))
 
     def ask(self, path: str, body: object, api: str) -> Any:
         """Read something that takes a body; as ``get``."""
-        return self._repeated("POST", path, None, body, api)
+        return self._repeated(_Call("POST", path, api, body=body))
 
-    def post(self, path: str, body: object = None, params: Mapping[str, Any] | None = None) -> Any:
-        """Change something; sent once. Raises as ``get``, and ``ProviderUnavailable`` tells nothing."""
-        return self._once("POST", path, params, body, "compute")
+    def post(
+        self,
+        path: str,
+        body: object = None,
+        params: Mapping[str, Any] | None = None,
+        secrets: Iterable[str] = (),
+    ) -> Any:
+        """Change something; sent once. Raises as ``get``, and ``ProviderUnavailable`` tells nothing.
+
+        Args:
+            path: Below the API's address.
+            body: What to send.
+            params: Query.
+            secrets: Parts of the body that no error may repeat.
+        """
+        return self._once(_Call("POST", path, params=params or {}, body=body, secrets=secrets))
 
     def patch(self, path: str, body: object) -> Any:
         """Change something; as ``post``."""
-        return self._once("PATCH", path, None, body, "compute")
+        return self._once(_Call("PATCH", path, body=body))
 
     def delete(self, path: str) -> Any:
         """Remove something; as ``post``."""
-        return self._once("DELETE", path, None, None, "compute")
+        return self._once(_Call("DELETE", path))
 
     def pages(
         self, path: str, params: Mapping[str, Any] | None = None, api: str = "compute"
@@ -160,12 +176,10 @@ class Client:
 
     # -- how -----------------------------------------------------------------------------------
 
-    def _repeated(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: object, api: str
-    ) -> Any:
+    def _repeated(self, call: _Call) -> Any:
         for number in range(1, _TRIES + 1):
             try:
-                return self._once(method, path, params, body, api)
+                return self._once(call)
             except (RateLimited, ProviderUnavailable) as error:
                 wait = _wait_s(error, number)
                 is_last = isinstance(error, ApiError) or number == _TRIES
@@ -174,38 +188,33 @@ class Client:
                 self.context.clock.sleep(wait)
         raise AssertionError("the last try returns or raises")
 
-    def _once(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: object, api: str
-    ) -> Any:
-        what = f"{method} {path.partition('?')[0]}"
-        answer = self._send(method, path, params, body, api)
+    def _once(self, call: _Call) -> Any:
+        answer = self._send(call)
         if answer.status_code == _UNAUTHORIZED and self._forget_token():
-            answer = self._send(method, path, params, body, api)  # a 401 did nothing
+            answer = self._send(call)  # a 401 did nothing
         if answer.ok:
-            return _json(answer, what)
-        raise self._error(answer, what)
+            return _json(answer, call)
+        raise self._error(answer, call)
 
-    def _send(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: object, api: str
-    ) -> requests.Response:
+    def _send(self, call: _Call) -> requests.Response:
         import requests
 
         left = self.context.remaining_s()
         if left < _LEAST_S:
-            raise ProviderUnavailable(f"gcp {method} {path}: no time left", code="gcp-deadline")
+            raise ProviderUnavailable(f"gcp {call}: no time left", code="gcp-deadline")
         token = self.token()
         try:
             return self.http.request(
-                method,
-                self.address(api) + path,
-                params={k: v for k, v in (params or {}).items() if v is not None},
-                json=body,
+                call.method,
+                self.address(call.api) + call.path,
+                params={k: v for k, v in call.params.items() if v is not None},
+                json=call.body,
                 auth=Bearer(token, self.credentials.quota_project),
                 timeout=(min(_CONNECT_S, left), min(_ANSWER_S, left)),
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            summary = f"gcp {method} {path}: no answer ({type(error).__name__})"
+            summary = f"gcp {call}: no answer ({type(error).__name__})"
             raise ProviderUnavailable(summary, code="gcp-unreachable") from error
 
     def _forget_token(self) -> bool:
@@ -215,26 +224,27 @@ class Client:
         drop_token(self.context, self.credentials)
         return bool(had)
 
-    def _error(self, answer: requests.Response, what: str) -> Exception:
+    def _error(self, answer: requests.Response, call: _Call) -> Exception:
         status = answer.status_code
-        fault = fault_of_answer(status, _body(answer))
+        fault = fault_of_answer(status, _body(answer)).without(call.secrets)
         if status == _TOO_MANY or fault.code in _LIMITED:
             wait = _retry_after_s(answer)
-            return RateLimited(f"gcp {what}: {fault.message}", retry_after_s=wait)
+            return RateLimited(f"gcp {call}: {fault.message}", retry_after_s=wait)
         if status in {_UNAUTHORIZED, _FORBIDDEN}:
-            return self._refused(status, fault, what)
-        if status < _SERVER_ERROR:
-            return ApiError(what, status, fault)
-        if fault.code and fault.code not in {"backendError", "internalError"}:
-            return ApiError(what, status, fault)  # a stock-out comes as 503
-        return ServerError(f"gcp {what}: HTTP {status}", code="gcp-unreachable")
+            return self._refused(status, fault, call)
+        if fault.code in NO_CAPACITY:  # also with a 503
+            return ApiError(str(call), status, fault)
+        if status >= _SERVER_ERROR or status == _TIMED_OUT or not fault.code:
+            return ServerError(f"gcp {call}: HTTP {status}", code="gcp-unreachable")
+        return ApiError(str(call), status, fault)
 
-    def _refused(self, status: int, fault: Fault, what: str) -> Exception:
+    def _refused(self, status: int, fault: Fault, call: _Call) -> Exception:
         if fault.code in _JUDGED or fault.metric or "location" in fault.message.lower():
-            return ApiError(what, status, fault)
+            return ApiError(str(call), status, fault)
         said = fault.message or f"HTTP {status}"
+        who = self.credentials.identity
         if status == _UNAUTHORIZED:
-            summary = f"gcp refused the token of {self.credentials.identity}: {said}"
+            summary = f"gcp refused the token of {who}: {said}"
             hint = "run: gcloud auth application-default login, or make a new key"
             return CredentialsError(summary, code="gcp-credentials-refused", hint=hint)
         if fault.code in _API_OFF:
@@ -242,12 +252,27 @@ class Client:
             hint = f"run: gcloud services enable {service} --project {self.project}"
             return CredentialsError(f"gcp: {service} is off", code="gcp-api-off", hint=hint)
         if fault.code in _BILLING_OFF or "billing" in said.lower():
-            hint = f"link a billing account: https://console.cloud.google.com/billing/linkedaccount?project={self.project}"
             summary = f"gcp: billing is off for project {self.project}"
+            hint = f"link a billing account: {_BILLING_PAGE}?project={self.project}"
             return CredentialsError(summary, code="gcp-billing-off", hint=hint)
-        hint = "run: arb check gcp, which prints the least role"
-        summary = f"gcp: {self.credentials.identity} may not {what}: {said}"
+        summary = f"gcp: {who} may not {call}: {said}"
+        hint = "run: arb check gcp --policy, which prints the least role"
         return CredentialsError(summary, code="gcp-forbidden", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request. Its text names it in errors, without anything secret."""
+
+    method: str
+    path: str
+    api: str = "compute"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    body: object = field(default=None, repr=False)
+    secrets: Iterable[str] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path.partition('?')[0]}"
 
 
 class Bearer:
@@ -276,10 +301,10 @@ def _retry_after_s(answer: requests.Response) -> float:
     return float(text) if text.isdigit() else 5.0
 
 
-def _json(answer: requests.Response, what: str) -> Any:
+def _json(answer: requests.Response, call: _Call) -> Any:
     body = _body(answer)
     if not isinstance(body, dict):
-        summary = f"gcp {what}: the answer is not JSON"
+        summary = f"gcp {call}: the answer is not JSON"
         raise ProviderUnavailable(summary, code="gcp-unreadable")
     return body
 

@@ -127,7 +127,8 @@ class _Order:
         path = f"projects/{client.project}/zones/{offer.zone}/instances"
         body = instance_body(self.request, self.setup, client.settings)
         try:
-            operation = client.post(path, body, {"requestId": request_id(token)})
+            asked = {"requestId": request_id(token)}
+            operation = client.post(path, body, asked, secrets=_secrets(self.setup))
         except ApiError as error:
             if error.status == _CONFLICT and error.fault.code == "alreadyExists":
                 self._adopt(f"{path}/{token}")
@@ -142,6 +143,12 @@ class _Order:
         """Take the machine that an earlier sending of this order made."""
         said: Any = self.client.get(path)
         self.machine = instance_of(self.client.context.provider, self.client.project, said)
+
+
+def _secrets(setup: NodeSetup) -> list[str]:
+    """Return what of a setup no message may repeat."""
+    private = [setup.host_key.private] if setup.host_key else []
+    return [*private, *(file.content for file in setup.files)]
 
 
 def _worst(errors: Sequence[Exception], made: tuple[Instance, ...]) -> Exception:

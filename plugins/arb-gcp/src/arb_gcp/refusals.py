@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import CapacityError, QuotaError, Refusal, RequestError, Scope
+from arb_gcp.answers import NO_CAPACITY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["refusal"]
 
-_NO_CAPACITY: Final = frozenset(
-    {
-        "ZONE_RESOURCE_POOL_EXHAUSTED",
-        "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
-        "REGION_RESOURCE_POOL_EXHAUSTED",
-        "INSUFFICIENT_CAPACITY",
-        "insufficientCapacity",
-        "resourcePoolExhausted",
-        "ResourceExhausted",
-    }
-)
 _STOCK_OUT: Final = re.compile(
     r"stockout|enough resources available|is currently unavailable in the", re.IGNORECASE
 )
@@ -88,7 +78,7 @@ def refusal(fault: Fault, offer: Offer, made: Sequence[Instance] = ()) -> Refusa
     summary = f"gcp {place}: {fault.message or fault.code}"
     if fault.metric or fault.code in _QUOTA:
         return _quota(fault, offer, made, summary)
-    if fault.code in _NO_CAPACITY or _STOCK_OUT.search(fault.message) or _was_taken(fault, offer):
+    if fault.code in NO_CAPACITY or _STOCK_OUT.search(fault.message) or _was_taken(fault, offer):
         hint = f"zones said to have some: {', '.join(fault.other_zones)}" * bool(fault.other_zones)
         scope = Scope.OFFER if _has_guest_accelerators(offer) else Scope.ZONE
         return CapacityError(summary, scope=scope, made=made, code="gcp-no-capacity", hint=hint)
