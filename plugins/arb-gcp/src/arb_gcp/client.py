@@ -1,14 +1,14 @@
-"""HTTP calls to Google's APIs: time-outs, tokens, retries of reads, and what a refusal means."""
+"""HTTP calls to Google's APIs: time-outs, tokens, retries of reads."""
 
 from __future__ import annotations
 
 import random
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError, ProviderUnavailable, RateLimited
-from arb_gcp.answers import NO_CAPACITY, ApiError, ServerError, fault_of_answer
+from arb_gcp.answers import ApiError, ServerError
+from arb_gcp.calls import Call, body_of, error_of
 from arb_gcp.credentials import need_credentials, project_of
 from arb_gcp.settings import APIS, Settings
 from arb_gcp.tokens import drop_token, get_token
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import requests
 
     from arb.types import ProviderContext
-    from arb_gcp.answers import Fault
 
 __all__ = ["Bearer", "Client"]
 
@@ -28,18 +27,6 @@ _ANSWER_S: Final = 30.0
 _LEAST_S: Final = 0.2
 _TRIES: Final = 3
 _UNAUTHORIZED: Final = 401
-_FORBIDDEN: Final = 403
-_TIMED_OUT: Final = 408
-_TOO_MANY: Final = 429
-_SERVER_ERROR: Final = 500
-_LIMITED: Final = frozenset(
-    {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "concurrentLimitExceeded"}
-)
-_API_OFF: Final = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
-_BILLING_OFF: Final = frozenset({"BILLING_DISABLED", "billingNotEnabled", "UREQ_PROJECT_BILLING"})
-_JUDGED: Final = frozenset({"quotaExceeded", "QUOTA_EXCEEDED", "limitExceeded"})
-"""Refusals with status 403 that say nothing of the account."""
-_BILLING_PAGE: Final = "https://console.cloud.google.com/billing/linkedaccount"
 _OVERRIDE: Final = "CLOUDSDK_API_ENDPOINT_OVERRIDES_"
 
 
@@ -100,11 +87,11 @@ class Client:
             RateLimited: Too many calls.
             ProviderUnavailable: No answer, or a 5xx, also after some tries.
         """
-        return self._repeated(_Call("GET", path, api, params or {}))
+        return self._repeated(Call("GET", path, api, params or {}))
 
     def ask(self, path: str, body: object, api: str) -> Any:
         """Read something that takes a body; as ``get``."""
-        return self._repeated(_Call("POST", path, api, body=body))
+        return self._repeated(Call("POST", path, api, body=body))
 
     def post(
         self,
@@ -121,15 +108,15 @@ class Client:
             params: Query.
             secrets: Parts of the body that no error may repeat.
         """
-        return self._once(_Call("POST", path, params=params or {}, body=body, secrets=secrets))
+        return self._once(Call("POST", path, params=params or {}, body=body, secrets=secrets))
 
     def patch(self, path: str, body: object) -> Any:
         """Change something; as ``post``."""
-        return self._once(_Call("PATCH", path, body=body))
+        return self._once(Call("PATCH", path, body=body))
 
     def delete(self, path: str) -> Any:
         """Remove something; as ``post``."""
-        return self._once(_Call("DELETE", path))
+        return self._once(Call("DELETE", path))
 
     def pages(
         self, path: str, params: Mapping[str, Any] | None = None, api: str = "compute"
@@ -176,7 +163,7 @@ class Client:
 
     # -- how -----------------------------------------------------------------------------------
 
-    def _repeated(self, call: _Call) -> Any:
+    def _repeated(self, call: Call) -> Any:
         for number in range(1, _TRIES + 1):
             try:
                 return self._once(call)
@@ -188,15 +175,15 @@ class Client:
                 self.context.clock.sleep(wait)
         raise AssertionError("the last try returns or raises")
 
-    def _once(self, call: _Call) -> Any:
+    def _once(self, call: Call) -> Any:
         answer = self._send(call)
         if answer.status_code == _UNAUTHORIZED and self._forget_token():
             answer = self._send(call)  # a 401 did nothing
         if answer.ok:
             return _json(answer, call)
-        raise self._error(answer, call)
+        raise error_of(answer, call, self.credentials.identity, self.project)
 
-    def _send(self, call: _Call) -> requests.Response:
+    def _send(self, call: Call) -> requests.Response:
         import requests
 
         left = self.context.remaining_s()
@@ -224,56 +211,6 @@ class Client:
         drop_token(self.context, self.credentials)
         return bool(had)
 
-    def _error(self, answer: requests.Response, call: _Call) -> Exception:
-        status = answer.status_code
-        fault = fault_of_answer(status, _body(answer)).without(call.secrets)
-        if status == _TOO_MANY or fault.code in _LIMITED:
-            wait = _retry_after_s(answer)
-            return RateLimited(f"gcp {call}: {fault.message}", retry_after_s=wait)
-        if status in {_UNAUTHORIZED, _FORBIDDEN}:
-            return self._refused(status, fault, call)
-        if fault.code in NO_CAPACITY:  # also with a 503
-            return ApiError(str(call), status, fault)
-        if status >= _SERVER_ERROR or status == _TIMED_OUT or not fault.code:
-            return ServerError(f"gcp {call}: HTTP {status}", code="gcp-unreachable")
-        return ApiError(str(call), status, fault)
-
-    def _refused(self, status: int, fault: Fault, call: _Call) -> Exception:
-        if fault.code in _JUDGED or fault.metric or "location" in fault.message.lower():
-            return ApiError(str(call), status, fault)
-        said = fault.message or f"HTTP {status}"
-        who = self.credentials.identity
-        if status == _UNAUTHORIZED:
-            summary = f"gcp refused the token of {who}: {said}"
-            hint = "run: gcloud auth application-default login, or make a new key"
-            return CredentialsError(summary, code="gcp-credentials-refused", hint=hint)
-        if fault.code in _API_OFF:
-            service = fault.service or "compute.googleapis.com"
-            hint = f"run: gcloud services enable {service} --project {self.project}"
-            return CredentialsError(f"gcp: {service} is off", code="gcp-api-off", hint=hint)
-        if fault.code in _BILLING_OFF or "billing" in said.lower():
-            summary = f"gcp: billing is off for project {self.project}"
-            hint = f"link a billing account: {_BILLING_PAGE}?project={self.project}"
-            return CredentialsError(summary, code="gcp-billing-off", hint=hint)
-        summary = f"gcp: {who} may not {call}: {said}"
-        hint = "run: arb check gcp --policy, which prints the least role"
-        return CredentialsError(summary, code="gcp-forbidden", hint=hint)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One request. Its text names it in errors, without anything secret."""
-
-    method: str
-    path: str
-    api: str = "compute"
-    params: Mapping[str, Any] = field(default_factory=dict)
-    body: object = field(default=None, repr=False)
-    secrets: Iterable[str] = field(default=(), repr=False)
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path.partition('?')[0]}"
-
 
 class Bearer:
     """Puts a token on a request, or none; as ``auth=`` it wins over a ``.netrc`` of the user."""
@@ -296,21 +233,9 @@ def _wait_s(error: Exception, number: int) -> float:
     return max(asked, 2.0 ** (number - 1) * random.uniform(0.2, 0.5))  # noqa: S311 - no secret
 
 
-def _retry_after_s(answer: requests.Response) -> float:
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else 5.0
-
-
-def _json(answer: requests.Response, call: _Call) -> Any:
-    body = _body(answer)
+def _json(answer: requests.Response, call: Call) -> Any:
+    body = body_of(answer)
     if not isinstance(body, dict):
         summary = f"gcp {call}: the answer is not JSON"
         raise ProviderUnavailable(summary, code="gcp-unreadable")
     return body
-
-
-def _body(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
