@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from arb.errors import CredentialsError, PluginError
-from arb.optimizer.slippage import apply_quotes
+from arb.provision.lineup import Lineup
 from arb.provision.quotes import ask_prices, tells_prices
 from arb.provision.shop import explained
 from arb.provision.telling import brief_of
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from arb.errors import ArbError
-    from arb.optimizer.slippage import Change, Requoted
+    from arb.optimizer.slippage import Change
     from arb.provision.order import Order
     from arb.provision.quotes import Quotes
     from arb.provision.shop import Shop
@@ -68,8 +67,7 @@ class Course:
         self._shop = shop
         self._order = order
         self._teller = teller
-        self._left: Sequence[Offer] = order.offers
-        self._at = 0
+        self._lineup = Lineup(order.offers, order.standing)
         self._asked: dict[tuple[str, str, bool], float] = {}
         self._silent_until: dict[str, float] = {}
         self._run: dict[str, Any] = {}
@@ -88,19 +86,18 @@ class Course:
                 self._shop.progress.state("")
                 self._order.agreement.check(offer, self._order.count, listed, self._teller)
                 agreed = True
-            self._at += 1
+            self._lineup.drop_first()
             self._pass(offer)
             yield offer
         self._tell_run()
 
     def _next_open(self) -> Offer | None:
-        while self._at < len(self._left):
-            offer = self._left[self._at]
+        while (offer := self._lineup.first()) is not None:
             block = self._shop.blocklist.covering(offer) or self._unusable(offer)
             if block is None:
                 return offer
             self._skip(offer, block)
-            self._at += 1
+            self._lineup.drop_first()
         return None
 
     def _unusable(self, offer: Offer) -> Block | None:
@@ -159,34 +156,27 @@ class Course:
         providers = ", ".join(dict.fromkeys(offer.provider for offer in offers))
         self._shop.progress.state(f"asking {providers} for live prices")
         quotes = ask_prices(self._shop, offers)
+        self._shop.progress.state("")
         now = self._shop.clock.monotonic()
         self._asked.update((offer.key, now) for offer in offers)
-        requoted = apply_quotes(
-            _From(self._left, self._at),
-            quotes.by_key,
-            self._order.agreement.max_slippage,
-            *([self._order.standing] if self._order.standing else []),
-        )
-        self._left, self._at = requoted.offers, 0
-        self._note(offers, quotes, requoted)
+        changes = self._lineup.requote(quotes.by_key, self._order.agreement.max_slippage)
+        self._note(offers, quotes, changes)
 
     def _ahead(self) -> list[Offer]:
+        """Return the next offers whose prices are not fresh, some of each provider."""
         chosen: list[Offer] = []
         counts: dict[str, int] = {}
-        passed = 0
-        for position in range(self._at, len(self._left)):
-            offer = self._left[position]
-            if self._shop.blocklist.covering(offer) is not None:
-                continue
-            passed += 1
-            if counts.get(offer.provider, 0) < _PER_PROVIDER and self._is_stale(offer):
-                counts[offer.provider] = counts.get(offer.provider, 0) + 1
+        for offer in self._lineup.ahead(_REACH, self._is_open):
+            count = counts.get(offer.provider, 0)
+            if count < _PER_PROVIDER and self._is_open(offer) and self._is_stale(offer):
+                counts[offer.provider] = count + 1
                 chosen.append(offer)
-            if passed >= _REACH:
-                break
         return chosen
 
-    def _note(self, offers: Sequence[Offer], quotes: Quotes, requoted: Requoted) -> None:
+    def _is_open(self, offer: Offer) -> bool:
+        return self._shop.blocklist.covering(offer) is None
+
+    def _note(self, offers: list[Offer], quotes: Quotes, changes: list[Change]) -> None:
         now = self._shop.clock.monotonic()
         for name, error in quotes.failed.items():
             self._silent_until[name] = now + max(_FRESH_S, getattr(error, "retry_after_s", 0))
@@ -194,7 +184,7 @@ class Course:
                 offer = next(offer for offer in offers if offer.provider == name)
                 self.failures.append(Failure(offer, error))
                 self._block(offer, error)
-        dropped = [change for change in requoted.changes if change.kind.dropped]
+        dropped = [change for change in changes if change.kind.dropped]
         self.dropped += len(dropped)
         for change in dropped:
             self._pass(change.offer)
@@ -209,7 +199,7 @@ class Course:
             "asked": len(offers),
             "providers": sorted({offer.provider for offer in offers}),
             "failed": failed,
-            "changes": [_change(change) for change in requoted.changes],
+            "changes": [_change(change) for change in changes],
         }
         self._tell_run()
         self._teller.tell(events.PRICES_ASKED, data)
@@ -223,24 +213,3 @@ def _change(change: Change) -> dict[str, object]:
         "price_usd_hour": change.price_usd_hour,
         "reason": change.reason,
     }
-
-
-class _From(Sequence["Offer"]):
-    """The rest of a sequence, without reading or copying it."""
-
-    def __init__(self, whole: Sequence[Offer], start: int) -> None:
-        self._whole = whole
-        self._start = start
-
-    def __len__(self) -> int:
-        return len(self._whole) - self._start
-
-    @overload
-    def __getitem__(self, index: int) -> Offer: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Offer]: ...
-    def __getitem__(self, index: int | slice) -> Offer | Sequence[Offer]:
-        wanted = range(len(self))[index]  # raises as a list does
-        if isinstance(wanted, int):
-            return self._whole[self._start + wanted]
-        return tuple(self._whole[self._start + position] for position in wanted)

@@ -14,7 +14,7 @@ from arb.provision.giveback import drive
 from arb.provision.orphans import Orphan
 from arb.provision.resume import carry_on
 from arb.provision.sightings import settle
-from arb.provision.verdicts import ORPHANS, Kind, Known, attempt_of, judge
+from arb.provision.verdicts import ORPHANS, YOUNG_S, Kind, Known, attempt_of, judge
 from arb.state.attempts import get_attempt
 from arb.state.clusters import get_by_id, gone_since
 from arb.state.machines import ending_machines, get_machine, open_machines
@@ -141,7 +141,8 @@ def _survey(shop: Shop, provider: Provider, *, all_owners: bool) -> Survey:
     listing = provider.list_instances(ListQuery(owner="" if all_owners else owner))
     known = _known(shop, listing)
     alive = open_machines(store, provider=provider.name)
-    gone = settle(shop.journal, alive, listing, listed_at=listed_at, lag_s=lag_s)
+    settled_s = max(lag_s, YOUNG_S)  # others may be making machines at this moment
+    gone = settle(shop.journal, alive, listing, listed_at=listed_at, lag_s=settled_s)
     sightings = []
     for instance in sorted(listing.instances, key=lambda i: (i.region, i.id)):
         kind = judge(instance, known, listed_at=listed_at, lag_s=lag_s)
