@@ -429,7 +429,7 @@ def test_a_provider_that_fails_later_keeps_its_prices_and_their_age(cli, install
     cli("config", "set", "provider_options.acme.room", "elsewhere")
     after = cli("gpus", "H100")
     assert after.out == before.out
-    assert "warning: acme: the key is wrong; prices from" in after.err
+    assert "warning: acme: the key is wrong; prices of" in after.err
     assert "ago are used" in after.err
 
 

@@ -90,7 +90,8 @@ def machine_claims(offer, wanted):
     yield f"instance_type {wanted.instance_type}", kind in {"", offer.instance_type.lower()}
     yield f"cpus {wanted.cpus}", not wanted.cpus or wanted.cpus.admits(offer.vcpus)
     yield f"memory {wanted.memory}", not wanted.memory or wanted.memory.admits(offer.memory_gib)
-    yield f"memory {ratio or 0:g}x", not ratio or offer.memory_gib >= ratio * offer.vcpus
+    has_ratio = offer.vcpus and offer.memory_gib >= (ratio or 0) * offer.vcpus
+    yield f"memory {ratio or 0:g}x", not ratio or has_ratio
     yield f"arch {wanted.arch}", wanted.arch in {"", offer.arch}
     is_fast = offer.fabric not in {"", "ethernet"}
     yield "network_tier best", wanted.network_tier != "best" or is_fast

@@ -71,6 +71,8 @@ def test_without_an_answer_the_last_one_is_told_with_its_date(anybody):
         anybody.cloud.fault(fault, count=2)
         kept = plugin.arb_catalog(anybody.context())
         assert (kept.source, kept.as_of) == ("live", before.as_of)
+        assert kept.why.startswith("spheron")
+    assert before.why == ""
     anybody.budgets.raises = RateLimited("used up", retry_after_s=9)
     assert plugin.arb_catalog(anybody.context()).as_of == before.as_of
 
@@ -79,6 +81,7 @@ def test_without_any_answer_the_shipped_list_is_shown(anybody):
     anybody.cloud.fault("status", count=2)
     catalog = plugin.arb_catalog(anybody.context())
     assert (catalog.source, catalog.as_of) == ("bundled", BUNDLED_AS_OF)
+    assert "spheron" in catalog.why
     offers, refused = offers_from_catalog("spheron", catalog, owned=False)
     assert refused == []
     prices = {(o.accelerator, o.accelerator_count, o.spot): o.price_usd_hour for o in offers}

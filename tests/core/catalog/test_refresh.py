@@ -66,9 +66,30 @@ def test_one_that_fails_keeps_its_last_good_rows_and_is_named_once(street):
     assert sold(street) == [("east", "a", 2.5), ("west", "a", 9.0)]
     (failed,) = report.failed
     lines = failed.warnings(age, street.clock.now())
-    assert lines == ["east did not answer (HTTP 503); prices from 100s ago are used"]
+    assert lines == ["east did not answer (HTTP 503); prices of 100s ago are used"]
     assert known(street, "east").error == "east did not answer (HTTP 503)"
     assert known(street, "east").refreshed_at == street.clock.now() - 100
+
+
+def test_rows_that_are_kept_are_as_old_as_their_prices(street):
+    seller = street.add("east", {})
+    good = seller.answer
+    seller.answer = lambda context: replace(good(context), as_of=context.clock.now() - 86400)
+    read(street)
+    street.fail("east", ProviderUnavailable("east did not answer"))
+    (failed,) = read(street).failed
+    (line,) = failed.warnings(age, street.clock.now())
+    assert line == "east did not answer; prices of 86400s ago are used"
+
+
+def test_why_prices_are_not_live_is_told(street):
+    seller = street.add("east", {}, source="bundled")
+    good = seller.answer
+    seller.answer = lambda context: replace(good(context), why="east did not answer")
+    (outcome,) = read(street).outcomes
+    told = "bundled prices are used: east did not answer"
+    assert (outcome.error, outcome.notes) == (None, (told,))
+    assert outcome.warnings(age, street.clock.now()) == [f"arb-east 1.0: {told}"]
 
 
 def test_an_error_that_does_not_name_its_provider_gets_the_name(street):
@@ -196,6 +217,67 @@ def test_a_frame_that_cannot_be_read_costs_its_provider_only(street):
     assert [name for name, *_ in sold(street)] == ["west"]
 
 
+class Surly(pd.DataFrame):
+    """A frame that breaks whoever looks closely."""
+
+    def get(self, key, default=None):
+        raise AttributeError(key)
+
+
+def test_a_frame_that_breaks_in_any_way_costs_its_provider_only(street):
+    street.add("west", {})
+    street.add("east", {})
+    good = street.sellers["east"].answer
+    street.sellers["east"].answer = lambda context: replace(
+        good(context), frame=Surly(good(context).frame)
+    )
+    (failed,) = read(street).failed
+    assert failed.error.summary.startswith(
+        "arb-east 1.0: the catalog cannot be read: AttributeError"
+    )
+    assert sold(street) == [("west", "a", 2.5)]
+
+
+@pytest.mark.parametrize("files", [5, None, "/a/b", (5,), ("/a", 5), ("a/b",), ("/a\0b",)])
+def test_files_that_are_no_paths_cost_their_provider_only(street, files):
+    street.add("west", {})
+    street.add("east", {})
+    good = street.sellers["east"].answer
+    street.sellers["east"].answer = lambda context: replace(good(context), files=files)
+    (failed,) = read(street).failed
+    assert failed.error.summary == "arb-east 1.0: the files of the catalog are no absolute paths"
+    assert sold(street) == [("west", "a", 2.5)]
+
+
+@pytest.mark.parametrize("ttl_s", ["an hour", float("nan"), float("inf"), -1.0])
+def test_a_ttl_that_is_no_time_costs_its_provider_only(street, ttl_s):
+    street.add("west", {})
+    street.add("east", {}, catalog_ttl_s=ttl_s)
+    (failed,) = read(street).failed
+    assert failed.error.summary == "arb-east 1.0: catalog_ttl_s is no number of seconds"
+    assert sold(street) == [("west", "a", 2.5)]
+
+
+def test_files_may_be_paths(street):
+    street.add("east", {})
+    good = street.sellers["east"].answer
+    street.sellers["east"].answer = lambda context: replace(good(context), files=(Path("/a"),))
+    assert not read(street).failed
+    assert known(street, "east").files == (("/a", "missing"),)
+
+
+def test_dates_of_rows_are_dates_that_have_been(street):
+    now = street.clock.now()
+    dates = [5.0, now + 1e6, float("inf"), -1e300, float("nan")]
+    street.add("east", *({"offer_id": f"{n}", "as_of": date} for n, date in enumerate(dates)))
+    (outcome,) = read(street).outcomes
+    with open_catalog(street.path) as store:
+        rows = store.candidates(store.groups())
+        offers = sorted(store.offers(rows["row"].tolist()), key=lambda offer: offer.offer_id)
+    assert [offer.as_of for offer in offers] == [5.0, now, now, now, now]
+    assert outcome.notes == ("as_of is no date in 2 rows: that of the catalog counts",)
+
+
 def test_an_unknown_column_is_dropped_and_said(street):
     street.add("east", {"colour": "red", "acelerator": "x"})
     (outcome,) = read(street).outcomes
@@ -283,7 +365,7 @@ def test_price_0_is_for_owned_machines(street):
         assert {g.provider: g.owned for g in store.groups()} == {"mine": True, "theirs": False}
 
 
-@pytest.mark.parametrize("date", [float("nan"), float("inf")])
+@pytest.mark.parametrize("date", [float("nan"), float("inf"), -1.0, -1e300, 1e300, 10**400])
 def test_a_catalog_without_a_date_is_refused(street, date):
     street.add("east", {})
     street.sell("east", {}, as_of=date)
@@ -299,27 +381,42 @@ def test_prices_of_the_future_are_of_now(street):
 
 
 def test_older_rows_do_not_replace_newer_ones_of_another_process(street):
-    seller = street.add("east", {})
-    late, good = threading.Event(), seller.answer
-
-    def answer(context):
-        late.wait(10)
-        return good(context)
-
-    seller.answer = answer
-    slow = threading.Thread(target=read, args=(street,))
+    street.add("east", {})
     before = street.clock.now()
-    slow.start()
-    while not seller.asked:
-        time.sleep(0.01)
-    seller.answer = good
-    street.sell("east", {"price_usd_hour": 9.0})
-    street.clock.set_wall(before + 1000)
-    read(street)
-    street.clock.set_wall(before)
-    late.set()
-    slow.join(10)
+
+    def another_process_reads(text):
+        if not text:  # everybody has answered
+            street.clock.set_wall(before + 1000)
+            street.sell("east", {"price_usd_hour": 9.0})
+            read(street)
+
+    refresh(street.plugins, street.path, clock=street.clock, state=another_process_reads)
     assert sold(street) == [("east", "a", 9.0)]
+    assert known(street, "east").refreshed_at == before + 1000
+
+
+def test_rows_that_a_wrong_clock_dated_are_replaced_once_it_is_right(street):
+    street.add("east", {})
+    right = street.clock.now()
+    street.clock.set_wall(right + 1e6)
+    read(street)
+    street.clock.set_wall(right)
+    street.sell("east", {"price_usd_hour": 9.0})
+    read(street)
+    assert sold(street) == [("east", "a", 9.0)]
+    assert known(street, "east").refreshed_at == right
+
+
+def test_a_failure_is_told_though_a_wrong_clock_dated_the_rows(street):
+    street.add("east", {})
+    right = street.clock.now()
+    street.clock.set_wall(right + 1e6)
+    read(street)
+    street.clock.set_wall(right)
+    street.fail("east", ProviderUnavailable("east is down"))
+    read(street)
+    assert known(street, "east").error == "east is down"
+    assert sold(street) == [("east", "a", 2.5)]
 
 
 def test_a_late_failure_says_nothing_of_what_another_process_read_meanwhile(street):

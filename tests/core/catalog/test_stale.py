@@ -146,6 +146,22 @@ def test_one_that_never_answered_is_asked_again_after_a_minute(street):
     assert due(street) == ("east",)
 
 
+def test_one_that_let_listings_wait_is_left_alone_longer(street):
+    seller = street.add("east", {})
+
+    def slow(context):
+        street.clock.advance(20)
+        raise ProviderUnavailable("down", code="deadline")
+
+    seller.answer = slow
+    read(street)
+    street.clock.advance(599)
+    assert due(street) == ()
+    assert due(street, buying=True) == ("east",)
+    street.clock.advance(2)
+    assert due(street) == ("east",)
+
+
 def test_a_listing_does_not_wait_again_for_one_whose_rows_are_there(street):
     street.add("east", {})
     read(street)

@@ -289,6 +289,7 @@ def test_a_policy_that_removes_everything_is_the_last_filter():
         ({"instance_type": "other", "cpus": "8"}, "cpus 8", "nothing is known of their vCPUs"),
         ({"memory": "64"}, "memory 64", "write 64+ to allow more"),
         ({"memory": "50x", "cpus": "8+"}, "memory 50x", "the most is 8 GiB a vCPU"),
+        ({"memory": "2x", "instance_type": "other"}, "memory 2x", "nothing is known of their GiB"),
         ({"accelerators": "A100", "cloud": "fake"}, "availability", "sold out now"),
         ({"instance_type": "h2"}, "instance_type h2", "there are cpu, far, h1, h8, other and sold"),
         ({"instance_type": "h1", "use_spot": True}, "instance_type h1", "there is only h8s"),

@@ -64,7 +64,7 @@ class Outcome:
         if self.error is None:
             lines = [*row.refusals, *self.notes]
             return [f"{origin}: {line}" for line in lines]
-        kept = f"; prices from {age(now - row.refreshed_at)} ago are used" if row.rows else ""
+        kept = f"; prices of {age(now - row.as_of)} ago are used" if row.rows else ""
         told = self.error.summary
         named = told if row.name in told or row.distribution in told else f"{row.name}: {told}"
         return [named + kept]
@@ -111,7 +111,7 @@ def refresh(
     _check_names(plugins, chosen)
     awaited = _Awaited(chosen, clock, state)
     answers = in_parallel(lambda name: awaited.told(name, ask(plugins, name, clock)), chosen)
-    outcomes = _merge(plugins, path, answers) if answers else ()
+    outcomes = _merge(plugins, path, answers, clock) if answers else ()
     return RefreshReport(outcomes, clock.monotonic() - begun)
 
 
@@ -183,7 +183,9 @@ def _check_names(plugins: Plugins, names: Iterable[str]) -> None:
             plugins.provider(name)
 
 
-def _merge(plugins: Plugins, path: Path, answers: Iterable[Answer]) -> tuple[Outcome, ...]:
+def _merge(
+    plugins: Plugins, path: Path, answers: Iterable[Answer], clock: Clock
+) -> tuple[Outcome, ...]:
     """Write what came together with what others have read; return what holds now."""
     with _plain_errors(path), _locked(path), open_catalog(path) as store:
         old = {row.name: row for row in store.providers()}
@@ -193,7 +195,7 @@ def _merge(plugins: Plugins, path: Path, answers: Iterable[Answer]) -> tuple[Out
         outcomes = []
         for answer in answers:
             name = answer.row.name
-            row = _newest(known.get(name), answer)
+            row = _newest(known.get(name), answer, clock.now())
             if row is answer.row and answer.frame is not None:
                 frames[name] = answer.frame
             known[name] = row
@@ -202,14 +204,17 @@ def _merge(plugins: Plugins, path: Path, answers: Iterable[Answer]) -> tuple[Out
     return tuple(outcomes)
 
 
-def _newest(old: ProviderRow | None, answer: Answer) -> ProviderRow:
-    """Return what is to be known of a provider."""
+def _newest(old: ProviderRow | None, answer: Answer, now: float) -> ProviderRow:
+    """Return what is to be known of a provider.
+
+    What was read in the future was dated by a clock that is right by now: it is not newer.
+    """
     if old is None or not old.refreshed_at:
         return answer.row
-    if answer.error is None:
-        return answer.row if answer.row.refreshed_at >= old.refreshed_at else old
     new = answer.row
-    if old.refreshed_at > new.tried_at - new.took_s:
+    if answer.error is None:
+        return old if new.refreshed_at < old.refreshed_at <= now else new
+    if new.tried_at - new.took_s < old.refreshed_at <= now:
         return old  # another process was luckier meanwhile
     return replace(
         old,

@@ -19,6 +19,8 @@ __all__ = ["fingerprint", "stale"]
 
 _RETRY_S: Final = 60.0
 """A provider that never answered is not asked by every listing."""
+_PATIENCE: Final = 30.0
+"""A provider that let listings wait is left alone for so many times as long."""
 
 
 def stale(
@@ -68,5 +70,5 @@ def _is_stale(
     if buying and not 0 <= age_s <= row.ttl_s:
         return True
     if not row.refreshed_at:
-        return not 0 <= now - row.tried_at <= _RETRY_S
+        return not 0 <= now - row.tried_at <= max(_RETRY_S, _PATIENCE * row.took_s)
     return have_changed(row.files)

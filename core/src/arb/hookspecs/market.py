@@ -29,9 +29,9 @@ def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body
             return the public price list.
 
     Returns:
-        ``Catalog(frame, source, as_of, files)``: where the rows come from (``live`` or
-        ``bundled``), their date, and files (a configuration, a list of hosts) whose change makes
-        them stale. ``frame`` is a pandas DataFrame of ``n >= 0`` rows. Required columns, any order:
+        ``Catalog(frame, source, as_of, files, why)``: where the rows come from (``live`` or
+        ``bundled``), their date, files (a configuration, a list of hosts) whose change makes
+        them stale, and why live prices could not be had, where that was tried. ``frame`` is a pandas DataFrame of ``n >= 0`` rows. Required columns, any order:
 
         ==================  ========  ====  ==================================================
         column              dtype     unit  meaning

@@ -97,8 +97,8 @@ def _size_filters(alternative: Alternative) -> Iterator[RowFilter]:
     if ratio is not None:
         yield RowFilter(
             f"memory {ratio:g}x",
-            lambda c: c.numbers("memory_gib") >= ratio * c.numbers("vcpus") - _ROUNDING,
-            lambda c, rows: f"the most is {_best_ratio(c, rows):.3g} GiB a vCPU",
+            lambda c: _has_ratio(c.numbers("memory_gib"), c.numbers("vcpus"), ratio),
+            _ratio_hint,
         )
 
 
@@ -175,9 +175,15 @@ def _has_disk(sizes_gb: Array, wanted: Amount) -> Array:
     return abs(sizes_gb - wanted.value) <= wanted.value * _NEAR_DISK
 
 
-def _best_ratio(columns: Columns, rows: Array) -> float:
+def _has_ratio(sizes_gib: Array, vcpus: Array, ratio: float) -> Array:
+    """Compare GiB a vCPU; where the vCPUs are not known (0) nothing is."""
+    return (vcpus > 0) & (sizes_gib >= ratio * vcpus - _ROUNDING)
+
+
+def _ratio_hint(columns: Columns, rows: Array) -> str:
     pairs = zip(columns.numbers("memory_gib")[rows], columns.numbers("vcpus")[rows], strict=True)
-    return max((float(gib / vcpus) for gib, vcpus in pairs if vcpus), default=0.0)
+    best = max((float(gib / vcpus) for gib, vcpus in pairs if vcpus), default=0.0)
+    return f"the most is {best:.3g} GiB a vCPU" if best else "nothing is known of their GiB a vCPU"
 
 
 def _texts(columns: Columns, rows: Array, name: str) -> list[str]:

@@ -22,12 +22,15 @@ class Catalog:
         as_of: Date of the prices, seconds since the epoch.
         files: Absolute paths that the rows were read from. Once one of them changes, appears or
             goes, the rows are read again, whatever their age.
+        why: Why live prices could not be had, one clause; the user is told it. Empty when these are
+            live, and when nobody asked for more, as without credentials.
     """
 
     frame: pd.DataFrame
     source: str
     as_of: float
     files: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

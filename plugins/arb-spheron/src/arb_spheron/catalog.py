@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from io import StringIO
@@ -59,9 +59,10 @@ def read_catalog(context: ProviderContext) -> Catalog:
         if kept is None or context.clock.now() - kept.as_of > _FRESH_S:
             try:
                 kept = _read_live(client)
-            except (ProviderUnavailable, RateLimited):
+            except (ProviderUnavailable, RateLimited) as error:
                 if kept is None:
-                    return read_bundled()
+                    return replace(read_bundled(), why=error.summary)
+                return Catalog(_frame(kept.rows), "live", kept.as_of, why=error.summary)
     return Catalog(_frame(kept.rows), "live", kept.as_of)
 
 

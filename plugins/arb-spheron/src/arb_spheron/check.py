@@ -34,7 +34,7 @@ def check(context: ProviderContext) -> CheckResult:
     except (CredentialsError, UsageError) as error:
         return _result(CheckStatus.REFUSED, error)
     if key is None:
-        return CheckResult(CheckStatus.NOT_CONFIGURED, "no API key; prices work", hint=SET_UP)
+        return CheckResult(CheckStatus.NOT_CONFIGURED, "no API key; prices need none", hint=SET_UP)
     with SpheronClient.open(context) as client:
         try:
             teams = read_teams(client)
