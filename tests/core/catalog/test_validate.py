@@ -56,6 +56,12 @@ def values(checked, column):
         ({"disk_gib": -5.0}, "disk_gib is negative"),
         ({"minimum_s": math.inf}, "minimum_s is not a number"),
         ({"capacity": -1.0}, "capacity is negative"),
+        ({"price_usd_hour": 1e308}, "the price is too large"),
+        ({"vcpus": 1e300}, "vcpus is too large"),
+        ({"disk_gib": 1e300}, "disk_gib is too large"),
+        ({"minimum_s": 1e300}, "minimum_s is too large"),
+        ({"accelerator_count": 1e300}, "accelerator_count is too large"),
+        ({"accelerator_count": 5e-324}, "accelerator_count is too small"),
     ],
 )
 def test_a_bad_row_is_refused_with_its_reason_and_the_others_stay(changes, reason):

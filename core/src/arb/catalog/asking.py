@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arb.catalog.columns import LATEST
 from arb.catalog.files import state_of
 from arb.catalog.schema import ProviderRow
 from arb.catalog.stale import fingerprint
@@ -14,12 +18,14 @@ from arb.errors import ArbError, PluginError, ProviderUnavailable
 from arb.types import Capability
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from arb.catalog.validate import Validated
     from arb.plugins.manager import Plugins
     from arb.plugins.provider import Provider
-    from arb.types import Catalog, Clock
+    from arb.types import Catalog, Clock, ProviderInfo
 
 __all__ = ["Answer", "ask"]
 
@@ -63,18 +69,24 @@ def _read(provider: Provider, row: ProviderRow, clock: Clock) -> Answer:
     """
     since = time.time()  # what file systems say is not told by a clock that tests move
     catalog = _catalog(provider, clock)
-    checked = _checked(provider, catalog)
+    now = clock.now()
+    with _blamed_on(provider):
+        files = _files(catalog)
+        as_of = min(_date(catalog), now)
+        ttl_s = _ttl_s(provider.info)
+        checked = _checked(provider, catalog)
+    checked.frame["as_of"] = checked.frame["as_of"].clip(upper=now)
     told = replace(
         row,
         source=catalog.source,
-        as_of=min(catalog.as_of, clock.now()),
-        refreshed_at=clock.now(),
-        ttl_s=provider.info.catalog_ttl_s,
+        as_of=as_of,
+        refreshed_at=now,
+        ttl_s=ttl_s,
         owned=provider.can(Capability.OWNED),
         rows=len(checked.frame),
         refused=checked.refused,
         refusals=tuple(map(str, checked.faults)),
-        files=state_of(catalog.files, since),
+        files=state_of(files, since),
     )
     return Answer(told, checked.frame, notes=checked.notes)
 
@@ -90,24 +102,55 @@ def _catalog(provider: Provider, clock: Clock) -> Catalog:
     return provider.catalog()
 
 
-def _checked(provider: Provider, catalog: Catalog) -> Validated:
-    from arb.catalog.validate import validate
-
+@contextmanager
+def _blamed_on(provider: Provider) -> Iterator[None]:
+    """Name the plugin in what is wrong with its answer; nothing of it may cost the others theirs."""
     origin = f"{provider.distribution} {provider.version}"
-    if not math.isfinite(catalog.as_of):
-        raise PluginError(f"{origin}: the date of the catalog is no date", code="catalog-date")
     try:
-        checked = validate(
-            catalog.frame,
-            owned=provider.can(Capability.OWNED),
-            minimum_s=provider.info.minimum_s,
-        )
+        yield
     except PluginError as error:
         raise PluginError(f"{origin}: {error.summary}", code=error.code) from error
-    except (TypeError, ValueError, KeyError) as error:  # values that no column should hold
+    except Exception as error:  # values that no column should hold, frames that are none
         summary = f"{origin}: the catalog cannot be read: {type(error).__name__}: {error}"
         raise PluginError(summary, code="catalog-rows") from error
     if checked.refused and not len(checked.frame):
-        summary = f"{origin}: every offer was refused; {checked.faults[0]}"
+
+
+def _date(catalog: Catalog) -> float:
+    if not 0 <= catalog.as_of < LATEST:
+        raise PluginError("the date of the catalog is no date", code="catalog-date")
+    return float(catalog.as_of)
+
+
+def _ttl_s(info: ProviderInfo) -> float:
+    given: object = info.catalog_ttl_s
+    if not isinstance(given, int | float) or not 0 <= given < math.inf:
+        raise PluginError("catalog_ttl_s is no number of seconds", code="catalog-ttl")
+    return float(given)
+
+
+def _files(catalog: Catalog) -> tuple[str, ...]:
+    """Return the paths as texts.
+
+    Raises:
+        PluginError: They are none, or mean another file in another folder.
+    """
+    with suppress(TypeError):
+        paths = tuple(map(os.fsdecode, catalog.files))
+        if all(Path(path).is_absolute() and "\0" not in path for path in paths):
+            return paths
+    summary = "the files of the catalog are no absolute paths"
+    raise PluginError(summary, code="catalog-files")
+
+
+def _checked(provider: Provider, catalog: Catalog) -> Validated:
+    from arb.catalog.validate import validate
+
+    checked = validate(
+        catalog.frame,
+        owned=provider.can(Capability.OWNED),
+        minimum_s=provider.info.minimum_s,
+    )
+        summary = f"every offer was refused; {checked.faults[0]}"
         raise PluginError(summary, code="catalog-rows")
     return checked

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["DEFAULTS", "NULLABLE", "NUMBERS", "REQUIRED", "TEXTS", "empty_frame", "normal_dtypes"]
+__all__ = [
+    "DEFAULTS",
+    "LATEST",
+    "NULLABLE",
+    "NUMBERS",
+    "REQUIRED",
+    "TEXTS",
+    "empty_frame",
+    "normal_dtypes",
+]
 
 REQUIRED: Final = tuple(CATALOG_COLUMNS)
 """Columns that every frame has."""
@@ -59,6 +68,9 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "payload": "{}",
 }
 """Optional columns, with what stands for a missing one."""
+
+LATEST: Final = 253_370_764_800.0
+"""The year 9999 in seconds since the epoch: what is later is no date."""
 
 
 def normal_dtypes() -> dict[str, str]:

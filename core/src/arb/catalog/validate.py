@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from arb.catalog.columns import LATEST
 from arb.catalog.normal import missing_columns, normal_form, unknown_columns
 from arb.catalog.plausible import contradictions
 from arb.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     import pandas as pd
@@ -27,6 +28,16 @@ _AMOUNTS: Final = (
     "disk_gib",
     "minimum_s",
 )
+_MOST: Final[Mapping[str, float]] = {
+    "vcpus": 1e6,
+    "accelerator_count": 1e6,
+    "disk_gib": 1e9,
+    "minimum_s": 10 * 366 * 86400,
+}
+"""Beyond all that is sold, and so far below infinity that sums and products do not reach it."""
+_MOST_USD_HOUR: Final = 1e6
+_LEAST_SHARE: Final = 0.001
+"""Of one accelerator."""
 _MOST_MEMORY_GIB: Final = 100_000
 """Three times the largest machine there is: more is MiB."""
 
@@ -92,7 +103,7 @@ def validate(frame: pd.DataFrame, *, owned: bool = False, minimum_s: float = 0) 
         raise PluginError(f"no {columns} {', '.join(missing)}", code="catalog-columns")
     notes = unknown_columns(frame)
     normal = normal_form(frame, minimum_s=minimum_s)
-    notes += _forget_bad_places(normal)
+    notes += [*_forget_bad_places(normal), *_forget_bad_dates(normal)]
     faults, good = _judged(normal, _row_faults(normal, owned=owned))
     more: list[Fault] = []
     if not owned:  # one's own machines cost what their owner says
@@ -138,12 +149,14 @@ def _row_faults(frame: pd.DataFrame, *, owned: bool) -> Iterator[tuple[str, Mask
     price = frame["price_usd_hour"].to_numpy()
     yield "the price is not a number", ~np.isfinite(price), price
     yield "the price is negative", price < 0, price
+    yield "the price is too large", price > _MOST_USD_HOUR, price
     if not owned:
         yield "the price is 0", price == 0, None
     for name in _AMOUNTS:
         values = frame[name].to_numpy()
         yield f"{name} is not a number", ~np.isfinite(values), values
         yield f"{name} is negative", values < 0, values
+        yield f"{name} is too large", values > _MOST.get(name, np.inf), values
     capacity = frame["capacity"].fillna(0).to_numpy(dtype=np.float64)
     yield "capacity is negative", capacity < 0, capacity
     yield from _accelerator_faults(frame)
@@ -162,6 +175,8 @@ def _accelerator_faults(frame: pd.DataFrame) -> Iterator[tuple[str, Mask, Any]]:
     yield "there is an accelerator and no accelerator_count", has_name & ~has_count, names
     counts = frame["accelerator_count"].to_numpy()
     yield "there is an accelerator_count and no accelerator", has_count & ~has_name, counts
+    is_speck = has_count & (counts < _LEAST_SHARE)
+    yield "accelerator_count is too small", is_speck, counts
     most = {name: 100 * known.memory_gib if (known := facts(name)) else _MOST_MEMORY_GIB
             for name in frame["accelerator"].cat.categories}  # fmt: skip
     gib = frame["accelerator_gib"].to_numpy()
@@ -183,3 +198,13 @@ def _forget_bad_places(frame: pd.DataFrame) -> list[str]:
             notes.append(f"{name} beyond {most} degrees in {int(bad.sum())} rows is ignored")
             frame.loc[bad, name] = float("nan")
     return notes
+
+
+def _forget_bad_dates(frame: pd.DataFrame) -> list[str]:
+    """Make dates that no calendar has unknown: the catalog's own stands for them."""
+    dates = frame["as_of"]
+    bad = dates.notna() & ~dates.between(0, LATEST, inclusive="left")
+    if not bad.any():
+        return []
+    frame.loc[bad, "as_of"] = float("nan")
+    return [f"as_of is no date in {int(bad.sum())} rows: that of the catalog counts"]
