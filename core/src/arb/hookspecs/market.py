@@ -31,7 +31,8 @@ def arb_catalog(context: ProviderContext) -> Catalog:  # type: ignore[empty-body
     Returns:
         ``Catalog(frame, source, as_of, files, why)``: where the rows come from (``live`` or
         ``bundled``), their date, files (a configuration, a list of hosts) whose change makes
-        them stale, and why live prices could not be had, where that was tried. ``frame`` is a pandas DataFrame of ``n >= 0`` rows. Required columns, any order:
+        them stale, and why live prices could not be had, where that was tried. ``frame`` is a
+        pandas DataFrame of ``n >= 0`` rows. Required columns, any order:
 
         ==================  ========  ====  ==================================================
         column              dtype     unit  meaning
