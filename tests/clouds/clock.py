@@ -22,11 +22,15 @@ class SharedClock:
         sleep_s: With a number, ``sleep`` on the main thread waits for so long at most and lets the
             rest of the time pass at once, for everybody. Other threads sleep as long as they say:
             what waits in the background (to renew a lease, for instance) does not drive time.
+        drivers: How names of other threads begin that drive time as well, side by side.
     """
 
-    def __init__(self, path: Path, *, sleep_s: float | None = None) -> None:
+    def __init__(
+        self, path: Path, *, sleep_s: float | None = None, drivers: tuple[str, ...] = ()
+    ) -> None:
         self.path = path
         self.sleep_s = sleep_s
+        self.drivers = drivers
         path.touch()
 
     def now(self) -> float:
@@ -39,13 +43,12 @@ class SharedClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait, or let time pass."""
-        is_main = threading.current_thread() is threading.main_thread()
-        if self.sleep_s is None or seconds <= self.sleep_s or not is_main:
+        if self.sleep_s is None or seconds <= self.sleep_s or not self._is_driver():
             time.sleep(seconds)
             return
-        begun = time.monotonic()
+        until = self.now() + seconds
         time.sleep(self.sleep_s)
-        self.advance(max(0.0, seconds - (time.monotonic() - begun)))
+        self.advance(max(0.0, until - self.now()))
 
     def advance(self, seconds: float) -> None:
         """Let time pass for everybody, at once.
@@ -62,6 +65,12 @@ class SharedClock:
             os.pwrite(fd, f"{offset:<32.6f}".encode(), 0)  # one width: a reader sees old or new
         finally:
             os.close(fd)
+
+    def _is_driver(self) -> bool:
+        thread = threading.current_thread()
+        return thread is threading.main_thread() or (
+            bool(self.drivers) and thread.name.startswith(self.drivers)
+        )
 
     def offset_s(self) -> float:
         """Return how far this clock is ahead of the machine's."""

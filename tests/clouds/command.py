@@ -1,11 +1,14 @@
 """The ``arb`` command under a clock that a test and its clouds share.
 
 ``python -m clouds.command CLOCKFILE SLEEP_S ARGUMENT...`` is ``arb ARGUMENT...``: its time is the
-clock's, and where it would sleep it waits for SLEEP_S at most and pushes the clock on.
+clock's, and where it would sleep it waits for SLEEP_S at most and pushes the clock on. So do, beside the
+main thread, those whose names begin as ``CLOUDS_DRIVERS`` says: ``arb-plugin:lambda.,Thread-`` are the hook
+calls of that provider, which wait for its rate budgets, and those who end several clusters at once.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -48,7 +51,8 @@ def main() -> None:
     from clouds.clock import SharedClock
 
     path, sleep_s, *arguments = sys.argv[1:]
-    clock = SharedClock(Path(path), sleep_s=float(sleep_s))
+    drivers = tuple(filter(None, os.environ.get("CLOUDS_DRIVERS", "").split(",")))
+    clock = SharedClock(Path(path), sleep_s=float(sleep_s), drivers=drivers)
     SystemClock.now = lambda _: clock.now()  # type: ignore[method-assign]
     SystemClock.monotonic = lambda _: clock.monotonic()  # type: ignore[method-assign]
     SystemClock.sleep = lambda _, seconds: clock.sleep(seconds)  # type: ignore[method-assign]

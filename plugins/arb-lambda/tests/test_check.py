@@ -27,7 +27,7 @@ def test_a_key_that_works_tells_what_runs_and_where_it_was_found(account):
     assert result.may == ("list machines", "prices", "SSH keys", "firewall rule sets")
 
 
-def test_looking_changes_nothing(account):
+def test_a_check_only_reads(account):
     check(account)
     assert {call.operation.split()[0] for call in account.cloud.ledger().calls} == {"GET"}
     assert account.cloud.ledger().alive() == []

@@ -34,7 +34,7 @@ def test_machines_of_others_are_never_shown(account):
     assert account.list().instances == ()
 
 
-def test_a_listing_is_restricted_as_asked(account):
+def test_a_listing_shows_what_is_asked_for(account):
     near = account.buy().instances[0]
     far = account.buy(offer=account.offer(region="us-west-1")).instances[0]
     assert ids(account.list()) == {near.id, far.id}

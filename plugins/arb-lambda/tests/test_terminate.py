@@ -145,7 +145,7 @@ def test_an_end_that_is_not_named_is_looked_for_again(account, machine, data):
 # -- accounts ------------------------------------------------------------------------------
 
 
-def test_another_accounts_machine_is_not_called_gone(account, machine, tmp_path):
+def test_a_machine_of_another_account_is_left_alone(account, machine, tmp_path):
     other = Customer(account.cloud, tmp_path / "other", OTHER_KEY)
     own = account.list().account
     for who, claimed in ((other, own), (account, "somebody")):

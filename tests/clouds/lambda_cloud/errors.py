@@ -9,6 +9,9 @@ from clouds.http import Answer
 __all__ = ["Refused", "invalid", "missing"]
 
 _SUGGESTIONS = {
+    "instance-operations/launch/insufficient-capacity": (
+        "Choose an instance type with more availability, or try again later."
+    ),
     "global/invalid-api-key": "Check your API key or create a new one, then try again.",
     "global/account-inactive": "Verify your email and payment method.",
     "global/invalid-address": "Make sure your billing address is valid.",

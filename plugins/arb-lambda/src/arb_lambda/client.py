@@ -89,7 +89,7 @@ class LambdaClient:
         for tries_left in reversed(range(_TRIES)):
             self.acquire(API)
             try:
-                return self._good(self._send("GET", path), path)
+                return self._good(self.send("GET", path), path)
             except (ProviderUnavailable, RateLimited) as error:
                 wait_s = max(_RETRY_AFTER_S, getattr(error, "retry_after_s", 0.0))
                 if not tries_left or self.context.remaining_s() < 4 * wait_s:
@@ -102,24 +102,15 @@ class LambdaClient:
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
-        *,
-        patience_s: float = _READ_S,
     ) -> Reply:
         """Change something, once, and return whatever the answer is; it counts as one call.
 
-        Args:
-            method: HTTP method.
-            path: Below the API's prefix, for instance ``/ssh-keys``.
-            body: Sent as JSON.
-            patience_s: How long the answer may take, within the deadline.
-
         Raises:
             RateLimited: The budget is used up; nothing was sent.
-            ProviderUnavailable: No answer in time, or a 2xx that is no JSON: it may have had its
-                effect all the same.
+            ProviderUnavailable: As ``send``.
         """
         self.acquire(API)
-        return self._send(method, path, body, patience_s)
+        return self.send(method, path, body)
 
     def acquire(self, budget: str) -> None:
         """Wait for a call that the limits allow.
@@ -153,13 +144,25 @@ class LambdaClient:
             raise _unavailable(path, "the answer is of another form")
         return rows
 
-    def _send(
+    def send(
         self,
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
         patience_s: float = _READ_S,
     ) -> Reply:
+        """Send one request, once, and return the answer, of any status. It takes no budget.
+
+        Args:
+            method: HTTP method.
+            path: Below the API's prefix, for instance ``/ssh-keys``.
+            body: Sent as JSON.
+            patience_s: How long the answer may take, within the deadline.
+
+        Raises:
+            ProviderUnavailable: No answer in time, or a 2xx that is no JSON: it may have had its
+                effect all the same.
+        """
         import requests
 
         try:

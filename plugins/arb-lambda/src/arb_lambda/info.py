@@ -14,8 +14,8 @@ LAUNCH: Final = "launch"
 _LAUNCH_EVERY_S: Final = 13
 """Lambda takes one launch in twelve seconds, and one machine a launch.
 
-A launch is a call as well, and may wait a second for its turn among those: two launches would then come
-too close to each other.
+It counts them where they arrive, so that one which was on its way for longer than the next comes too
+close to it: a second is left for that.
 """
 LISTING_LAG_S: Final = 30
 

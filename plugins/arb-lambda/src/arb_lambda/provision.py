@@ -19,7 +19,7 @@ from arb_lambda.account import account_id
 from arb_lambda.bodies import check_request, launch_body
 from arb_lambda.client import LambdaClient
 from arb_lambda.errors import NOT_FOUND, launch_error
-from arb_lambda.info import LAUNCH
+from arb_lambda.info import API, LAUNCH
 from arb_lambda.keys import forget_key, launch_key
 from arb_lambda.listing import read_instances
 from arb_lambda.rulesets import has_firewall, make_ruleset, remove_ruleset
@@ -33,6 +33,8 @@ _LAUNCH_S: Final = 60.0
 """How long the answer to a launch may take."""
 _PATIENCE_S: Final = 30.0
 """For so long a limit is waited for while nothing was made; longer waits are the core's to decide."""
+_TURN_S: Final = 1.0
+"""For so long a turn among all calls is kept."""
 _TELLING: Final = 12
 """So many characters of a secret's line are enough to know it by."""
 
@@ -117,7 +119,7 @@ class _Purchase:
         looks = 1
         while True:
             try:
-                self._client.acquire(LAUNCH)
+                self._take_turn()
                 return self._send(setup)
             except RateLimited as error:
                 if error.retry_after_s >= self._patience_s():
@@ -128,6 +130,19 @@ class _Purchase:
                     raise self._given_up(error) from None
                 looks -= 1
                 self._find_key_again()
+
+    def _take_turn(self) -> None:
+        """Wait until a call is allowed that is also a launch.
+
+        The turn among all calls comes first: waiting for it afterwards would bring this launch too
+        close to the next one. Whoever then waits for the launch has lost that turn, and takes another.
+        """
+        client, clock = self._client, self._client.context.clock
+        client.acquire(API)
+        begun = clock.monotonic()
+        client.acquire(LAUNCH)
+        if clock.monotonic() - begun >= _TURN_S:
+            client.acquire(API)
 
     def _patience_s(self) -> float:
         left_s = self._client.context.remaining_s()
@@ -151,7 +166,7 @@ class _Purchase:
             self._request, setup, client.settings, key=self._key, ruleset=self._ruleset
         )
         path = "/instance-operations/launch"
-        reply = client.change("POST", path, body, patience_s=_LAUNCH_S)
+        reply = client.send("POST", path, body, patience_s=_LAUNCH_S)
         if not reply.is_ok:
             error = launch_error(reply, offer, client.context.clock.now(), self._secrets(setup))
             if isinstance(error, ProviderUnavailable):
@@ -160,14 +175,16 @@ class _Purchase:
         return self._instance(setup, _only_id(client.data(reply, path)))
 
     def _instance(self, setup: NodeSetup, id_: str) -> Instance:
-        offer = self._request.offer
+        """Return a machine as it was just made. Lambda tells no time: that of its answer counts."""
+        context, offer = self._client.context, self._request.offer
         return Instance(
-            provider=self._client.context.provider,
+            provider=context.provider,
             id=id_,
             region=offer.region,
             state=InstanceState.PENDING,
             token=setup.token,
             instance_type=offer.instance_type,
+            made_at=context.clock.now(),
             price_usd_hour=offer.price_usd_hour,
         )
 
