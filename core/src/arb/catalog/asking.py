@@ -88,7 +88,8 @@ def _read(provider: Provider, row: ProviderRow, clock: Clock) -> Answer:
         refusals=tuple(map(str, checked.faults)),
         files=state_of(files, since),
     )
-    return Answer(told, checked.frame, notes=checked.notes)
+    kept = [f"{told.source} prices are used: {catalog.why}"] if catalog.why else []
+    return Answer(told, checked.frame, notes=(*kept, *checked.notes))
 
 
 def _catalog(provider: Provider, clock: Clock) -> Catalog:
@@ -113,7 +114,6 @@ def _blamed_on(provider: Provider) -> Iterator[None]:
     except Exception as error:  # values that no column should hold, frames that are none
         summary = f"{origin}: the catalog cannot be read: {type(error).__name__}: {error}"
         raise PluginError(summary, code="catalog-rows") from error
-    if checked.refused and not len(checked.frame):
 
 
 def _date(catalog: Catalog) -> float:
@@ -151,6 +151,7 @@ def _checked(provider: Provider, catalog: Catalog) -> Validated:
         owned=provider.can(Capability.OWNED),
         minimum_s=provider.info.minimum_s,
     )
+    if checked.refused and not len(checked.frame):
         summary = f"every offer was refused; {checked.faults[0]}"
         raise PluginError(summary, code="catalog-rows")
     return checked
