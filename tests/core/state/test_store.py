@@ -14,7 +14,10 @@ from support.processes import race, start
 
 from arb.errors import StateError
 from arb.state import sqlite
+from arb.state.marks import BORN, STATE_LOST, get_mark
+from arb.state.sqlite import SqliteBackend
 from arb.state.store import Conflict, Store, open_store
+from arb.testing import FakeClock
 
 PUT = "INSERT INTO meta (name, value) VALUES (?, ?)"
 GET = "SELECT value FROM meta WHERE name = ?"
@@ -341,6 +344,32 @@ def test_an_owner_outlives_a_lost_database(sqlite_url: str) -> None:
 
     with open_store(sqlite_url) as store:
         assert store.owner() == owner
+
+
+def test_a_lost_database_is_noted_in_the_transaction_that_makes_the_next(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(sqlite_url).close()
+    path_of(sqlite_url).unlink()
+    commit = SqliteBackend.commit
+
+    def die_after(backend: SqliteBackend) -> None:
+        commit(backend)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteBackend, "commit", die_after)
+        with pytest.raises(KeyboardInterrupt):
+            open_store(sqlite_url)
+
+    with open_store(sqlite_url) as store:
+        assert get_mark(store, STATE_LOST) == 1
+        assert get_mark(store, BORN) > 0
+
+
+def test_a_new_state_notes_when_it_was_made(url: str) -> None:
+    with open_store(url, clock=FakeClock(2000.5)) as store:
+        assert (get_mark(store, BORN), get_mark(store, STATE_LOST)) == (2001, 0)
 
 
 def test_two_places_have_two_owners(tmp_path: Path) -> None:

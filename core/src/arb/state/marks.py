@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from arb.state.store import Reader, Store, Transaction
+    from arb.state.store import Backend, Reader, Transaction
 
 __all__ = ["BORN", "STATE_LOST", "get_mark", "note_birth", "set_mark"]
 
@@ -24,13 +24,19 @@ def get_mark(reader: Reader, name: str) -> int:
 
 def set_mark(tx: Transaction, name: str, value: int) -> None:
     """Move a mark."""
-    sql = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = ?"
-    tx.execute(sql, (f"mark/{name}", str(value), str(value)))
+    tx.execute(_SET, (f"mark/{name}", str(value), str(value)))
 
 
-def note_birth(store: Store, *, was_lost: bool) -> None:
-    """Note when a new state was made, and whether the one before it was lost."""
-    with store.write() as tx:
-        set_mark(tx, BORN, math.ceil(tx.now))
-        if was_lost:
-            set_mark(tx, STATE_LOST, 1)
+def note_birth(backend: Backend, now: float, *, was_lost: bool) -> None:
+    """Note when a new state was made, and whether the one before it was lost.
+
+    Called in the transaction that makes it: who dies right after that has noted it.
+    """
+    marks = {BORN: math.ceil(now), **({STATE_LOST: 1} if was_lost else {})}
+    for name, value in marks.items():
+        backend.run(_SET, (f"mark/{name}", str(value), str(value)))
+
+
+_SET: Final = (
+    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = ?"
+)

@@ -234,23 +234,18 @@ def open_store(url: str, *, clock: Clock | None = None) -> Store:
         StateError: It cannot be opened, lies on a network file system, or a newer arb wrote it.
     """
     backend = _connect(url)
+    clock = clock or _system_clock()
     try:
         version = backend.schema_version()
-        was_lost = version == 0 and bool(backend.remembered_owner())
         if version != LATEST:
             from arb.state.migrations import migrate
 
             _check_version(version, backend.label, migrating=True)
-            migrate(backend)
+            migrate(backend, clock.now() + backend.clock_offset_s())
     except BaseException:
         backend.close()
         raise
-    store = Store(backend, clock or _system_clock())
-    if not version:
-        from arb.state.marks import note_birth
-
-        note_birth(store, was_lost=was_lost)
-    return store
+    return Store(backend, clock)
 
 
 def _connect(url: str) -> Backend:

@@ -20,12 +20,18 @@ LATEST: Final = 1
 """The schema this code reads and writes."""
 
 
-def migrate(backend: Backend) -> None:
+def migrate(backend: Backend, now: float) -> None:
     """Bring the schema to ``LATEST``; does nothing when another process was faster.
+
+    Args:
+        backend: What to change.
+        now: Seconds since the epoch, by the database's clock.
 
     Raises:
         StateError: The database refused; it is as it was before.
     """
+    from arb.state.marks import note_birth
+
     with backend.migrating():
         version = backend.schema_version()
         if version >= LATEST:
@@ -36,7 +42,9 @@ def migrate(backend: Backend) -> None:
             for statement in statements(number, backend):
                 backend.run(statement, ())
         if not version:
+            was_lost = bool(backend.remembered_owner())
             _make_owner(backend)
+            note_birth(backend, now, was_lost=was_lost)
         backend.set_schema_version(LATEST)
 
 
