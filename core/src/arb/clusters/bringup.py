@@ -56,6 +56,8 @@ def _tell_limits(session: Session, provider: Provider, count: int) -> None:
             f"nodes of {provider.name} reach each other over the internet: what ranks send is not "
             "encrypted unless the task does it"
         )
+    if provider.can(Capability.LIVES_ON):
+        return  # they are the user's own, and no bill goes on when nobody looks
     if not provider.can(Capability.SELF_TERMINATE):
         session.progress.warn(
             f"nodes of {provider.name} cannot end themselves: only an arb command ends their bill"

@@ -14,7 +14,7 @@ from arb.errors import ArbError, StateError
 from arb.nodes.fanout import fan_out_all
 from arb.provision.giveback import forget_host_keys, give_back_attempt
 from arb.state.attempts import get_attempt
-from arb.types import InstanceRef, InstanceState, Termination
+from arb.types import Capability, InstanceRef, InstanceState, Termination
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,7 +65,10 @@ def let_go(
 def _end_unwritten(
     shop: Shop, provider: Provider, refs: Sequence[InstanceRef], cause: StateError
 ) -> None:
-    outcomes = fan_out_all(provider.terminate, refs)
+    # One that lives on costs nothing, and must be cleared first: that is written down, or not done.
+    lives_on = provider.can(Capability.LIVES_ON)
+    pending = Termination(gone=False, detail="something of ours may run there")
+    outcomes = fan_out_all((lambda _: pending) if lives_on else provider.terminate, refs)
     for ref, outcome in zip(refs, outcomes, strict=True):
         answer = outcome.result or Termination.PENDING
         if outcome.error is not None and not isinstance(outcome.error, ArbError):

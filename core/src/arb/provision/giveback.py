@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from arb.errors import ArbError, RateLimited
+from arb.errors import ArbError, NodeError, RateLimited
 from arb.nodes.fanout import fan_out_all
 from arb.nodes.keys import forget_gang_key
 from arb.provision.cleanup import clean, clean_up
 from arb.provision.journal import all_known
+from arb.provision.leaving import RETRY_S, clear
 from arb.provision.lost import LOST, look_for_lost
 from arb.provision.records import instance_ref
 from arb.provision.shop import explained
@@ -153,14 +154,17 @@ def _reason(machine: Machine) -> str:
 
 def _terminate(shop: Shop, machine: Machine) -> None:
     try:
-        answer = shop.provider(machine.provider).terminate(instance_ref(machine))
+        provider = shop.provider(machine.provider)
+        clear(shop, provider, machine)
+        answer = provider.terminate(instance_ref(machine))
     except RateLimited as error:
         shop.journal.terminated(
             machine, gone=False, retry_after_s=error.retry_after_s, detail=error.summary
         )
     except ArbError as error:
         shop.note_unfinished(machine.key, error)
-        retry_s = 0 if shop.gave_up_on(machine.key) else _FAILED_RETRY_S
+        retry_s = RETRY_S if isinstance(error, NodeError) else _FAILED_RETRY_S
+        retry_s = 0 if shop.gave_up_on(machine.key) else retry_s
         shop.journal.terminated(machine, gone=False, retry_after_s=retry_s, detail=explained(error))
     else:
         shop.unfinished.pop(machine.key, None)

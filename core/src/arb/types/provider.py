@@ -56,7 +56,8 @@ class Capability(StrEnum):
     LIVES_ON = "lives-on"
     """Machines go on existing after ``arb_terminate``, for whoever takes them next.
 
-    So the core ends its jobs there and takes its agent, keys and files off them before.
+    So the core ends its jobs there and takes its agent, keys and files off them before. For that
+    ``arb_ssh_ports`` is asked from state alone: the machine's ``payload`` is then its handle.
     """
     BATCH = "batch"
     """One call makes all machines of a gang or none; they share one token and one host key.
