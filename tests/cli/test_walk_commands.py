@@ -113,7 +113,7 @@ def test_reap_shows_what_it_would_end_and_what_it_leaves_alone(capsys):
     ]
 
     reap_command._show(found, "abcdefgh")
-    reap_command._tell(found, [])
+    reap_command._tell(found, ["fake/i-2"], [])
 
     told = capsys.readouterr()
     assert [line.split()[2] for line in told.out.splitlines()[1:]] == ["i-2", "i-3"]
@@ -123,7 +123,7 @@ def test_reap_shows_what_it_would_end_and_what_it_leaves_alone(capsys):
     assert "other was not listed: 503 from other" in told.err
     assert told.err.splitlines()[-1] == "1 machine ended, 1 in use"
     assert reap_command._question(found) == "End 1 machine ($1.50 an hour)?"
-    document = json.loads(json.dumps(reap_command._document(found, [])))
+    document = json.loads(json.dumps(reap_command._document(found, ["fake/i-2"], [])))
     assert document["ended"] == ["fake/i-2"]
     assert document["providers"][0]["unlisted"] == {"r2": "page 2 failed"}
 

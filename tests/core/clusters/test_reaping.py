@@ -9,11 +9,12 @@ import pytest
 from support.fakecloud import FakeCloud, offer
 
 from arb.clusters import reaping
-from arb.clusters.reaping import end, find, reap_along
+from arb.clusters.reaping import end, ended, find, reap_along
 from arb.errors import CredentialsError, ProviderUnavailable, UsageError
 from arb.provision.verdicts import Kind
 from arb.state.clusters import ClusterStatus, get_by_id, list_clusters
 from arb.state.leases import Leases
+from arb.types import Termination
 
 
 def orphan(site, id_="i-9"):
@@ -197,14 +198,28 @@ def test_only_named_providers_are_listed(site):
 
 
 def test_ending_on_request_waits_for_short_ends_and_cleans_up(site):
-    from arb.types import Termination
-
     site.launch("one")
     site.clock.advance(3600)
     orphan(site)
     soon = Termination(gone=False, retry_after_s=5, detail="shutting down")
     site.cloud.on_terminate["i-9"] = [lambda _: soon, lambda _: Termination.GONE]
 
-    assert end(site.session, find(site.session), patience_s=60) == []
+    found = find(site.session)
+    assert end(site.session, found, patience_s=60) == []
 
     assert site.cloud.alive() == ["i-1"]
+    assert ended(site.session, found) == ["fake/i-9"]
+
+
+def test_only_what_is_confirmed_to_be_gone_is_called_ended(site):
+    site.launch("one")
+    site.clock.advance(3600)
+    orphan(site)
+    later = Termination(gone=False, retry_after_s=1200, detail="20 min left")
+    site.cloud.on_terminate["i-9"] = [lambda _: later]
+
+    found = find(site.session)
+    (left,) = end(site.session, found, patience_s=60)
+
+    assert left.terminate_detail == "20 min left"
+    assert ended(site.session, found) == []

@@ -38,7 +38,7 @@ def reap(
     uses.
     """
     from arb.cli.progress import open_progress
-    from arb.clusters.reaping import end, find
+    from arb.clusters.reaping import end, ended, find
     from arb.clusters.session import Session
     from arb.provision.resume import resume
 
@@ -53,11 +53,12 @@ def reap(
         if orphans and not render.confirm(_question(found), yes=yes):
             return 1
         left = end(session, found, patience_s=_PATIENCE_S)
+        gone = ended(session, found)
         failed = _failed(session, found, left)
     if as_json:
-        render.json_document(_document(found, left))
+        render.json_document(_document(found, gone, left))
     else:
-        _tell(found, left)
+        _tell(found, gone, left)
     return 1 if failed else 0
 
 
@@ -137,25 +138,23 @@ def _question(found: list[Survey]) -> str:
     return f"End {counted(len(orphans), 'machine')}{cost}?"
 
 
-def _tell(found: list[Survey], left: list[Machine]) -> None:
+def _tell(found: list[Survey], gone: list[str], left: list[Machine]) -> None:
     from arb.provision.verdicts import Kind
     from arb.text import counted
 
     for machine in left:
         why = machine.terminate_detail or "the provider has not confirmed it yet"
         render.warn(f"{machine.key} ends later: {why}")
-    waiting = {machine.key for machine in left}
-    orphans = [orphan.instance for each in found for orphan in each.orphans]
-    ended = sum(f"{i.provider}/{i.id}" not in waiting for i in orphans)
+    orphans = [orphan for each in found for orphan in each.orphans]
     kinds = [sighting.kind for each in found for sighting in each.sightings]
     used, under_way = kinds.count(Kind.OURS), kinds.count(Kind.UNDER_WAY)
-    parts = [f"{counted(ended, 'machine')} ended" if orphans else "nothing to end"]
+    parts = [f"{counted(len(gone), 'machine')} ended" if orphans else "nothing to end"]
     parts += [f"{used} in use"] if used else []
     parts += [f"{under_way} being bought or given back"] if under_way else []
     render.note(", ".join(parts))
 
 
-def _document(found: list[Survey], left: list[Machine]) -> dict[str, Any]:
+def _document(found: list[Survey], gone: list[str], left: list[Machine]) -> dict[str, Any]:
     return {
         "providers": [
             {
@@ -168,12 +167,7 @@ def _document(found: list[Survey], left: list[Machine]) -> dict[str, Any]:
             }
             for each in found
         ],
-        "ended": [
-            f"{o.instance.provider}/{o.instance.id}"
-            for each in found
-            for o in each.orphans
-            if f"{o.instance.provider}/{o.instance.id}" not in {m.key for m in left}
-        ],
+        "ended": gone,
         "pending": [
             {"instance": m.key, "detail": m.terminate_detail, "retry_at": m.terminate_after}
             for m in left

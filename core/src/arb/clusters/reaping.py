@@ -11,9 +11,10 @@ from arb.errors import ArbError
 from arb.provision.reaper import certain, end_orphans, survey, tidy
 from arb.state.clusters import list_clusters
 from arb.state.leases import LeaseHeld, Leases
-from arb.state.machines import providers_of_machines
+from arb.state.machines import get_machine, providers_of_machines
 from arb.state.marks import get_mark, set_mark
 from arb.text import counted
+from arb.types import InstanceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from arb.state.machines import Machine
     from arb.types import Offer
 
-__all__ = ["end", "find", "reap_along"]
+__all__ = ["end", "ended", "find", "reap_along"]
 
 _EVERY_S: Final = 60
 """A provider that was listed within this time, by whatever process, is not listed again."""
@@ -47,7 +48,7 @@ def find(session: Session, names: Sequence[str] = (), *, all_owners: bool = Fals
     """
     chosen = tuple(names) or session.plugins.provider_names()
     found = survey(session.shop, chosen, all_owners=all_owners)
-    _close_empty(session, found)
+    _close_empty(session)
     return found
 
 
@@ -62,6 +63,13 @@ def end(session: Session, found: Iterable[Survey], *, patience_s: float = 0) -> 
     left = end_orphans(session.shop, orphans, patience_s=patience_s)
     tidy(session.shop, [each.provider for each in surveys if each.error is None])
     return left
+
+
+def ended(session: Session, found: Iterable[Survey]) -> list[str]:
+    """Return the orphans of a survey that are confirmed to be gone, as ``provider/id``."""
+    orphans = [orphan for each in found for orphan in each.orphans]
+    machines = [get_machine(session.store, o.instance.provider, o.instance.id) for o in orphans]
+    return [m.key for m in machines if m is not None and m.state is InstanceState.GONE]
 
 
 def reap_along(session: Session, offers: Sequence[Offer] | None) -> None:
@@ -98,7 +106,7 @@ def _reap_quietly(session: Session, names: Sequence[str]) -> None:
         with Leases(session.store).held("reaper"):
             found = survey(session.shop, names)
             _remember(session, found)
-            _close_empty(session, found)
+            _close_empty(session)
             orphans = [orphan for each in found for orphan in each.orphans]
             _end_certain(session, orphans)
     except LeaseHeld:
@@ -132,9 +140,7 @@ def _name(orphan: Orphan) -> str:
     return f"{orphan.instance.provider}/{orphan.instance.id}"
 
 
-def _close_empty(session: Session, found: Iterable[Survey]) -> None:
-    """Let clusters go whose last machine turned out to be gone."""
-    gone = {machine.cluster_id for each in found for machine in each.gone}
-    for record in list_clusters(session.store) if gone else ():
-        if record.id in gone:
-            close_if_empty(session, record)
+def _close_empty(session: Session) -> None:
+    """Let clusters go whose last machine turned out to be gone, now or to a process that died."""
+    for record in list_clusters(session.store):
+        close_if_empty(session, record)

@@ -48,7 +48,7 @@ def machine_row(attempt: Attempt, instance: Instance) -> Machine:
     rank = parsed.rank if parsed and parsed.rank is not None else 0
     price = attempt.price_usd_hour if instance.price_usd_hour is None else instance.price_usd_hour
     return Machine(
-        provider=attempt.provider,
+        provider=instance.provider,
         instance_id=instance.id,
         token=instance.token,
         attempt_id=attempt.id,
