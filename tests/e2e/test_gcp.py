@@ -15,6 +15,8 @@ from clouds.fixtures import gcp as cloud  # noqa: F401 - a fixture, used by name
 from clouds.ledger import claims
 from support.command import eventually
 
+from arb.state.store import open_store
+
 A100 = ("--infra", "gcp", "--gpus", "A100:1")
 SAY = "nvidia=1; echo ran here"
 INSERT = "compute.instances.insert"
@@ -79,7 +81,9 @@ def test_quotas_block_what_they_count_and_nothing_else(arb, cloud):  # noqa: F81
     assert "Quota 'NVIDIA_A100_GPUS' exceeded" in told
     assert inserts(cloud) == ["us-central1-a", "europe-west4-a"]
     cloud.set_quota("GPUS_ALL_REGIONS", 1)
-    task = arb.write("t.yaml", "resources: {infra: gcp, accelerators: {V100: 1, L4: 1}}\nrun: echo no\n")
+    task = arb.write(
+        "t.yaml", "resources: {infra: gcp, accelerators: {V100: 1, L4: 1}}\nrun: echo no\n"
+    )
     refused = arb("launch", "-y", "-c", "y", task, code=3)
     assert "Quota 'GPUS_ALL_REGIONS' exceeded" in refused.stderr
     assert len(inserts(cloud)) == 3  # no other accelerator, nowhere
@@ -144,8 +148,6 @@ def test_a_missing_permission_names_the_role_to_give(arb, cloud):  # noqa: F811
 
 
 def claimed(arb):
-    from arb.state.store import open_store
-
     store = open_store(f"sqlite:///{arb.home / 'state.db'}")
     try:
         return claims(store)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from clouds.gcp.customer import Customer
+from clouds.gcp.permissions import NEEDED
 
 from arb.errors import CredentialsError, ProviderUnavailable, UsageError
 from arb.types import CheckStatus, Instance, InstanceState
@@ -58,8 +59,6 @@ def test_missing_permissions_are_named_with_a_role_to_copy(account):
 
 def test_the_role_is_enough_for_everything_that_is_done(account):
     """Whatever is not in the role is taken away, and a machine's whole life goes well."""
-    from clouds.gcp.permissions import NEEDED
-
     granted = {p for group in PERMISSIONS.values() for p in group}
     account.cloud.deny(*({p for group in NEEDED.values() for p in group} - granted))
     request, result, machines = account.buy(account.offer("e2-standard-4"), ports=("80",), count=2)

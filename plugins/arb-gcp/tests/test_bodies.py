@@ -146,6 +146,7 @@ def test_labels_are_made_fit_and_ours_win():
         "---": "gone",
         "arb-owner": "mallory",
         "long": "y" * 99,
+        "goog-terraform": "x",
     }
     made = labels_of(replace(ORDER, labels=labels, cluster="My_Cluster"))
     assert made == {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from clouds.gcp.customer import Customer
 
@@ -214,6 +216,18 @@ def test_more_ports_are_added_to_those_that_are_open(account):
     assert rule.body["allowed"] == [{"IPProtocol": "tcp", "ports": ["8080", "9000-9010"]}]
     assert rule.body["sourceRanges"] == [WORLD]
     assert rule.body["targetTags"] == [request.token]
+
+
+def test_ports_are_opened_for_the_purchase_that_has_machines(account):
+    request, result, machines = account.buy()
+    cluster = account.cluster(request, result, machines)
+    failed = "arb-ownerabc-clusterx-zzz"
+    both = replace(cluster, tokens=(failed, *cluster.tokens), handles=("", *cluster.handles))
+    plugin.arb_open_ports(account.context(), both, ("80",))
+    assert {e.name for e in account.cloud.ledger().alive("firewall")} == {
+        f"{request.token}-ssh",
+        f"{request.token}-ports",
+    }
 
 
 def test_no_more_rules_is_a_quota(account):

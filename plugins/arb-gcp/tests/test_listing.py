@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+from clouds.gcp import discovery
 from clouds.gcp.customer import OWNER
 
 from arb.errors import ProviderUnavailable
@@ -172,16 +176,11 @@ def test_every_status_is_read(status):
 
 def test_the_statuses_are_all_that_google_describes():
     pytest.importorskip("googleapiclient")
-    from clouds.gcp import discovery
-
     described = discovery.load("compute.v1")._schemas["Instance"]["properties"]["status"]["enum"]
     assert set(STATUSES) == set(described)
 
 
 def test_the_recorded_machine_is_read_whole():
-    import json
-    from pathlib import Path
-
     path = Path(__file__).parent / "data" / "instance-running.json"
     machine = instance_of("gcp", "arb-test", json.loads(path.read_text()))
     assert (machine.id, machine.region, machine.zone) == (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from clouds.gcp.customer import CLIENT, Customer
 
@@ -301,8 +303,6 @@ def test_without_rules_of_ours_none_are_made(account):
 
 
 def test_a_zone_that_is_not_there_is_skipped_alone(account):
-    from dataclasses import replace
-
     offer = replace(account.offer(), zone="us-central1-x")
     with pytest.raises(RequestError) as raised:
         account.provision(account.request(offer))

@@ -215,6 +215,8 @@ def _labels(labels: Mapping[str, str]) -> None:
     if len(labels) > _MOST_LABELS:
         raise _invalid("labels", len(labels), f"at most {_MOST_LABELS}")
     for key, value in labels.items():
+        if key.startswith("goog"):
+            raise _invalid("labels", key, "The prefix is reserved")
         if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
             raise _invalid("labels", f"{key}={value}", "Label keys and values are lower case")
 

@@ -38,6 +38,8 @@ _LONGEST: Final = 300
 _GIVEAWAY: Final = 16
 """So many first characters of a line are enough to know it."""
 _NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
+_EXISTS_WORDS: Final = frozenset({"alreadyExists", "ALREADY_EXISTS"})
 _NOT_FOUND_WORDS: Final = frozenset({"notFound", "NOT_FOUND"})
 
 
@@ -85,6 +87,11 @@ class ApiError(ProviderUnavailable):
         super().__init__(f"gcp {what}: {fault.message or f'HTTP {status}'}", code="gcp-refused")
         self.status = status
         self.fault = fault
+
+    @property
+    def is_there_already(self) -> bool:
+        """Whether what was to be made has been made before."""
+        return self.status == _CONFLICT and self.fault.code in _EXISTS_WORDS
 
     @property
     def is_missing(self) -> bool:

@@ -30,6 +30,8 @@ OWNER_LABEL: Final = "arb-owner"
 ATTEMPT_LABEL: Final = "arb-attempt"
 _CLUSTER_LABEL: Final = "arb-cluster"
 _NOT_IN_LABELS: Final = re.compile(r"[^a-z0-9_-]+")
+_RESERVED: Final = "goog"
+"""Labels that begin so are Google's own, and refused."""
 _LONGEST_LABEL: Final = 63
 _MOST_LABELS: Final = 60
 """Google takes 64; ours are among them."""
@@ -90,7 +92,7 @@ def labels_of(request: ProvisionRequest) -> dict[str, str]:
     chosen: dict[str, str] = {}
     for key, value in sorted(request.labels.items()):
         name = _label(key)
-        if name and len(chosen) < _MOST_LABELS:
+        if name and not name.startswith(_RESERVED) and len(chosen) < _MOST_LABELS:
             chosen[name if name[0].isalpha() else f"x{name}"[:_LONGEST_LABEL]] = _label(value)
     own = {
         OWNER_LABEL: owner,

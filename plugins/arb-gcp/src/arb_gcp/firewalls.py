@@ -39,7 +39,7 @@ def make_rules(client: Client, bodies: Sequence[Mapping[str, Any]]) -> None:
         try:
             client.post(path, body)
         except ApiError as error:
-            if error.status != _CONFLICT:
+            if not error.is_there_already:
                 raise
 
     for outcome in side_by_side(make, bodies):
@@ -50,6 +50,8 @@ def make_rules(client: Client, bodies: Sequence[Mapping[str, Any]]) -> None:
 def open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequence[str]) -> None:
     """Let the world reach more ports of a cluster's machines, beside those it may reach already.
 
+    Purchases that failed on the way have no machines, and get no rule.
+
     Raises:
         QuotaError: No more rules.
         ProviderUnavailable: Not known to be in force; asked again.
@@ -58,7 +60,10 @@ def open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequence[st
     client = Client.from_context(context)
     if not ports:
         return
+    alive = [instance.token for instance in cluster.instances]
     for token, project in _homes(client, cluster):
+        if alive and not any(name.startswith(token) for name in alive):
+            continue
         try:
             _open(client, project, token, ports)
         except ApiError as error:
@@ -127,7 +132,7 @@ def _open(client: Client, project: str, token: str, ports: Iterable[str]) -> Non
     try:
         operation = client.post(path, body)
     except ApiError as error:
-        if error.status != _CONFLICT:
+        if not error.is_there_already:
             raise
         there = client.get(f"{path}/{body['name']}")
         have = {port for rule in there.get("allowed") or () for port in rule.get("ports") or ()}

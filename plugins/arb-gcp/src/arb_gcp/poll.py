@@ -50,7 +50,7 @@ def poll(context: ProviderContext, request: ProvisionRequest, handle: str) -> Se
         if isinstance(operation, Exception):
             raise operation
         operations[token] = operation
-    _refuse_failed(request, listed, operations)
+    _refuse_failed(client, project, request, listed, operations)
     made = [
         setup.token
         for setup in request.setups
@@ -93,6 +93,8 @@ def _operation(
 
 
 def _refuse_failed(
+    client: Client,
+    project: str,
     request: ProvisionRequest,
     listed: Mapping[str, Instance],
     operations: Mapping[str, Mapping[str, Any]],
@@ -101,18 +103,13 @@ def _refuse_failed(
     failed = {token: f for token, op in operations.items() if (f := faults_of_operation(op))}
     if not failed:
         return
-    made = [*listed.values()]
     under_way = [
-        token
+        ordered(client.context.provider, project, request, token, operation)
         for token, operation in operations.items()
         if token not in failed and token not in listed and operation.get("status") != "DONE"
     ]
-    made += [_unnamed(request, token, operations[token]) for token in under_way]
+    made = (*listed.values(), *under_way)
     raise refusal(next(iter(failed.values()))[0], request.offer, made)
-
-
-def _unnamed(request: ProvisionRequest, token: str, operation: Mapping[str, Any]) -> Instance:
-    return ordered(request.offer.provider, "", request, token, operation)
 
 
 def _unlisted(

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["provision", "request_id"]
 
-_CONFLICT: Final = 409
 _RESERVE_S: Final = 10.0
 """Time that is kept for answering, when a gang waits for a rate limit."""
 
@@ -130,7 +129,7 @@ class _Order:
             asked = {"requestId": request_id(token)}
             operation = client.post(path, body, asked, secrets=_secrets(self.setup))
         except ApiError as error:
-            if error.status == _CONFLICT and error.fault.code == "alreadyExists":
+            if error.is_there_already:
                 self._adopt(f"{path}/{token}")
                 return
             raise refusal(error.fault, offer) from error
