@@ -169,6 +169,20 @@ def test_nothing_is_lost_when_writing_fails(tmp_path, generated, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["arb", "config"]
 
 
+def test_a_full_disk_is_told_and_leaves_the_generated_files_whole(tmp_path, monkeypatch):
+    write_ssh_config(tmp_path / "ssh", generate_key(), lambda: [_host()])
+    before = {path.name: path.read_bytes() for path in (tmp_path / "ssh").iterdir()}
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StateError, match="No space left") as caught:
+        write_ssh_config(tmp_path / "ssh", generate_key(), list)
+    assert caught.value.code == "ssh-config"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ssh").iterdir()} == before
+
+
 def test_edit_of_another_program_in_between_is_not_overwritten(tmp_path, generated, monkeypatch):
     config = tmp_path / "config"
     config.write_text("Host x\n")

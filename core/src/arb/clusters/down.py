@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from arb.clusters import names
 from arb.clusters.announce import announce
 from arb.clusters.lock import cluster_lock
-from arb.clusters.sshaccess import write_config
+from arb.clusters.sshaccess import rewrite
 from arb.errors import ArbError
 from arb.nodes.fanout import fan_out_all
 from arb.provision.giveback import end_cluster, finish
@@ -55,7 +55,7 @@ def down(session: Session, patterns: Sequence[str], *, everything: bool = False)
         elif outcome.error is not None:
             raise outcome.error
     if records:
-        write_config(session)
+        rewrite(session)
         announce(session)
     return ended
 

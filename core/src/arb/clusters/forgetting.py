@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from arb.clusters.lock import cluster_lock
-from arb.clusters.sshaccess import write_config
+from arb.clusters.sshaccess import rewrite
 from arb.errors import ArbError, UsageError, closest
 from arb.nodes.keys import forget_gang_key
 from arb.provision.giveback import forget_host_keys
@@ -93,7 +93,7 @@ def forget(session: Session, hopeless: Hopeless) -> None:
     for attempt in attempts_of_cluster(session.store, record.id):
         forget_host_keys(session.shop, attempt.id)
     forget_gang_key(session.vault, record.id)
-    write_config(session)
+    rewrite(session)
 
 
 def _look(session: Session, record: ClusterRecord) -> Hopeless:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from arb.clusters.session import Session
 
-__all__ = ["publish", "write_config"]
+__all__ = ["publish", "rewrite", "write_config"]
 
 
 def publish(session: Session) -> None:
@@ -24,17 +24,31 @@ def publish(session: Session) -> None:
     With the setting ``ssh_config: false`` it is included no longer. A configuration that cannot be
     changed is a warning: ``arb ssh`` works all the same.
     """
-    generated = write_config(session)
     own = session.user_home / ".ssh" / "config"
     change = add_include if session.config.ssh_config else remove_include
     try:
-        change(own, generated)
+        change(own, write_config(session))
+    except StateError as error:
+        session.progress.warn(f"{error.summary}; {error.hint}")
+
+
+def rewrite(session: Session) -> None:
+    """Write the generated configuration anew; that it cannot be written is a warning.
+
+    The next command that ends or makes a cluster writes it whole.
+    """
+    try:
+        write_config(session)
     except StateError as error:
         session.progress.warn(f"{error.summary}; {error.hint}")
 
 
 def write_config(session: Session) -> Path:
-    """Write the generated configuration anew and return its path."""
+    """Write the generated configuration anew and return its path.
+
+    Raises:
+        StateError: It cannot be written.
+    """
     return write_ssh_config(session.home.folder("ssh"), session.client_key, lambda: _hosts(session))
 
 

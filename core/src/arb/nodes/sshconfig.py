@@ -65,19 +65,30 @@ def write_ssh_config(
 
     Raises:
         UsageError: A cluster's name cannot stand in an SSH configuration (``bad-name``).
+        StateError: It cannot be written (``ssh-config``); each file is as it was, or whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    with _locked(folder):
-        found = hosts()
-        for host in found:
-            if not NAME.fullmatch(host.cluster):
-                raise UsageError(f"{host.cluster!r} cannot be an SSH host name", code="bad-name")
-        known = "".join(known_hosts_line(h.alias, h.host_key) + "\n" for h in found)
-        _replace(folder / "id_ed25519", client_key.private.encode(), 0o600)
-        _replace(folder / "known_hosts", known.encode(), 0o600)
-        _replace(folder / "config", _config(folder, found).encode(), 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        with _locked(folder):
+            _write(folder, client_key, hosts())
+    except OSError as error:
+        raise StateError(
+            f"cannot write the SSH settings in {folder}: {error.strerror or error}",
+            code="ssh-config",
+            hint="the folder must belong to you, be writable and have space",
+        ) from error
     return folder / "config"
+
+
+def _write(folder: Path, client_key: KeyPair, hosts: Sequence[SshHost]) -> None:
+    for host in hosts:
+        if not NAME.fullmatch(host.cluster):
+            raise UsageError(f"{host.cluster!r} cannot be an SSH host name", code="bad-name")
+    known = "".join(known_hosts_line(h.alias, h.host_key) + "\n" for h in hosts)
+    _replace(folder / "id_ed25519", client_key.private.encode(), 0o600)
+    _replace(folder / "known_hosts", known.encode(), 0o600)
+    _replace(folder / "config", _config(folder, hosts).encode(), 0o600)
 
 
 def add_include(user_config: Path, generated: Path) -> bool:
