@@ -222,6 +222,13 @@ def test_machine_types_are_kept_for_a_day_and_prices_are_read_anew(account):
     assert account.cloud.ledger().count(TYPES) == 2 * types
 
 
+def test_the_date_is_that_of_the_prices(account):
+    first = plugin.arb_catalog(account.context())
+    account.cloud.advance(7 * 3600)
+    again = plugin.arb_catalog(account.context())  # machine types are the kept ones
+    assert again.as_of == first.as_of + 7 * 3600
+
+
 def test_without_an_answer_the_last_good_parts_are_used_with_their_age(account):
     first = plugin.arb_catalog(account.context())
     account.cloud.advance(2 * 24 * 3600)

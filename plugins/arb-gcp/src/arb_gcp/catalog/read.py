@@ -67,7 +67,7 @@ def read_catalog(context: ProviderContext) -> Catalog:
     shapes += guest_shapes(shapes, ((zone, kind, most) for zone, kind, most in guests.value))
     wanted = (s for s in shapes if not settings.regions or region_of(s.zone) in settings.regions)
     prices = {Part(*key): price for key, price in unit_prices.value}
-    return Catalog(frame_of(wanted, prices), "live", min(part.read_at for part in kept))
+    return Catalog(frame_of(wanted, prices), "live", unit_prices.read_at)
 
 
 def _kept(part: Kept | Exception) -> Kept:
