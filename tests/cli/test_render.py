@@ -44,6 +44,46 @@ def test_tables_are_aligned(capsys):
     assert capsys.readouterr().out == "a      n\nx      1\nlong  10\n"
 
 
+ROWS = [("acme", "a3-big-8g (unverified) spot", "eu-1/eu-1-a", "88.49"), ("b", "x", "y", "1.00")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        ("80", """\
+who   type                         place          $/h
+acme  a3-big-8g (unverified) spot  eu-1/eu-1-a  88.49
+b     x                            y             1.00
+"""),
+        ("43", """\
+who   type               place          $/h
+acme  a3-big-8g          eu-1/eu-1-a  88.49
+      (unverified) spot
+b     x                  y             1.00
+"""),
+        ("1", """\
+who   type            place          $/h
+acme  a3-big-8g       eu-1/eu-1-a  88.49
+      (unverified)
+      spot
+b     x               y             1.00
+"""),
+    ],
+)  # fmt: skip
+def test_a_table_folds_on_a_terminal_that_is_narrow(monkeypatch, capsys, columns, shown):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", columns)
+    render.table(("who", "type", "place", "$/h"), ROWS, right="$/h")
+    assert capsys.readouterr().out == shown
+
+
+def test_a_pipe_gets_whole_lines(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    render.table(("who", "type", "place", "$/h"), ROWS, right="$/h")
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_a_table_may_be_empty(capsys):
     render.table(("a", "n"), [])
     assert capsys.readouterr().out == "a  n\n"

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from arb.cli.layout import GAP, folded_row, widths_within
 from arb.text import age, printable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def table(
     notes: Sequence[Sequence[str]] = (),
     to_stderr: bool = False,
 ) -> None:
-    """Print rows under a header, columns aligned.
+    """Print rows under a header, columns aligned; on a terminal that is too narrow texts fold.
 
     Args:
         columns: Header texts.
@@ -71,14 +72,16 @@ def table(
     stream = sys.stderr if to_stderr else sys.stdout
     numeric = set(right.split(","))
     lines = [[_cell(text) for text in row] for row in (columns, *rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = [number for number, name in enumerate(columns) if name not in numeric]
+    widths = widths_within(lines, _width() if stream.isatty() else 0, foldable=texts)
     for index, row in enumerate(lines):
-        cells = [
-            text.rjust(width) if name in numeric else text.ljust(width)
-            for name, text, width in zip(columns, row, widths, strict=True)
-        ]
-        text = "  ".join(cells).rstrip()
-        print(_styled(text, _BOLD, stream) if index == 0 else text, file=stream)
+        for cells in folded_row(row, widths):
+            aligned = [
+                text.rjust(width) if name in numeric else text.ljust(width)
+                for name, text, width in zip(columns, cells, widths, strict=True)
+            ]
+            text = (" " * GAP).join(aligned).rstrip()
+            print(_styled(text, _BOLD, stream) if index == 0 else text, file=stream)
         for told in map(printable, notes[index - 1] if notes and index else ()):
             print(_folded(told) if stream.isatty() else f"    {told}", file=stream)
     stream.flush()
@@ -89,14 +92,19 @@ def _cell(text: str) -> str:
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def _folded(text: str) -> str:
+def _width() -> int:
+    """Return the width of the terminal."""
     import shutil
+
+    return max(40, shutil.get_terminal_size((100, 24)).columns)
+
+
+def _folded(text: str) -> str:
     import textwrap
 
-    width = max(40, shutil.get_terminal_size((100, 24)).columns)
     return textwrap.fill(
         text,
-        width,
+        _width(),
         initial_indent="    ",
         subsequent_indent="      ",
         break_long_words=False,
