@@ -24,6 +24,11 @@ class AwsCloud(SimulatedCloud):
     kind = Aws
     order = "RunInstances"
 
+    def __init__(self):
+        super().__init__()
+        few = ("t3.micro", "g6.xlarge", "g6.12xlarge", "p5.48xlarge")
+        self.simulated.configure(types=few, regions=("us-east-1", "us-east-2"))
+
     def login(self):
         return self._login(OWN_KEY)
 

@@ -25,6 +25,7 @@ __all__ = ["CLIENT", "OWNER", "Customer", "NoLimits"]
 OWNER = "ownerabc"
 CLIENT = generate_key()
 _SHOP = []
+_KEYS = {"own": OWN_KEY, "other": OTHER_KEY, "refused": "AKIANOBODYSKEYTEST03"}
 
 
 class NoLimits:
@@ -43,8 +44,6 @@ class Customer:
         key: ``own``, ``other``, ``refused`` or nothing.
     """
 
-    KEYS = {"own": OWN_KEY, "other": OTHER_KEY, "refused": "AKIANOBODYSKEYTEST03"}
-
     def __init__(self, cloud, folder, key="own", **options):
         self.cloud, self.folder = cloud, folder
         self.options = {"endpoint_url": cloud.url, "ssh_port": 2222, **options}
@@ -53,7 +52,7 @@ class Customer:
         self._sequence = 0
         folder.mkdir(parents=True, exist_ok=True)
         if key:
-            self.env |= {"AWS_ACCESS_KEY_ID": self.KEYS[key], "AWS_SECRET_ACCESS_KEY": SECRET}
+            self.env |= {"AWS_ACCESS_KEY_ID": _KEYS[key], "AWS_SECRET_ACCESS_KEY": SECRET}
 
     def context(self, **changes):
         for name in ("cache", "data", "home"):

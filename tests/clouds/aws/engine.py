@@ -169,7 +169,7 @@ class Engine:
             call, ImageId=launch.image, MinCount=str(count), MaxCount=str(count)
         )
         new = [r for key, r in inside.reservations(region).items() if key not in before]
-        if answer.status >= 400 or not new:  # noqa: PLR2004 - HTTP
+        if answer.status >= 400 or not new:
             raise _Motos(answer)
         self._whole[inside.account, region] = dict(inside.reservations(region))
         tags = call.tags("instance")
@@ -292,7 +292,7 @@ class Engine:
     def _make_group(self, call: AwsCall, *, foreign: bool = False) -> Answer:
         inside = self.cloud.inside(call)
         answer = inside.forward(call)
-        if answer.status < 400:  # noqa: PLR2004 - HTTP
+        if answer.status < 400:
             id_ = str(answer.body).partition("<groupId>")[2].partition("</groupId>")[0]
             facts = {"region": call.region, "foreign": foreign}
             self.cloud.record("security-group", id_, call.get("GroupName"), **facts)
@@ -312,7 +312,7 @@ class Engine:
     def _dropped(self, call: AwsCall, id_: str) -> Answer:
         answer = self.cloud.inside(call).forward(call)
         entry = self.cloud.entry(id_)
-        if answer.status < 400 and entry is not None:  # noqa: PLR2004 - HTTP
+        if answer.status < 400 and entry is not None:
             entry.gone_at, entry.reason = self.cloud.clock.now(), "user"
         return answer
 

@@ -51,7 +51,7 @@ PLACES: Final = {
 """Region to latitude and longitude of the town that AWS names, in degrees."""
 
 
-_ALWAYS_ON: Final = ("us-east-1", "us-west-2")
+_ALWAYS_ON: Final = ("us-east-1", "us-east-2", "us-west-2")
 """Nobody can switch these off."""
 
 

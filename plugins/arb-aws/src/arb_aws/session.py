@@ -15,7 +15,7 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 from arb.errors import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from arb.types import ProviderContext
     from arb_aws.settings import Settings
@@ -116,8 +116,10 @@ def _credential_resolver(core: Any, context: ProviderContext, settings: Settings
         core, cache=roles, sso_token_cache=JSONFileCache(str(folder / "sso" / "cache"))
     )
     of_env = readers.EnvProvider(environ=env)
-    of_container = readers.ContainerProvider(environ=env)
-    of_machine = readers.InstanceMetadataProvider(iam_role_fetcher=_machine_role(core, env))
+    of_container = _Late(readers.ContainerProvider, lambda: {"environ": env})
+    of_machine = _Late(
+        readers.InstanceMetadataProvider, lambda: {"iam_role_fetcher": _machine_role(core, env)}
+    )
     of_role = readers.AssumeRoleProvider(
         load_config=lambda: core.full_config,
         client_creator=core.create_client,
@@ -135,6 +137,23 @@ def _credential_resolver(core: Any, context: ProviderContext, settings: Settings
     # A profile that is named by the option is meant, whatever keys the environment holds.
     first = [] if settings.profile else [of_env]
     return readers.CredentialResolver([*first, of_role, *of_profile, of_container, of_machine])
+
+
+class _Late:
+    """A reader of credentials that is made when it is asked: most are not, and these cost an SSL setup.
+
+    Args:
+        kind: Class of the reader.
+        arguments: Returns what it is made with.
+    """
+
+    def __init__(self, kind: Any, arguments: Callable[[], dict[str, Any]]) -> None:
+        self.METHOD, self.CANONICAL_NAME = kind.METHOD, kind.CANONICAL_NAME
+        self._kind, self._arguments = kind, arguments
+
+    def load(self) -> Any:
+        """Return credentials, or None."""
+        return self._kind(**self._arguments()).load()
 
 
 def _machine_role(core: Any, env: dict[str, str]) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["terminate"]
 
 _NOT_FOUND: Final = frozenset({"InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"})
-_ENDING_S: Final = 5.0
+_ENDING_S: Final = 3.0
 _PROTECTED_S: Final = 60.0
 
 
