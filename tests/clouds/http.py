@@ -268,6 +268,7 @@ def _control(server: CloudServer, request: Request) -> Answer:
     if name not in cloud.CONTROLS:
         return Answer(404, {"error": f"no control {name}: there are {', '.join(cloud.CONTROLS)}"})
     try:
-        return Answer(200, getattr(cloud, name)(**(request.json() or {})))
+        said = getattr(cloud, name)(**(request.json() or {}))
+        return Answer(200, json.dumps(said).encode())
     except (TypeError, ValueError, KeyError) as error:
         return Answer(400, {"error": f"{type(error).__name__}: {error}"})
