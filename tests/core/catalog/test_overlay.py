@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 
 import pytest
 from tests.support.catalogs import NOW, make_frames
@@ -53,6 +54,16 @@ def test_a_named_provider_sells_what_the_file_says_and_nothing_else(base, market
     assert of["cloud00"] == [g for g in base.groups() if g.provider == "cloud00"]
     assert of["cloud02"] == [g for g in base.groups() if g.provider == "cloud02"]
     assert len(of["elsewhere"]) == 3
+
+
+def test_nothing_that_goes_wrong_costs_the_file(market, tmp_path):
+    over = market.groups()[-1]
+    with pytest.raises(KeyError):
+        market.offers([(1 << 40) + 10**6])
+    market.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        market.candidates([over])
+    assert (tmp_path / "prices.csv").read_text() == PRICES
 
 
 def test_groups_have_ids_of_their_own(market):

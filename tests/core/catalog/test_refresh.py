@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from arb.catalog.refresh import fresh_catalog, refresh
+from arb.catalog.stale import stale
 from arb.catalog.store import open_catalog
 from arb.errors import CredentialsError, PluginError, ProviderUnavailable, StateError, UsageError
 from arb.types import Capability
@@ -475,6 +476,19 @@ def test_dying_in_the_middle_leaves_the_old_file_and_the_next_one_tidies_up(stre
     read(street)
     assert sold(street) == [("east", "a", 2.5)]
     assert list(street.folder.glob(".catalog.db-*")) == []
+
+
+def test_a_damaged_file_is_made_anew_of_what_was_read(street):
+    street.add("east", {})
+    street.add("west", {})
+    read(street)
+    spoiled = bytearray(street.path.read_bytes())
+    spoiled[4096:] = b"\xff" * (len(spoiled) - 4096)
+    street.path.write_bytes(spoiled)
+    (outcome,) = read(street, "east").outcomes
+    assert outcome.error is None
+    assert sold(street) == [("east", "a", 2.5)]
+    assert stale(open_catalog(street.path), street.plugins, now=street.clock.now()) == ("west",)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

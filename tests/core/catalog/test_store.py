@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
@@ -293,6 +294,45 @@ def test_damage_inside_is_told_and_the_file_removed(tmp_path):
         store.candidates(store.groups())
     assert "again" in caught.value.hint
     assert not path.exists()
+
+
+def read_all(store):
+    store.providers()
+    store.candidates(store.groups(), whole=True)
+    store.offers(range(20))
+
+
+def test_a_file_that_contradicts_itself_is_told_and_removed(tmp_path):
+    statements = [
+        "UPDATE providers SET document = '{'",
+        "UPDATE providers SET document = 5",
+        "UPDATE offers SET region = 99",
+        "UPDATE offers SET price_usd_hour = 'x'",
+        "DELETE FROM offers WHERE row = 7",
+        "UPDATE groups SET rows = rows + 1",
+    ]
+    for number, statement in enumerate(statements):
+        path = tmp_path / f"{number}.db"
+        write_big_catalog(path, 20, providers=1)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(statement)
+            database.commit()
+        with open_catalog(path) as store, pytest.raises(StateError, match="damaged"):
+            read_all(store)
+        assert not path.exists(), statement
+
+
+def test_what_is_wrong_with_the_caller_is_no_damage(tmp_path):
+    path = tmp_path / "catalog.db"
+    write_big_catalog(path, 20, providers=1)
+    store = open_catalog(path)
+    for row in (20, -1):
+        with pytest.raises(KeyError):
+            store.offers([row])
+    store.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        store.groups()
+    assert path.exists()
 
 
 def test_a_path_may_hold_anything(tmp_path):

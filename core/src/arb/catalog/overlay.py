@@ -66,7 +66,7 @@ def read_overlay(path: Path, base: CatalogStore) -> OverlayMarket:
         rows.append(replace(row, source=source, as_of=as_of, refreshed_at=as_of, owned=owned))
     database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     fill(database, rows, frames)
-    return OverlayMarket(base, CatalogStore(database, path))
+    return OverlayMarket(base, CatalogStore(database, None))
 
 
 class _Date(NamedTuple):

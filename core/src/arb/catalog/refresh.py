@@ -19,7 +19,7 @@ from arb.errors import StateError
 from arb.plugins.calls import in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -111,7 +111,7 @@ def refresh(
     _check_names(plugins, chosen)
     awaited = _Awaited(chosen, clock, state)
     answers = in_parallel(lambda name: awaited.told(name, ask(plugins, name, clock)), chosen)
-    outcomes = _merge(plugins, path, answers, clock) if answers else ()
+    outcomes = _merged(plugins, path, answers, clock) if answers else ()
     return RefreshReport(outcomes, clock.monotonic() - begun)
 
 
@@ -181,6 +181,18 @@ def _check_names(plugins: Plugins, names: Iterable[str]) -> None:
     for name in names:
         if name not in usable:
             plugins.provider(name)
+
+
+def _merged(
+    plugins: Plugins, path: Path, answers: Sequence[Answer], clock: Clock
+) -> tuple[Outcome, ...]:
+    """Do as ``_merge``; of a file that is damaged nothing is kept, as it cannot be read."""
+    try:
+        return _merge(plugins, path, answers, clock)
+    except StateError as error:
+        if error.code != "catalog-damaged":
+            raise
+    return _merge(plugins, path, answers, clock)
 
 
 def _merge(

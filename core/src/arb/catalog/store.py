@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from arb.catalog.damage import DAMAGE, damage_told
 from arb.catalog.market import Group
 from arb.catalog.schema import (
     AMOUNTS,
@@ -17,7 +17,6 @@ from arb.catalog.schema import (
     connect,
     is_current,
 )
-from arb.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,10 +52,18 @@ class CatalogStore:
     """A ``Market`` over one catalog file. It keeps showing the file that was there when it opened.
 
     Use it in one thread at a time.
+
+    Args:
+        database: With the tables of ``SCHEMA``.
+        path: The file, which is removed when it turns out to be damaged; None for none.
+        providers: Show these alone; None shows all.
     """
 
     def __init__(
-        self, database: sqlite3.Connection, path: Path, providers: Iterable[str] | None = None
+        self,
+        database: sqlite3.Connection,
+        path: Path | None,
+        providers: Iterable[str] | None = None,
     ) -> None:
         self._database: Final = database
         weakref.finalize(self, database.close)
@@ -80,8 +87,9 @@ class CatalogStore:
         """Return what is known of each provider, by name."""
         if self._providers is None:
             rows = self.rows_of("SELECT name, document FROM providers ORDER BY name")
-            known = (ProviderRow.from_json(text) for name, text in rows if self.shows(name))
-            self._providers = tuple(known)
+            with damage_told(self._path):
+                known = (ProviderRow.from_json(text) for name, text in rows if self.shows(name))
+                self._providers = tuple(known)
         return self._providers
 
     def provider(self, name: str) -> ProviderRow | None:
@@ -115,7 +123,8 @@ class CatalogStore:
 
         self.groups()
         spans = sorted((self._firsts[group.id], group) for group in groups)
-        return read_candidates(self, spans, whole=whole)
+        with damage_told(self._path):
+            return read_candidates(self, spans, whole=whole)
 
     def frame_of(self, provider: str) -> pd.DataFrame:
         """Return a provider's offers in normal form, for writing them again."""
@@ -133,7 +142,15 @@ class CatalogStore:
         wanted = sorted({int(row) for row in rows})
         for begin in range(0, len(wanted), _BATCH):
             found.update(self._offers(wanted[begin : begin + _BATCH]))
+        if missing := set(wanted) - found.keys():
+            self._tell_missing(missing)
         return [found[int(row)] for row in rows]
+
+    def _tell_missing(self, rows: set[int]) -> None:
+        """Tell a row that the file should have and has not from one that it never had."""
+        ((size,),) = self.rows_of("SELECT coalesce(max(first + rows), 0) FROM groups")
+        with damage_told(self._path if min(rows) >= 0 and max(rows) < size else None):
+            raise KeyError(min(rows))
 
     def listing(self, query: OfferQuery) -> list[Offer]:
         """Return offers for people to look at, sorted as the query says."""
@@ -177,7 +194,7 @@ class CatalogStore:
             StateError: The file is damaged inside. It is removed, so that the next command makes it
                 anew.
         """
-        with self._damage_told():
+        with damage_told(self._path):
             return self._database.execute(statement, values).fetchall()
 
     def _offers(self, rows: Sequence[int]) -> Iterator[tuple[int, Offer]]:
@@ -197,17 +214,6 @@ class CatalogStore:
             if fields["as_of"] is None:
                 fields["as_of"] = as_of[provider]
             yield row, Offer(**fields, source=sources[provider])
-
-    @contextmanager
-    def _damage_told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            with suppress(OSError):
-                self._path.unlink()
-            summary = f"the price cache {self._path} was damaged ({error}) and is removed"
-            hint = "run the command again: prices are read anew"
-            raise StateError(summary, code="catalog-damaged", hint=hint) from error
 
 
 _FROM_GROUP: Final = ("provider", "accelerator", "accelerator_count", "accelerator_gib", "spot")
@@ -237,7 +243,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
     try:
         if is_current(database, path.stat().st_size):
             return database
-    except (sqlite3.Error, OSError):
+    except (*DAMAGE, OSError):
         pass
     database.close()
     return None
