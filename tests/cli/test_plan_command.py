@@ -319,6 +319,21 @@ def test_totals_are_json(cli, install, guide):
     assert totals["strategies"][0]["parts"][0]["source"] == "prices.csv (file date)"
 
 
+def test_small_totals_have_cents(cli, install, guide):
+    install()
+    done = cli("plan", "--gpus", "H100:8", "--hours", "1.5", "--prices", guide)
+    totals = [row[-1] for row in lines(done.out.partition("\n\n")[2])[1:-1]]
+    assert (totals[0], totals[-1]) == ("19.92", "83.76")
+
+
+@pytest.mark.parametrize("option", ["--use-spot", "--spot"])
+def test_capacity_classes_are_named_alike_by_all_commands(plan, cli, option):
+    (offer,) = plan("--gpus", "H100:8", option, "--json").json["offers"]
+    assert [offer["offer_id"]] == [
+        each["offer_id"] for each in cli("gpus", "H100:8", option, "--json").json["offers"]
+    ]
+
+
 def test_another_share_of_spot(cli, install, guide):
     install()
     done = cli(

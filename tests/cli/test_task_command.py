@@ -38,7 +38,7 @@ def test_a_good_file_says_what_it_needs(cli):
     assert done.out.splitlines() == [
         "good.yaml: good",
         "  needs --env MODEL=...",
-        "  needs --secret HF_TOKEN=...",
+        "  needs --secret HF_TOKEN",
         "  warning: no plugin named kubernetes is installed: pip install arb-kubernetes",
         "  warning: /data: ./data is not here",
         "  note: good.yaml:5:1: file_mounts: accepted, and not acted upon yet",
@@ -105,6 +105,16 @@ def test_what_is_no_yaml_has_a_place_too(cli):
 def test_a_file_of_several_tasks_is_good(cli):
     done = cli("task", "check", write("p.yaml", "run: a\n---\nrun: b\n"))
     assert (done.code, done.out) == (0, "p.yaml: good, 2 tasks\n")
+
+
+def test_an_accelerator_that_nobody_has_heard_of_is_a_warning(cli):
+    text = "resources: {accelerators: {h1oo: 8, L4O: 1, RTX_4090: 1, tpu-v5litepod-8: 1}}\nrun: x\n"
+    done = cli("task", "check", write("t.yaml", text))
+    assert done.code == 0
+    first, second = [line.strip() for line in done.out.splitlines() if "accelerator" in line]
+    assert first.startswith("warning: unknown accelerator 'h1oo': known are A10, A100, ")
+    assert first.endswith(" more")
+    assert second == "warning: unknown accelerator 'L4O': did you mean 'L4'?"
 
 
 def test_an_installed_provider_is_no_warning(cli):

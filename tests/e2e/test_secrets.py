@@ -73,4 +73,4 @@ def test_a_missing_secret_is_asked_for_by_name(arb):
     task = arb.write("t.yaml", "secrets: {TOKEN: null}\nrun: 'true'\nresources: {cloud: local}\n")
     done = arb("launch", "-c", "s", task, code=2)
     assert "no value for TOKEN" in done.stderr
-    assert "--secret TOKEN=..." in done.stderr
+    assert "--secret TOKEN" in done.stderr

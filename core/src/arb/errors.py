@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +34,10 @@ __all__ = [
     "UsageError",
     "closest",
 ]
+
+_MOST_NAMED: Final = 40
+"""Choices that a message lists whole; of more it lists ``_SOME_NAMED``."""
+_SOME_NAMED: Final = 12
 
 
 class Scope(StrEnum):
@@ -221,7 +225,7 @@ class RequestError(Refusal):
 
 
 def closest(name: str, known: Iterable[str], *, what: str) -> str:
-    """Return ``unknown WHAT 'name': did you mean 'x'?``, or the list when nothing is close.
+    """Return ``unknown WHAT 'name': did you mean 'x'?``, or what is known when nothing is close.
 
     Args:
         name: What was written.
@@ -235,4 +239,6 @@ def closest(name: str, known: Iterable[str], *, what: str) -> str:
         return f"unknown {what} {name!r}: did you mean {match!r}?"
     if not choices:
         return f"unknown {what} {name!r}: there is none"
-    return f"unknown {what} {name!r}: known are {', '.join(choices)}"
+    more = len(choices) - _SOME_NAMED if len(choices) > _MOST_NAMED else 0
+    named = ", ".join(choices[:_SOME_NAMED] if more else choices)
+    return f"unknown {what} {name!r}: known are {named}{f' and {more} more' if more else ''}"

@@ -85,7 +85,7 @@ def test_faults_of_all_documents_are_told_at_once():
 def test_variables_without_a_value_are_named_once_for_all_tasks():
     with pytest.raises(UsageError) as caught:
         load("envs: {A: }\n---\nenvs: {A: , B: }\nsecrets: {S: }\n")
-    assert caught.value.hint == "--env A=... --env B=... --secret S=..."
+    assert caught.value.hint == "--env A=... --env B=... --secret S"
 
 
 def test_a_name_on_the_command_line_is_the_groups():

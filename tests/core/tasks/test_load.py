@@ -190,6 +190,7 @@ def test_a_command_is_a_task():
         ("run: [a, b]", "task.yaml:1:1: run: expected a text, got a list"),
         ("run: 'x\n", "task.yaml:2:1: not valid YAML"),
         ("a: b: c", "task.yaml:1:5: not valid YAML"),
+        ("name: a\nresources:\n\tcpus: 4\n", "task.yaml:3:1: not valid YAML: a tab cannot indent"),
         ("run: !!python/object:os.system x", "task.yaml:1:6: not valid YAML"),
     ],
 )
@@ -212,7 +213,7 @@ def test_several_faults_are_told_at_once(fault):
 def test_every_variable_without_a_value_is_named_at_once(fault):
     error = fault("envs: {A: null, B: x}\nsecrets:\n  S:\n  T:\n")
     assert error.summary == "task.yaml:1:8: no value for A\ntask.yaml:3:3: no value for S, T"
-    assert error.hint == "--env A=... --secret S=... --secret T=..."
+    assert error.hint == "--env A=... --secret S --secret T"
 
 
 def test_a_wrong_kind_in_the_file_is_told_also_when_the_line_adds_to_it(fault):

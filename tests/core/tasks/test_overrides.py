@@ -125,4 +125,4 @@ def test_secrets_that_are_kept_elsewhere_must_be_given():
     text = "secrets: {'secrets:A': }\nmanaged_secrets: [B, {global.C: {mount_path: /c}}]\nrun: x"
     with pytest.raises(UsageError) as caught:
         load_text(text, "t")
-    assert caught.value.hint == "--secret B=... --secret C=... --secret A=..."
+    assert caught.value.hint == "--secret B --secret C --secret A"

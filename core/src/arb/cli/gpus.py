@@ -54,10 +54,16 @@ def gpus(
         typer.Option(metavar="PROVIDER[/REGION[/ZONE]]", help="Only there; * matches anything."),
     ] = "",
     spot: Annotated[
-        bool | None, typer.Option("--spot/--on-demand", help="Only one capacity class.")
+        bool | None,
+        typer.Option(
+            "--spot/--on-demand", "--use-spot/--no-use-spot", help="Only one capacity class."
+        ),
     ] = None,
     max_price: Annotated[
-        float | None, typer.Option(metavar="USD", help="USD an hour, whole instance.")
+        float | None,
+        typer.Option(
+            "--max-price", "--max-hourly-cost", metavar="USD", help="USD an hour, whole instance."
+        ),
     ] = None,
     sort: Annotated[
         str,

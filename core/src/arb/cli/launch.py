@@ -57,7 +57,8 @@ def launch(
         int | None, typer.Option("--num-nodes", metavar="N", min=1, help="How many nodes.")
     ] = None,
     use_spot: Annotated[
-        bool | None, typer.Option("--use-spot/--no-use-spot", help="Spot or on-demand.")
+        bool | None,
+        typer.Option("--use-spot/--no-use-spot", "--spot/--on-demand", help="Spot or on-demand."),
     ] = None,
     prefer_spot: PreferSpot = False,
     cpus: Cpus = "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.cli import render
 from arb.cli.offers import kind_of
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from arb.optimizer.totals import Strategy, Totals
 
 __all__ = ["show_rejections", "show_totals"]
+
+_SMALL_USD: Final = 100
+"""Where one total is below this, all have cents."""
 
 
 def show_rejections(rejections: Sequence[Rejections], *, gap: bool) -> None:
@@ -40,7 +43,8 @@ def show_totals(totals: Totals) -> None:
     nodes = counted(totals.num_nodes, "node")
     render.line("")
     columns = (f"{totals.hours:g} h on {nodes}", "instance type", "$/h", "total $")
-    rows = [_cells(each) for each in totals.strategies]
+    digits = 2 if any(0 < each.total_usd < _SMALL_USD for each in totals.strategies) else 0
+    rows = [_cells(each, digits) for each in totals.strategies]
     render.table(columns, rows, right="$/h,total $")
     best = totals.best
     if best is not None and (savings := totals.savings()):
@@ -50,12 +54,12 @@ def show_totals(totals: Totals) -> None:
         render.hint("* for comparison: the task as it is written is not bought there")
 
 
-def _cells(strategy: Strategy) -> tuple[str, ...]:
+def _cells(strategy: Strategy, digits: int) -> tuple[str, ...]:
     offers = [part.offer for part in strategy.parts]
     types = " + ".join(offer.instance_type for offer in offers)
     return (
         strategy.name + ("" if strategy.in_task else " *"),
         types if strategy.is_blend else kind_of(offers[0]),
         f"{strategy.usd_hour:,.2f}",
-        f"{strategy.total_usd:,.0f}",
+        f"{strategy.total_usd:,.{digits}f}",
     )

@@ -90,7 +90,7 @@ def show(
     else:
         _print(examined.value, examined)
     for missing in examined.missing:
-        render.note(f"{missing.where}: give it with {missing.option} {missing.name}=...")
+        render.note(f"{missing.where}: give it with {missing.given_by}")
 
 
 def _documents(value: Task | Pipeline | JobGroup, examined: Examined) -> dict[str, Any]:

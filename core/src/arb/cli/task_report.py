@@ -35,7 +35,7 @@ class Report:
     @classmethod
     def of(cls, file: str, examined: Examined) -> Report:
         """Look at what the file's tasks need of this machine."""
-        told = [line for task in examined.tasks for line in (*_no_plugin(task), *_no_file(task))]
+        told = [line for task in examined.tasks for line in _lacking(task)]
         return cls(file, examined, tuple(dict.fromkeys(told)))
 
     @property
@@ -69,11 +69,27 @@ def show_report(report: Report) -> None:
     for fault in examined.faults:
         render.line(f"  {fault}")
     for missing in examined.missing:
-        render.line(f"  needs {missing.option} {missing.name}=...")
+        render.line(f"  needs {missing.given_by}")
     for warning in report.warnings:
         render.line(f"  warning: {warning}")
     for where, note in examined.notes:
         render.line(f"  note: {where}: {note.message}")
+
+
+def _lacking(task: Task) -> Iterator[str]:
+    yield from _no_plugin(task)
+    yield from _no_accelerator(task)
+    yield from _no_file(task)
+
+
+def _no_accelerator(task: Task) -> Iterator[str]:
+    """Name accelerators that nobody has heard of. Somebody may sell them all the same."""
+    from arb.catalog.names import known_names, read_spelling
+    from arb.errors import closest
+
+    for name in dict.fromkeys(each.accelerator for each in task.resources.alternatives()):
+        if name and not read_spelling(name).is_known:
+            yield closest(name, known_names(), what="accelerator")
 
 
 def _no_plugin(task: Task) -> Iterator[str]:

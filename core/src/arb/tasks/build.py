@@ -42,6 +42,11 @@ class Missing:
     option: str
     name: str
 
+    @property
+    def given_by(self) -> str:
+        """What to write on the command line. A secret's name alone keeps its value out of there."""
+        return f"{self.option} {self.name}{'' if self.option == '--secret' else '=...'}"
+
 
 class Builder:
     """Builds what one file holds, and collects what there is to say about it.
@@ -258,5 +263,5 @@ def _missing_values(missing: list[Missing]) -> UsageError:
     summary = "\n".join(
         f"{where}: no value for {', '.join(names)}" for where, names in lines.values()
     )
-    hint = " ".join(f"{each.option} {each.name}=..." for each in missing)
+    hint = " ".join(each.given_by for each in missing)
     return UsageError(summary, code="task-missing-value", hint=hint)

@@ -91,7 +91,7 @@ def read_documents(text: str, name: str) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise _not_yaml(where, error.problem or error.context or "") from error
+        raise _not_yaml(where, _problem(text, error)) from error
     except yaml.YAMLError as error:
         raise _not_yaml(name, " ".join(str(error).split())) from error
     finally:
@@ -210,6 +210,16 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 def _position(node: yaml.Node) -> tuple[int, int]:
     return (node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _problem(text: str, error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong; the parser does not say that it met a tab."""
+    mark = error.problem_mark
+    if mark and "any token" in (error.problem or ""):
+        line = text.split("\n")[mark.line]
+        if line[mark.column : mark.column + 1] == "\t":
+            return "a tab cannot indent: write blanks"
+    return error.problem or error.context or ""
 
 
 def _too_deep(where: str) -> UsageError:
