@@ -100,6 +100,7 @@ def test_an_option_that_cannot_be_used_is_named(account):
     account.options["ssh_port"] = "x"
     result = check(account)
     assert (result.status, "lambda.ssh_port" in result.summary) == (CheckStatus.REFUSED, True)
+    assert "arb config set" in result.hint
 
 
 @pytest.mark.parametrize("fault", ["status", "reset", "garbage"])

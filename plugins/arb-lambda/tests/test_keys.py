@@ -31,7 +31,7 @@ def keys(account):
 
 def registered(account, public=CLIENT.public):
     with LambdaClient.open(account.context()) as client:
-        return launch_key(client, public)
+        return launch_key(client, public).name
 
 
 def at_once(*calls):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from arb.types import InstanceRef
     from arb_lambda.client import LambdaClient
 
-__all__ = ["account_id", "check_account", "check_machine", "keep", "kept", "key_name", "oldest"]
+__all__ = ["account_id", "check_account", "check_machine", "first_id", "keep", "kept", "key_name"]
 
 _FILE: Final = "accounts.json"
 
@@ -41,14 +41,14 @@ def account_id(client: LambdaClient) -> str:
     known = kept(client).get("account")
     if known:
         return known
-    account = oldest(client.rows("/ssh-keys", "id", "name"), key_name(client))
+    account = first_id(client.rows("/ssh-keys", "id", "name"), key_name(client))
     if account:
         keep(client, account=account)
     return account
 
 
-def oldest(keys: Iterable[Mapping[str, Any]], name: str) -> str:
-    """Return the id of a key of that name, the same of several for everybody; empty for none."""
+def first_id(keys: Iterable[Mapping[str, Any]], name: str) -> str:
+    """Return the id of a key of that name, of several the same for everybody; empty for none."""
     return min((str(key["id"]) for key in keys if key["name"] == name), default="")
 
 
@@ -58,7 +58,7 @@ def check_account(client: LambdaClient, account: str) -> None:
     Raises:
         CredentialsError: It is another one.
     """
-    if account not in {"", account_id(client)}:
+    if account and account != account_id(client):
         raise _another(account)
 
 
@@ -71,8 +71,8 @@ def check_machine(client: LambdaClient, ref: InstanceRef) -> None:
     Raises:
         CredentialsError: It belongs to another account.
     """
-    own = account_id(client)
-    if ref.account in {"", own}:
+    own = account_id(client) if ref.account else ""
+    if ref.account == own:
         return
     if not own:
         reply = client.read(f"/instances/{ref.id}")
@@ -94,7 +94,7 @@ def keep(client: LambdaClient, **facts: str) -> None:
     """Remember something of the account; an empty text forgets it."""
     path = _path(client)
     known: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, TypeError):
         known = dict(json.loads(path.read_text()))
     mine = {**kept(client), **facts}
     known[_who(client)] = {name: value for name, value in mine.items() if value}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+_CORRECT: Final = "correct it with: arb config set provider_options.lambda.OPTION VALUE"
 _READS: Final = {
     "/instance-types": "prices",
     "/ssh-keys": "SSH keys",
@@ -33,9 +34,11 @@ def check(context: ProviderContext) -> CheckResult:
         ProviderUnavailable: The answer could not be understood.
     """
     try:
-        key = find_key(context.env, context.home)
         settings = read_settings(context)
-    except (CredentialsError, UsageError) as error:
+        key = find_key(context.env, context.home)
+    except UsageError as error:
+        return CheckResult(CheckStatus.REFUSED, error.summary, hint=error.hint or _CORRECT)
+    except CredentialsError as error:
         return _result(CheckStatus.REFUSED, error)
     if key is None:
         summary = "no API key; the shipped price list works"

@@ -123,7 +123,7 @@ def launch_error(reply: Reply, offer: Offer, now: float, secrets: tuple[str, ...
         summary = f"lambda has no {offer.instance_type} in {offer.region} now"
         return CapacityError(summary, scope=Scope.INSTANCE_TYPE, code="lambda-no-capacity")
     if reply.code == QUOTA:
-        hint = "Lambda's support raises quotas: https://support.lambda.ai"
+        hint = "ask Lambda's support for more, or give machines back"
         summary = "lambda: the account's quota is used up"
         return QuotaError(summary, scope=Scope.PROVIDER, code="lambda-quota", hint=hint)
     if error := _account_error(reply) or _limit_error(reply, now):

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from arb.errors import ProviderUnavailable
-from arb_lambda.account import keep, kept, key_name, oldest
+from arb_lambda.account import first_id, keep, kept, key_name
 from arb_lambda.errors import MISSING, TAKEN, presentable
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from arb_lambda.client import LambdaClient
 
-__all__ = ["forget_key", "launch_key"]
+__all__ = ["LaunchKey", "forget_key", "launch_key"]
 
 _LOCK: Final = "ssh-key.lock"
 _TRIES: Final = 5
@@ -29,8 +29,15 @@ _KEYS: Final = "/ssh-keys"
 _GONE: Final = frozenset({MISSING, "global/not-found"})
 
 
-def launch_key(client: LambdaClient, public: str) -> str:
-    """Return the name of our SSH key in the account, which is there as far as is known.
+class LaunchKey(NamedTuple):
+    """The name of our SSH key in the account, and what stands for the account."""
+
+    name: str
+    account: str
+
+
+def launch_key(client: LambdaClient, public: str) -> LaunchKey:
+    """Return our SSH key in the account, which is there as far as is known.
 
     Args:
         client: Of the call.
@@ -39,9 +46,9 @@ def launch_key(client: LambdaClient, public: str) -> str:
     Raises:
         CredentialsError, RateLimited, ProviderUnavailable: It could not be registered.
     """
-    name = _known(client, public)
-    if name:
-        return name
+    known = _known(client, public)
+    if known:
+        return known
     with _turn(client):
         return _known(client, public) or _registered(client, public)
 
@@ -51,12 +58,14 @@ def forget_key(client: LambdaClient) -> None:
     keep(client, key="", public="")
 
 
-def _known(client: LambdaClient, public: str) -> str:
+def _known(client: LambdaClient, public: str) -> LaunchKey | None:
     facts = kept(client)
-    return facts.get("key", "") if facts.get("public") == _print(public) else ""
+    if facts.get("public") != _print(public) or not facts.keys() >= {"key", "account"}:
+        return None
+    return LaunchKey(facts["key"], facts["account"])
 
 
-def _registered(client: LambdaClient, public: str) -> str:
+def _registered(client: LambdaClient, public: str) -> LaunchKey:
     """Register the key unless it is there; leave exactly one of its name."""
     mine = refused = ""
     for _ in range(_TRIES):
@@ -64,9 +73,9 @@ def _registered(client: LambdaClient, public: str) -> str:
         name = _free_name(client, keys, public)
         named = [key["id"] for key in keys if key["name"] == name]
         if len(named) == 1:
-            account = kept(client).get("account") or oldest(keys, key_name(client))
+            account = kept(client).get("account") or first_id(keys, key_name(client))
             keep(client, account=account, key=name, public=_print(public))
-            return name
+            return LaunchKey(name, account)
         if named:
             _leave_one(client, named, mine)
             mine = ""

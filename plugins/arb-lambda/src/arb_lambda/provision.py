@@ -15,12 +15,11 @@ from arb.errors import (
     Scope,
 )
 from arb.types import Instance, InstanceState, ProvisionResult
-from arb_lambda.account import account_id
 from arb_lambda.bodies import check_request, launch_body
 from arb_lambda.client import LambdaClient
 from arb_lambda.errors import NOT_FOUND, launch_error
 from arb_lambda.info import API, LAUNCH
-from arb_lambda.keys import forget_key, launch_key
+from arb_lambda.keys import LaunchKey, forget_key, launch_key
 from arb_lambda.listing import read_instances
 from arb_lambda.rulesets import has_firewall, make_ruleset, remove_ruleset
 
@@ -61,7 +60,7 @@ class _Purchase:
         self._client = client
         self._request = request
         self._machines: dict[str, Instance] = {}
-        self._key = ""
+        self._key = LaunchKey("", "")
         self._ruleset = ""
 
     def made(self) -> ProvisionResult:
@@ -74,10 +73,10 @@ class _Purchase:
         for setup in missing:
             self._machines[setup.token] = self._order(setup)
         instances = tuple(self._machines[setup.token] for setup in setups)
-        return ProvisionResult(instances, account=self._account())
+        return ProvisionResult(instances, account=self._key.account)
 
     def _look_before(self) -> None:
-        """Take what an earlier call of the same request made, and find our SSH key.
+        """Take what an earlier call of the same request made; find our SSH key and the account.
 
         Raises:
             ProviderUnavailable: No answer. Nothing was ordered, and that is told: nothing need be
@@ -86,8 +85,7 @@ class _Purchase:
         """
         try:
             self._machines = self._made_before()
-            if len(self._machines) < len(self._request.setups):
-                self._key = launch_key(self._client, self._request.setups[0].authorized_key)
+            self._key = launch_key(self._client, self._request.setups[0].authorized_key)
         except ProviderUnavailable as error:
             error.never_sent = not self._machines
             raise
@@ -163,7 +161,7 @@ class _Purchase:
     def _send(self, setup: NodeSetup) -> Instance:
         client, offer = self._client, self._request.offer
         body = launch_body(
-            self._request, setup, client.settings, key=self._key, ruleset=self._ruleset
+            self._request, setup, client.settings, key=self._key.name, ruleset=self._ruleset
         )
         path = "/instance-operations/launch"
         reply = client.send("POST", path, body, patience_s=_LAUNCH_S)
@@ -187,9 +185,6 @@ class _Purchase:
             made_at=context.clock.now(),
             price_usd_hour=offer.price_usd_hour,
         )
-
-    def _account(self) -> str:
-        return account_id(self._client)
 
     def _given_up(self, error: ArbError) -> ArbError:
         """Return what to raise for a refusal: without machines nothing at all may be left.
