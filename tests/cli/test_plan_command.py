@@ -478,6 +478,62 @@ def test_variables_without_a_value_stop_nothing(cli, install, guide, tmp_path):
     assert cli("plan", "task.yaml", "--prices", guide).code == 0
 
 
+SEVERAL = """\
+name: both
+---
+name: train
+resources: {accelerators: "H100:8"}
+run: x
+---
+name: test
+resources: {accelerators: T4}
+run: x
+---
+resources: {accelerators: L4}
+num_nodes: 2
+run: x
+"""
+
+
+def test_several_tasks_have_a_plan_each_and_an_empty_one_stops_no_other(plan, tmp_path):
+    (tmp_path / "task.yaml").write_text(SEVERAL)
+    done = plan("task.yaml", "--hours", "10")
+    assert done.code == 3
+    train, totals, test, third, more = done.out.split("\n\n")
+    assert train.splitlines()[0] == "train:"
+    assert [row.split()[-1] for row in train.splitlines()[2:]] == ["30.00", "32.00", "40.00"]
+    assert totals.startswith("10 h on 1 node ")
+    assert test == "test:"
+    assert third.splitlines()[0] == "task 3:"
+    assert third.splitlines()[2].split()[:2] == ["other", "l4"]
+    assert more.startswith("10 h on 2 nodes ")
+    assert "error: none of" in done.err
+    assert "'accelerators T4'" in done.err
+
+
+def test_several_tasks_are_one_json_document(plan, tmp_path):
+    (tmp_path / "task.yaml").write_text(SEVERAL)
+    done = plan("task.yaml", "--json")
+    train, test, third = done.json["plans"]
+    assert (done.code, train["task"], train["total"]) == (3, "train", 3)
+    assert (test["task"], test["error"]["code"]) == ("test", "no-offer")
+    assert (third["num_nodes"], third["offers"][0]["instance_type"]) == (2, "l4")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--gpus", "H100"], "--gpus is about one task"),
+        (["--infra", "acme", "--plot", "p.png"], "--infra, --plot are about one task"),
+    ],
+)
+def test_options_about_one_task_are_refused_for_several(plan, tmp_path, options, told):
+    (tmp_path / "task.yaml").write_text(SEVERAL)
+    done = plan("task.yaml", *options)
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
+
+
 def test_a_faulty_task_file_is_told_by_line(plan, tmp_path):
     (tmp_path / "task.yaml").write_text("resources: {acelerators: H100}\nrun: x\n")
     done = plan("task.yaml")

@@ -23,11 +23,13 @@ from arb.cli.options import (
     Secret,
     TaskArgument,
 )
+from arb.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from arb.clusters.catalog import Found, Wanted
+    from arb.cli.plan_view import PlanView
+    from arb.clusters.catalog import Wanted
     from arb.tasks import Overrides, Task
 
 app = typer.Typer()
@@ -82,15 +84,16 @@ def plan(
         Path | None, typer.Option(metavar="FILE.png", help="Draw the prices, too.")
     ] = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Show what a task would be bought for, best offer first, without buying.
 
     Prices are those of the last reading, and their age is told; arb refresh reads them again.
     Variables without a value stop nothing here. With --hours, each provider's totals on demand and
     as spot are compared with a blend of both, for providers that the task does not name too.
+    A file of several tasks has one plan for each.
     """
     from arb.cli.options import overrides_from
-    from arb.cli.plan_view import PlanView
+    from arb.cli.plan_several import Extent, show_each
     from arb.clusters.catalog import Wanted
 
     overrides = overrides_from(
@@ -106,42 +109,67 @@ def plan(
         from arb.optimizer.plot import check_plot_path
 
         check_plot_path(plot)
-    planned = _read(task, overrides)
-    with _looked(planned, wanted) as (found, now):
-        view = PlanView(planned, found, now)
-        totals = view.totals(hours, spot_share) if hours is not None else None
-        if as_json:
-            view.print_document(limit, totals)
-        else:
+    tasks = _read(task, overrides)
+    if len(tasks) > 1:
+        _check_for_one(overrides, plot)
+    extent = Extent(limit, hours, spot_share, why)
+    with _planning(wanted) as planned:
+        if len(tasks) > 1:
+            return show_each(tasks, planned, extent, as_json=as_json)
+        view = planned(tasks[0])
+        totals = extent.totals(view)
+        if not as_json:
             view.show(limit, totals, why=why)
         view.check()
+        if as_json:
+            render.json_document(view.document(limit, totals))
         if plot is not None:
             view.draw(plot)
+    return 0
 
 
-def _read(words: list[str] | None, overrides: Overrides) -> Task:
-    """Read a task as far as buying goes: variables may lack values."""
+def _check_for_one(overrides: Overrides, plot: Path | None) -> None:
+    """Refuse for a file of several tasks what is about one.
+
+    Raises:
+        UsageError: An option is.
+    """
+    options = [*overrides.without_variables(), *(["--plot"] if plot is not None else [])]
+    if options:
+        verb = "is" if len(options) == 1 else "are"
+        summary = f"{', '.join(options)} {verb} about one task, and the file holds several"
+        raise UsageError(summary, code="plan-several", hint="write it into the file's tasks")
+
+
+def _read(words: list[str] | None, overrides: Overrides) -> tuple[Task, ...]:
+    """Read tasks as far as buying goes: variables may lack values."""
     from arb.cli.options import read_task
     from arb.tasks import examine, notes
 
     if words and len(words) == 1 and words[0].endswith((".yaml", ".yml")):
         tasks = examine(Path(words[0]), overrides).tasks
-        if len(tasks) == 1:
-            for note in notes(tasks[0], "plan"):
-                render.warn(note.message)
-            return tasks[0]
-    return read_task(words, overrides, required=False)
+        told = (note.message for task in tasks for note in notes(task, "plan"))
+        for message in dict.fromkeys(told):
+            render.warn(message)
+        if tasks:
+            return tasks
+    return (read_task(words, overrides, required=False),)
 
 
 @contextmanager
-def _looked(task: Task, wanted: Wanted) -> Iterator[tuple[Found, float]]:
-    """Find and rank offers; yield them with the time. Only the cache is made: no state, no keys."""
+def _planning(wanted: Wanted) -> Iterator[Callable[[Task], PlanView]]:
+    """Yield what finds and ranks offers. Only the cache is made: no state, no keys."""
+    from arb.cli.plan_view import PlanView
     from arb.cli.progress import open_progress
     from arb.clusters.catalog import look
     from arb.clusters.session import Session
 
     with Session(only_looks=True) as session:
-        with open_progress() as progress:
-            session.progress = progress
-            found = look(session, task, wanted)
-        yield found, session.clock.now()
+
+        def planned(task: Task) -> PlanView:
+            with open_progress() as progress:
+                session.progress = progress
+                found = look(session, task, wanted)
+            return PlanView(task, found, session.clock.now())
+
+        yield planned

@@ -83,29 +83,25 @@ class PlanView:
         if line := sources_line(_sources(shown, totals), self._now):
             render.hint(line)
 
-    def print_document(self, limit: int, totals: Totals | None) -> None:
-        """Print one JSON document; nothing when there is no offer: the error is the document."""
-        if not len(self._ranking.offers):
-            return
+    def document(self, limit: int, totals: Totals | None) -> dict[str, Any]:
+        """Return the plan for ``--json``."""
         options = self._found.options
         shown = self._entries(limit)
-        render.json_document(
-            {
-                "task": self._task.name,
-                "num_nodes": options.num_nodes,
-                "objective": options.objective.value,
-                "duration_h": options.duration_h,
-                "offers": [self._document(entry) for entry in shown],
-                "total": len(self._ranking.offers),
-                "rejections": [each.to_dict() for each in self._ranking.rejections],
-                "notices": list(self._ranking.notices),
-                "totals": totals.to_dict() if totals is not None else None,
-                "prices": [
-                    {**each._asdict(), "age_s": max(0.0, self._now - each.as_of)}
-                    for each in _sources(shown, totals)
-                ],
-            }
-        )
+        return {
+            "task": self._task.name,
+            "num_nodes": options.num_nodes,
+            "objective": options.objective.value,
+            "duration_h": options.duration_h,
+            "offers": [self._document(entry) for entry in shown],
+            "total": len(self._ranking.offers),
+            "rejections": [each.to_dict() for each in self._ranking.rejections],
+            "notices": list(self._ranking.notices),
+            "totals": totals.to_dict() if totals is not None else None,
+            "prices": [
+                {**each._asdict(), "age_s": max(0.0, self._now - each.as_of)}
+                for each in _sources(shown, totals)
+            ],
+        }
 
     def draw(self, path: Path) -> None:
         """Write a picture of the hardware's prices, in both classes, anywhere.
