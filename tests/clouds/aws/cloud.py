@@ -10,7 +10,7 @@ from clouds.aws.calls import AwsCall, action_of
 from clouds.aws.engine import Engine
 from clouds.aws.errors import XML, Refused, ec2_xml
 from clouds.aws.images import get_parameters
-from clouds.aws.inside import Inside
+from clouds.aws.inside import Inside, load_moto
 from clouds.aws.market import Market
 from clouds.aws.metadata import answer_metadata
 from clouds.aws.settings import AwsSettings
@@ -45,6 +45,7 @@ class Aws(Cloud):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        load_moto()
         self.accounts = Accounts()
         self.market = Market(self)
         self._insides: dict[str, Inside] = {}
@@ -98,6 +99,12 @@ class Aws(Cloud):
             if kind == "security-group":
                 return self.engine.add_foreign_group(name)
         return super().add_foreign(name, kind, **facts)
+
+    def close(self) -> None:
+        """End every machine's node, and what moto keeps of the accounts."""
+        super().close()
+        for inside in self._insides.values():
+            inside.close()
 
     # -- what the parts use ----------------------------------------------------------------
 

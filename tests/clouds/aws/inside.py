@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from clouds.aws.calls import AwsCall
 
-__all__ = ["Inside"]
+__all__ = ["Inside", "load_moto"]
 
 _HIDDEN = {"transfer-encoding", "content-length", "connection"}
 _LOCK = threading.RLock()
@@ -28,8 +28,11 @@ _CODES = {
 
 
 @cache
-def _moto() -> Any:
-    """Import moto without its thousands of old images, which cost each region a tenth of a second."""
+def load_moto() -> Any:
+    """Import moto, which takes two seconds, and reads the process's own AWS settings as it comes in.
+
+    It comes without its thousands of old images, which cost each region a tenth of a second.
+    """
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "amis.json"
         empty.write_text("[]")
@@ -49,11 +52,23 @@ class Inside:
 
     def ec2(self, region: str) -> Any:
         """Return the EC2 backend of a region."""
-        _moto()
+        load_moto()
         from moto.ec2.models import ec2_backends
 
         self._made.add(region)
         return ec2_backends[self.account][region]
+
+    def close(self) -> None:
+        """Let go of everything that the account has: moto keeps it until the process ends."""
+        from moto.ec2.models import ec2_backends
+        from moto.s3.models import s3_backends
+
+        with _LOCK:
+            ec2_backends.pop(self.account, None)
+            s3_backends.pop(self.account, None)
+            taken = s3_backends.bucket_accounts
+            for bucket in [b for b, (_, account) in taken.items() if account == self.account]:
+                del taken[bucket]
 
     def is_empty(self, region: str) -> bool:
         """Say whether nothing was ever made or asked in a region."""
@@ -71,7 +86,7 @@ class Inside:
         return Answer(int(status), content, kept)
 
     def _dispatch(self, call: AwsCall, data: bytes) -> Any:
-        moto = _moto()
+        moto = load_moto()
         request = _request(call, data, self.account)
         if call.service == "ec2":
             return moto.ec2.responses.EC2Response.dispatch(request)
@@ -80,7 +95,7 @@ class Inside:
         whole = moto.s3.responses.S3Response
         path = call.request.path.strip("/")
         dispatch = whole.key_dispatch if "/" in path else whole.ambiguous_dispatch
-        return dispatch(request)
+        return dispatch(request, request.raw_url, dict(request.headers))
 
     # -- instances -----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable, RateLimited
 from arb_aws.accounts import known_account, remember_account
 from arb_aws.faults import ApiError, RegionOff, error_of, fault_of
-from arb_aws.session import endpoint_of, file_of, make_session, proxies_of
+from arb_aws.session import ANSWER_S, HOME_REGION, file_of, make_session
 from arb_aws.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
     from arb.types import ProviderContext
 
-__all__ = ["HOME_REGION", "Client"]
+__all__ = ["Client"]
 
-HOME_REGION: Final = "us-east-1"
-_CONNECT_S: Final = 5.0
-_ANSWER_S: Final = 20.0
 _LEAST_S: Final = 0.2
 """With less time left nothing is sent."""
 _TRIES: Final = 3
@@ -193,10 +190,7 @@ class Client:
         return answer
 
     def _client(self, service: str, region: str, action: str) -> Any:
-        """Return a boto3 client whose time-outs end before the hook's deadline.
-
-        botocore's own retries are off: they would hide what was refused, and sleep in real time.
-        """
+        """Return a boto3 client whose time-outs end before the hook's deadline."""
         left = self.context.remaining_s()
         if left < _LEAST_S:
             summary = f"aws {action} in {region}: no time left"
@@ -204,25 +198,10 @@ class Client:
         with self._lock:
             client, patience_s = self._clients.get((service, region), (None, 0.0))
             if client is None or patience_s > left:
-                patience_s = min(_ANSWER_S, left)
-                client = self._new_client(service, region, patience_s)
-                self._clients[service, region] = (client, patience_s)
+                self.credentials()
+                client = self._session.client(service, region_name=region)
+                self._clients[service, region] = (client, min(ANSWER_S, left))
             return client
-
-    def _new_client(self, service: str, region: str, patience_s: float) -> Any:
-        from botocore.config import Config
-
-        self.credentials()
-        url = endpoint_of(self.context, self.settings, service)
-        where = url or f"https://{service}.{region}.amazonaws.com"
-        config = Config(
-            connect_timeout=min(_CONNECT_S, patience_s),
-            read_timeout=patience_s,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            max_pool_connections=10,
-            proxies=proxies_of(self.context.env, where),
-        )
-        return self._session.client(service, region_name=region, endpoint_url=url, config=config)
 
     def _find_credentials(self) -> Any:
         from botocore.exceptions import BotoCoreError

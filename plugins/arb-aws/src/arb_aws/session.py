@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from arb.types import ProviderContext
     from arb_aws.settings import Settings
 
-__all__ = ["endpoint_of", "file_of", "make_session", "proxies_of"]
+__all__ = ["ANSWER_S", "HOME_REGION", "endpoint_of", "file_of", "make_session", "proxies_of"]
 
+HOME_REGION: Final = "us-east-1"
+"""Asked for what is the same everywhere, where nothing names another."""
+_CONNECT_S: Final = 5.0
+ANSWER_S: Final = 20.0
+"""For so long an answer is waited for, where the deadline allows it."""
+_LEAST_S: Final = 0.2
 _FILES: Final = {
     "config_file": ("AWS_CONFIG_FILE", "config"),
     "credentials_file": ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
@@ -36,9 +42,8 @@ def make_session(context: ProviderContext, settings: Settings) -> Any:
         settings: Names a profile, perhaps.
     """
     import boto3.session
-    import botocore.session
 
-    core: Any = botocore.session.Session()
+    core = _core_session(context, settings)
     _use_environment(core, context)
     if settings.profile:
         core.set_config_variable("profile", settings.profile)
@@ -83,6 +88,35 @@ def _loader() -> Any:
     from botocore.loaders import create_loader
 
     return create_loader()
+
+
+def _core_session(context: ProviderContext, settings: Settings) -> Any:
+    """Return a botocore session all of whose clients, also those that log in, keep our rules.
+
+    They are where the context says, and end before its deadline: botocore's own retries are off,
+    which would hide what was refused, and sleep in real time.
+    """
+    import botocore.session
+    from botocore.config import Config
+
+    class Session(botocore.session.Session):  # type: ignore[misc]
+        def create_client(self, service_name: str, *arguments: Any, **named: Any) -> Any:
+            url = named.get("endpoint_url") or endpoint_of(context, settings, service_name)
+            patience_s = max(_LEAST_S, min(ANSWER_S, context.remaining_s()))
+            ours = Config(
+                connect_timeout=min(_CONNECT_S, patience_s),
+                read_timeout=patience_s,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                proxies=proxies_of(context.env, url or f"https://{service_name}.amazonaws.com"),
+            )
+            config = named.get("config")
+            told = arguments or named.get("region_name") or getattr(config, "region_name", None)
+            if not told and not self.get_config_variable("region"):
+                named["region_name"] = context.env.get("AWS_REGION") or HOME_REGION
+            named |= {"endpoint_url": url, "config": ours.merge(config) if config else ours}
+            return super().create_client(service_name, *arguments, **named)
+
+    return Session()
 
 
 def _use_environment(core: Any, context: ProviderContext) -> None:

@@ -14,11 +14,12 @@ from arb_aws.catalog.compose import Price, RegionPart, frame_of
 from arb_aws.catalog.kinds import Kind, read_kinds
 from arb_aws.catalog.prices import read_prices
 from arb_aws.catalog.spot import read_spot
-from arb_aws.client import HOME_REGION, Client
+from arb_aws.client import Client
 from arb_aws.faults import Forbidden
 from arb_aws.keep import Kept, kept_part
 from arb_aws.network import zones_with_subnets
 from arb_aws.regions import wanted_regions
+from arb_aws.session import HOME_REGION
 from arb_aws.settings import Settings
 from arb_aws.threads import side_by_side
 

@@ -1,0 +1,178 @@
+"""Credentials come from the context, in AWS's own order, and never from the process."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from clouds.aws import OTHER_KEY, OWN_KEY, SECRET
+
+from arb.errors import CredentialsError
+from arb_aws.client import Client
+from arb_aws.session import endpoint_of, proxies_of
+from arb_aws.settings import Settings
+
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+@pytest.fixture
+def bare(anybody, monkeypatch):
+    """Somebody whose process has another one's credentials in its environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", OTHER_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_PROFILE", "of-the-process")
+    return anybody
+
+
+def write(customer, name, text):
+    path = customer.folder / "home" / ".aws" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def section(name, key=OWN_KEY, **more):
+    lines = [f"[{name}]", f"aws_access_key_id = {key}", f"aws_secret_access_key = {SECRET}"]
+    return "\n".join([*lines, *(f"{k} = {v}" for k, v in more.items())]) + "\n"
+
+
+def client(customer):
+    return Client.from_context(customer.context())
+
+
+def test_the_process_is_not_asked(bare):
+    with pytest.raises(CredentialsError, match="no credentials") as caught:
+        client(bare)
+    assert "aws configure" in caught.value.hint
+
+
+def test_the_environment_of_the_context_comes_first(bare):
+    write(bare, "credentials", section("default", OTHER_KEY))
+    bare.env |= dict(zip(KEYS, (OWN_KEY, SECRET), strict=True))
+    found = client(bare)
+    assert (found.account(), found.source()) == (bare.cloud.accounts.own, "AWS_ACCESS_KEY_ID")
+
+
+def test_the_default_profile_of_the_credentials_file_is_found(bare):
+    path = write(bare, "credentials", section("default"))
+    found = client(bare)
+    assert (found.account(), found.source()) == (bare.cloud.accounts.own, str(path))
+
+
+@pytest.mark.parametrize("how", ["option", "AWS_PROFILE"])
+def test_a_profile_is_named_by_option_or_environment(bare, how):
+    write(bare, "credentials", section("default", OTHER_KEY) + section("work"))
+    if how == "option":
+        bare.env |= dict(zip(KEYS, (OTHER_KEY, SECRET), strict=True))  # the option is meant
+        bare.options["profile"] = "work"
+    else:
+        bare.env["AWS_PROFILE"] = "work"
+    assert client(bare).account() == bare.cloud.accounts.own
+
+
+def test_files_may_be_elsewhere(bare, tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(section("default"))
+    bare.env["AWS_SHARED_CREDENTIALS_FILE"] = str(path)
+    assert client(bare).source() == str(path)
+    bare.env["AWS_SHARED_CREDENTIALS_FILE"] = "~/keys"
+    path.rename(bare.folder / "home" / "keys")
+    assert client(bare).account() == bare.cloud.accounts.own
+
+
+def test_the_region_of_a_profile_is_the_one_that_is_asked(bare):
+    write(bare, "credentials", section("default"))
+    write(bare, "config", "[default]\nregion = us-west-2\n")
+    assert client(bare).home_region() == "us-west-2"
+    bare.env["AWS_REGION"] = "us-east-2"
+    assert client(bare).home_region() == "us-east-2"
+
+
+def test_a_role_of_a_profile_is_taken_and_kept_where_the_aws_command_keeps_it(bare):
+    write(bare, "credentials", section("base"))
+    arn = f"arn:aws:iam::{bare.cloud.accounts.own}:role/arb"
+    write(bare, "config", f"[profile work]\nrole_arn = {arn}\nsource_profile = base\n")
+    bare.options["profile"] = "work"
+    bare.env["AWS_ENDPOINT_URL"] = bare.cloud.url
+    bare.env["AWS_REGION"] = "us-east-1"
+    found = client(bare)
+    assert "assume-role" in found.source()
+    assert found.credentials().get_frozen_credentials().token
+    assert list((bare.folder / "home" / ".aws" / "cli" / "cache").iterdir())
+
+
+def test_a_role_that_wants_a_second_factor_says_what_to_do(bare):
+    write(bare, "credentials", section("base"))
+    arn = f"arn:aws:iam::{bare.cloud.accounts.own}:role/arb"
+    more = "mfa_serial = arn:aws:iam::1:mfa/me"
+    write(bare, "config", f"[profile work]\nrole_arn = {arn}\nsource_profile = base\n{more}\n")
+    bare.options["profile"] = "work"
+    bare.env["AWS_REGION"] = "us-east-1"
+    with pytest.raises(CredentialsError, match="second factor") as caught:
+        client(bare).account()
+    assert "aws sts get-caller-identity" in caught.value.hint
+
+
+def test_a_program_may_give_the_credentials(bare):
+    told = {"Version": 1, "AccessKeyId": OWN_KEY, "SecretAccessKey": SECRET}
+    write(bare, "told.json", json.dumps(told))
+    path = bare.folder / "home" / ".aws" / "told.json"
+    write(bare, "config", f"[default]\ncredential_process = cat {path}\n")
+    assert client(bare).account() == bare.cloud.accounts.own
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[default]\naws_access_key_id = AKIAHALF\n", "aws-credentials-unusable"),
+        ("", "aws-no-profile"),
+    ],
+    ids=["half a key", "no such profile"],
+)
+def test_credentials_that_cannot_be_used_are_told_without_a_part_of_them(bare, text, code):
+    write(bare, "credentials", text)
+    if code == "aws-no-profile":
+        bare.options["profile"] = "work"
+    with pytest.raises(CredentialsError) as caught:
+        client(bare)
+    assert caught.value.code == code
+    assert "AKIAHALF" not in str(caught.value)
+
+
+def test_an_ended_single_sign_on_says_how_to_log_in(bare):
+    sso = "sso_start_url = https://x\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = r"
+    write(bare, "config", f"[default]\n{sso}\n")
+    with pytest.raises(CredentialsError) as caught:
+        client(bare).account()
+    assert caught.value.hint == "run: aws sso login"
+
+
+@pytest.mark.parametrize(
+    ("env", "service", "wanted"),
+    [
+        ({}, "ec2", None),
+        ({"AWS_ENDPOINT_URL": "http://all"}, "ec2", "http://all"),
+        (
+            {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_EC2": "http://one"},
+            "ec2",
+            "http://one",
+        ),
+        ({"AWS_ENDPOINT_URL_SERVICE_QUOTAS": "http://q"}, "service-quotas", "http://q"),
+        (
+            {"AWS_ENDPOINT_URL": "http://a", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            "ec2",
+            None,
+        ),
+    ],
+)
+def test_services_may_be_elsewhere(anybody, env, service, wanted):
+    anybody.env |= env
+    assert endpoint_of(anybody.context(), Settings(), service) == wanted
+    assert endpoint_of(anybody.context(), Settings(endpoint_url="http://o"), service) == "http://o"
+
+
+def test_proxies_are_the_contexts():
+    env = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "localhost,.internal"}
+    assert proxies_of(env, "https://ec2.us-east-1.amazonaws.com") == {"https": "http://proxy:3128"}
+    assert proxies_of(env, "https://ec2.internal") == {}
+    assert proxies_of({}, "https://ec2.us-east-1.amazonaws.com") == {}
