@@ -15,6 +15,7 @@ from arb.errors import (
     NodeError,
     NoOfferError,
     ProviderUnavailable,
+    QuotaError,
     Scope,
     UsageError,
 )
@@ -45,10 +46,32 @@ def test_every_attempt_is_told_with_its_price_and_its_reason(site):
     assert told[0] == "cluster train is launched: 2 nodes"
     begin = told.index("1. fake a in r1/a at $1.00/h x 2")
     assert told[begin + 1] == "   none of a"
-    assert told[begin + 2].startswith("   its instance type is not tried again before ")
+    assert told[begin + 2].startswith("   a in r1 is not tried again before ")
     assert told[begin + 3] == "2. fake b in r1/a at $2.00/h x 2"
     assert "   fake/i-1 was made, at $2.00/h" in told
     assert told[-1] == "cluster train is up"
+
+
+@pytest.mark.parametrize(
+    ("scope", "kept_out"),
+    [
+        (Scope.OFFER, "it is not"),
+        (Scope.ZONE, "a in a is not"),
+        (Scope.REGION, "nothing of fake in r1 is"),
+        (Scope.QUOTA_FAMILY, "nothing under the quota of P5 in r1 is"),
+        (Scope.QUOTA_FAMILY_EVERYWHERE, "nothing under the quota of P5 is"),
+        (Scope.PROVIDER, "nothing of fake is"),
+    ],
+)
+def test_what_a_refusal_keeps_out_is_told(site, scope, kept_out):
+    def refused(request):
+        raise QuotaError("no more", scope=scope, family="P5")
+
+    site.cloud.on_provision = [refused] * 9
+    with pytest.raises(NoOfferError):
+        site.launch()
+    (told,) = lines(site)
+    assert any(line.startswith(f"   {kept_out} tried again before ") for line in told)
 
 
 def test_everything_that_the_walk_said_is_told(site):

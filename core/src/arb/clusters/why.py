@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arb.errors import UsageError, closest
+from arb.errors import Scope, UsageError, closest
 from arb.provision.placing import LOST_ANSWER
 from arb.provision.telling import attempt_line, clock_time, lines_of
 from arb.state import events
@@ -157,9 +157,7 @@ class _Said:
         return {"ready": ["   its machines run"], "closed": ["   given back"]}.get(data["to"], [])
 
     def _blocked(self, _: Event, data: Mapping[str, Any]) -> list[str]:
-        what = {"offer": "it is", "provider": f"nothing of {data['provider']} is"}
-        covers = what.get(data["scope"], f"its {data['scope'].replace('-', ' ')} is")
-        return [f"   {covers} not tried again before {clock_time(data['until'])}"]
+        return [f"   {_covered(data)} tried again before {clock_time(data['until'])}"]
 
     def _prices(self, _: Event, data: Mapping[str, Any]) -> list[str]:
         asked = f"{counted(data['asked'], 'offer')} of {', '.join(data['providers'])}"
@@ -190,3 +188,19 @@ class _Said:
     def _forgotten(self, event: Event, data: Mapping[str, Any]) -> list[str]:
         self._given_up.add(event.instance)
         return [f"   {event.instance} was given up and may still be billed: {data['why']}"]
+
+
+def _covered(block: Mapping[str, Any]) -> str:
+    """Return what a refusal keeps out, up to the verb: ``a in r1 is not``."""
+    scope, place = block["scope"], json.loads(block["place"])
+    if scope == Scope.PROVIDER:
+        return f"nothing of {block['provider']} is"
+    if scope == Scope.REGION:
+        return f"nothing of {block['provider']} in {place[0]} is"
+    if scope in {Scope.QUOTA_FAMILY, Scope.QUOTA_FAMILY_EVERYWHERE}:
+        where = f" in {place[3]}" if scope == Scope.QUOTA_FAMILY else ""
+        return f"nothing under the quota of {place[0] or place[1]}{where} is"
+    if scope == Scope.OFFER:
+        return "it is not"
+    zone = place[2] if scope == Scope.ZONE else ""
+    return f"{place[0]} in {zone or place[1]} is not"
