@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import warnings
 from typing import Final
 
 __all__ = ["main"]
@@ -14,6 +16,10 @@ _GARBAGE_WORTH_LOOKING: Final = 50_000
 def main() -> None:
     """Run the process's own arguments and exit."""
     gc.set_threshold(_GARBAGE_WORTH_LOOKING)
+    if (
+        not sys.warnoptions
+    ):  # libraries warn their programmers, and plugins import them side by side
+        warnings.simplefilter("ignore")
     from arb.cli.app import main as run
 
     run()

@@ -1,0 +1,24 @@
+"""The way into the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+WARNS = """
+import warnings
+import arb.cli.app
+from arb.cli import main
+arb.cli.app.main = lambda: warnings.warn("a part is missing")
+main()
+"""
+
+
+@pytest.mark.parametrize(("options", "count"), [([], 0), (["-Wdefault"], 1)])
+def test_users_do_not_see_what_libraries_warn_programmers_of_unless_they_ask(options, count):
+    done = subprocess.run(
+        [sys.executable, *options, "-c", WARNS], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.count("UserWarning: a part is missing") == count
