@@ -22,11 +22,11 @@ GANG = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGdhbmc"
 
 
 @pytest.fixture
-def remove(process_channel):
-    """Take the agent off a node, as over SSH; return what the node said."""
+def ssh_to(process_channel):
+    """Return what a removal uses of a connection; it runs ``command``, or what it is given."""
 
     class Channel(process_channel):
-        stderr_tail = b""
+        stderr_tail = b"no logins today\n"
 
         def send(self, data, timeout=None):
             super().send(data)
@@ -40,13 +40,19 @@ def remove(process_channel):
         def __exit__(self, *_):
             self.close()
 
-    def run(node):
-        def open_channel(command):
-            return Channel(["/bin/sh", "-c", command], node.env)
+    def connect(node, command=""):
+        def open_channel(given):
+            return Channel(["/bin/sh", "-c", command or given], node.env)
 
-        return remove_agent(SimpleNamespace(name="node-0", open_channel=open_channel))
+        return SimpleNamespace(name="node-0", open_channel=open_channel)
 
-    return run
+    return connect
+
+
+@pytest.fixture
+def remove(ssh_to):
+    """Take the agent off a node, as over SSH; return what the node said."""
+    return lambda node: remove_agent(ssh_to(node))
 
 
 def configured(node, **more):
@@ -150,6 +156,12 @@ def test_processes_that_do_not_end_are_named_and_the_files_stay(home, monkeypatc
     assert capsys.readouterr().out == "arb: processes do not end: 4194305\n"
     assert as_root[0] == ("kill", "-9", "4194305")  # a job may have become another user
     assert (home / ".arb").exists()
+
+
+def test_a_shell_that_runs_nothing_has_removed_nothing(node, ssh_to):
+    """As where a login script ends every session at once."""
+    with pytest.raises(NodeError, match="node-0: no logins today"):
+        remove_agent(ssh_to(node, "cat >/dev/null & wait"))
 
 
 def test_a_machine_that_cannot_let_go_is_an_error_with_its_own_words(node, remove):

@@ -64,6 +64,19 @@ def test_command_that_takes_too_long_is_an_error_and_the_connection_is_kept(node
     assert node.exec("echo on").text == "on"
 
 
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+def test_of_several_host_keys_the_expected_one_is_asked_for(own_sshd, tmp_path, kind):
+    key = tmp_path / kind
+    subprocess.check_call(["ssh-keygen", "-qt", kind, "-N", "", "-f", key])
+    own_sshd.options = (f"HostKey {key}",)
+    own_sshd.start()
+    expected = " ".join(key.with_suffix(".pub").read_text().split()[:2])
+    assert own_sshd.node(expected_host_key=expected).exec("echo on").text == "on"
+    assert own_sshd.node().exec("echo on").text == "on"
+    with pytest.raises(NodeUnreachable, match="does not show its own host key yet"):
+        own_sshd.node(expected_host_key=expected[:-8] + "AAAAAAA=").connect()
+
+
 def test_one_connection_serves_many_commands(sshd):
     wire = Wire(sshd.port)
     with SshNode(wire.endpoint(sshd.user), sshd.client, sshd.host.public) as node:

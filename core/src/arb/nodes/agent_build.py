@@ -12,7 +12,7 @@ from importlib import resources
 from arb.nodes.agent import VERSION
 from arb.nodes.remote import sh
 
-__all__ = ["AgentPayload", "agent_payload"]
+__all__ = ["REMOVED", "AgentPayload", "agent_payload"]
 
 _PACKAGE = "arb.nodes.agent"
 _MAIN = """\
@@ -24,7 +24,9 @@ from arb_agent.main import main
 
 main()
 """
-_REMOVE = '[ -e "$HOME/.arb" ] || exit 0; exec /bin/sh -s "$1" "$2" remove'
+REMOVED = "arb-removed"
+"""What is said once nothing of arb is left: a shell that runs nothing does not say it."""
+_REMOVE = f'[ -e "$HOME/.arb" ] || {{ echo {REMOVED}; exit 0; }}; exec /bin/sh -s "$1" "$2" remove'
 """Where nothing of ours is, nothing is brought there to remove it."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SHEBANG = b"#!/usr/bin/env python3\n"

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import NodeError, NodeUnreachable
-from arb.nodes.agent_build import agent_payload
+from arb.nodes.agent_build import REMOVED, agent_payload
 
 if TYPE_CHECKING:
     from arb.nodes.channel import SshChannel
@@ -45,7 +45,7 @@ def remove_agent(node: SshNode, *, timeout_s: float = TIMEOUT_S) -> list[str]:
             summary = f"{node.name} did not let go of the agent within {timeout_s:g} s"
             raise NodeUnreachable(summary, code="agent-silent") from None
         told = [line.removeprefix("arb: ") for line in said if line.startswith("arb: ")]
-        if status:
+        if status or REMOVED not in said:
             errors = channel.stderr_tail.decode(errors="replace").strip().splitlines()
             why = "; ".join(told) or (errors[-1] if errors else f"exit code {status}")
             summary = f"the agent could not be taken off {node.name}: {why}"

@@ -202,6 +202,7 @@ class SshNode:
                 self._check_host_key,
                 timeout_s=self._connect_timeout_s if timeout_s is None else timeout_s,
                 keepalive_s=self._keepalive_s,
+                expected_key=self._host_key or "",
             )
             if self._host_key is None:
                 # Only now: before the log-in works, a first boot may still change the keys.

@@ -50,13 +50,14 @@ DIGESTS: Final = (
 LOG_CHANNEL: Final = "arb.ssh"
 
 
-def open_transport(
+def open_transport(  # noqa: PLR0913 - keyword-only facts of one connection
     endpoint: SshEndpoint,
     private_key: str,
     check_host_key: Callable[[str], None],
     *,
     timeout_s: float,
     keepalive_s: float,
+    expected_key: str = "",
 ) -> paramiko.Transport:
     """Connect, verify the host key, then log in.
 
@@ -68,6 +69,8 @@ def open_transport(
             authentication; raises to refuse it.
         timeout_s: For each of: TCP, banner, key exchange, log-in.
         keepalive_s: Time between keep-alive messages; a dead peer is noticed after four.
+        expected_key: The key line that it should show, where one is expected: servers have several,
+            and show one of a type that is asked for first.
 
     Raises:
         NodeUnreachable: No connection (``unreachable``) or no SSH on it (``ssh-handshake``).
@@ -77,6 +80,7 @@ def open_transport(
     sock = _connect(endpoint, where, timeout_s, keepalive_s)
     transport = _transport_class()(sock, default_window_size=WINDOW_BYTES)
     try:
+        _prefer(transport, expected_key)
         _handshake(transport, where, timeout_s)
         check_host_key(shown_key(transport))
         _log_in(transport, endpoint, private_key, where)
@@ -150,6 +154,13 @@ def _tune(sock: socket.socket, keepalive_s: float) -> None:
     elif sys.platform == "darwin":
         tcp_rxt_conndroptime = 0x80
         sock.setsockopt(socket.IPPROTO_TCP, tcp_rxt_conndroptime, round(give_up_s))
+
+
+def _prefer(transport: paramiko.Transport, key: str) -> None:
+    kind = key.partition(" ")[0]
+    options = transport.get_security_options()
+    wanted = [k for k in options.key_types if k == kind or (kind == "ssh-rsa" and "rsa" in k)]
+    options.key_types = (*wanted, *(k for k in options.key_types if k not in wanted))
 
 
 def _handshake(transport: paramiko.Transport, where: str, timeout_s: float) -> None:

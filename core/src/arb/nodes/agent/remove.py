@@ -27,8 +27,8 @@ _COMMAND = "remove"
 def main() -> int:
     """End the agent and its jobs, then remove its files; ``~/.arb`` last.
 
-    A line is printed for each thing that could not be removed, or is left on purpose. Cut off at any
-    point it can be done again.
+    A line is printed for each thing that could not be removed, or is left on purpose, and one at the
+    end. Cut off at any point it can be done again.
 
     Returns:
         0 when nothing of arb runs here any more, else 1.
@@ -44,6 +44,7 @@ def main() -> int:
         sys.stdout.write(f"arb: {unit} is left: removing it needs root\n")
     os.chdir("/")
     _remove(os.path.join(files.home(), ".arb"))
+    sys.stdout.write("arb-removed\n")
     return 0
 
 
