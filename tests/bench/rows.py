@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from . import agent, commands, fanout, imports, later, market, plan, refresh, remote, walk
+from . import agent, commands, fanout, imports, later, market, plan, realsize, refresh, remote, walk
 
 if TYPE_CHECKING:
     from .harness import Row
@@ -16,6 +16,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *market.ROWS,
     *plan.ROWS,
     *refresh.ROWS,
+    *realsize.ROWS,
     *walk.ROWS,
     *remote.ROWS,
     *fanout.ROWS,

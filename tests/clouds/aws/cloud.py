@@ -39,6 +39,7 @@ class Aws(Cloud):
         "allow",
         "deny",
         "say",
+        "sell_everything",
         "set_price",
         "set_spot_price",
     )
@@ -90,6 +91,12 @@ class Aws(Cloud):
         """Let EC2 refuse the next call of an action; ``count`` and the rest as for ``fault``."""
         body = ec2_xml(code, message or code)
         self.fault("status", match=action, status=status, body=body, **facts)
+
+    def sell_everything(self) -> list[str]:
+        """Sell every type that moto knows in every region that it knows; return the regions."""
+        regions = shop.regions()
+        self.configure(types=(), regions=regions)
+        return list(regions)
 
     def add_foreign(self, name: str, kind: str = "machine", **facts: Any) -> str:
         """Put something of somebody else into the account and return its id."""

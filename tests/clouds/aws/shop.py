@@ -13,6 +13,7 @@ __all__ = [
     "family_quota",
     "is_sold",
     "offered",
+    "regions",
     "spot_share",
     "types",
     "usd",
@@ -95,6 +96,14 @@ def types() -> dict[str, Any]:
 
     found: dict[str, Any] = INSTANCE_TYPES
     return found
+
+
+@cache
+def regions() -> tuple[str, ...]:
+    """Return the regions that moto knows offerings of."""
+    from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
+
+    return tuple(sorted(INSTANCE_TYPE_OFFERINGS["region"]))
 
 
 @cache
