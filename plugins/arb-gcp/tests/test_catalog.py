@@ -229,13 +229,21 @@ def test_the_date_is_that_of_the_prices(account):
     assert again.as_of == first.as_of + 7 * 3600
 
 
-def test_without_an_answer_the_last_good_parts_are_used_with_their_age(account):
+def test_without_an_answer_the_last_good_machine_types_are_used(account):
     first = plugin.arb_catalog(account.context())
     account.cloud.advance(2 * 24 * 3600)
-    account.cloud.fault("status", match="c*", count=999, status=503)
+    account.cloud.fault("status", match="compute.*", count=999, status=503)
     again = plugin.arb_catalog(account.context())
     assert len(again.frame) == len(first.frame)
-    assert (again.source, again.as_of) == ("live", first.as_of)
+    assert again.as_of >= first.as_of + 2 * 24 * 3600
+
+
+def test_without_an_answer_about_prices_it_is_said_and_the_core_keeps_its_own(account):
+    plugin.arb_catalog(account.context())
+    account.cloud.advance(2 * 24 * 3600)
+    account.cloud.fault("status", match="cloudbilling*", count=999, status=503)
+    with pytest.raises(ProviderUnavailable):
+        plugin.arb_catalog(account.context())
 
 
 def test_without_an_answer_and_without_kept_parts_there_is_no_catalog(account):

@@ -24,6 +24,8 @@ __all__ = ["Bearer", "Client"]
 
 _CONNECT_S: Final = 5.0
 _ANSWER_S: Final = 30.0
+_SHARE: Final = 0.9
+"""Of what is left of a hook's time: the rest is for telling that there was no answer."""
 _LEAST_S: Final = 0.2
 _TRIES: Final = 3
 _UNAUTHORIZED: Final = 401
@@ -186,7 +188,7 @@ class Client:
     def _send(self, call: Call) -> requests.Response:
         import requests
 
-        left = self.context.remaining_s()
+        left = self.context.remaining_s() * _SHARE
         if left < _LEAST_S:
             raise ProviderUnavailable(f"gcp {call}: no time left", code="gcp-deadline")
         token = self.token()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from arb.types import ProviderContext
 
-__all__ = ["Kept", "kept_part"]
+__all__ = ["Kept", "kept_part", "readable"]
 
 _FORMAT: Final = 1
 
@@ -51,7 +51,7 @@ def kept_part(context: ProviderContext, name: str, fresh_s: float, read: Callabl
     if kept is not None and 0 <= now - kept.read_at < fresh_s:
         return kept
     try:
-        fresh = Kept(_readable(name, read), now)
+        fresh = Kept(readable(name, read), now)
     except CredentialsError:
         raise
     except ArbError:
@@ -63,8 +63,17 @@ def kept_part(context: ProviderContext, name: str, fresh_s: float, read: Callabl
     return fresh
 
 
-def _readable(name: str, read: Callable[[], Any]) -> Any:
-    """Call ``read``; an answer of another form than described is as good as none."""
+def readable(name: str, read: Callable[[], Any]) -> Any:
+    """Call ``read``; an answer of another form than described is as good as none.
+
+    Args:
+        name: Of the part, for the error.
+        read: Asks the API.
+
+    Raises:
+        ProviderUnavailable: The answer is not as described.
+        ArbError: Of ``read``.
+    """
     try:
         return read()
     except (LookupError, TypeError, ValueError, AttributeError) as error:

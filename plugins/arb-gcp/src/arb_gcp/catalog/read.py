@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable
 from arb.types import Catalog
 from arb_gcp.catalog.bundled import bundled_catalog
-from arb_gcp.catalog.cache import Kept, kept_part
+from arb_gcp.catalog.cache import Kept, kept_part, readable
 from arb_gcp.catalog.compose import COLUMNS, rows
 from arb_gcp.catalog.prices import Part, UnitPrices, read_skus
 from arb_gcp.catalog.shapes import FAMILIES, Shape, guest_shapes, read_guests, read_shapes
@@ -47,7 +47,8 @@ def read_catalog(context: ProviderContext) -> Catalog:
 
     Raises:
         CredentialsError: The account was refused.
-        ProviderUnavailable, RateLimited: No answer, and nothing is kept of an earlier one.
+        ProviderUnavailable, RateLimited: No answer about prices; or none about machine types, and none
+            is kept of an earlier one.
     """
     settings = Settings.of(context.options)
     if find_credentials(context, settings) is None:
@@ -107,7 +108,7 @@ def _read_guests(client: Client) -> Kept:
 
 
 def _read_prices(client: Client) -> Kept:
-    """Read the SKUs anew; only their price is kept, for a reading without an answer."""
+    """Read the SKUs anew, always: the core keeps the last good offers, and says why they are old."""
     params = {"pageSize": 5000, "currencyCode": "USD", "fields": _SKU_FIELDS}
 
     def read() -> Any:
@@ -118,4 +119,4 @@ def _read_prices(client: Client) -> Kept:
             raise ArbError("gcp: the Billing Catalog names no price", code="gcp-no-prices")
         return [[list(part), price] for part, price in prices.items()]
 
-    return kept_part(client.context, "prices", 0, read)
+    return Kept(readable("prices", read), client.context.clock.now())
