@@ -102,7 +102,10 @@ def test_bad_offers_cost_one_line_and_not_the_good_ones(site):
 @pytest.mark.parametrize(
     ("bad", "line"),
     [
-        ({"shop": [offer("free", 0)]}, "every offer was refused; 1 offer: the price is 0 (first: free)"),
+        (
+            {"shop": [offer("free", 0)]},
+            "every offer was refused; 1 offer: the price is 0 (first: free)",
+        ),
         ({"catalog_error": KeyError("x")}, "arb_catalog raised KeyError: 'x'"),
     ],
     ids=["rows", "raises"],
