@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from clouds.market import NAMES, Market
+from support.acme import AcmeCloud
 
 SERVE_70B = """\
 name: serve-70b
@@ -32,6 +34,8 @@ run: |
 """
 """The guide's task, with a setup and a run that do no harm."""
 OUTPUT = "set up\nmeta-llama/Meta-Llama-3.1-70B-Instruct runs\n"
+DEADLINE_S = 20
+"""Of ``arb_catalog``."""
 IN_ORDER = ("spheron", "lambda", "gcp", "aws")
 ONE = "resources: {accelerators: H100:1, any_of: [{infra: lambda}, {infra: spheron}]}\nrun: echo ran here\n"
 
@@ -329,3 +333,52 @@ run: echo no
     assert market.alive() == []
     assert {name for name in NAMES if market[name].ledger().of("machine")} == {"spheron", "lambda"}
     assert arb.json("cost")["usd"] == pytest.approx(market.usd(), abs=0.1)
+
+
+@pytest.fixture
+def acme(arb, tmp_path):
+    """Somebody else's provider, installed from its wheel beside ours."""
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    cloud = AcmeCloud(folder)
+    arb.env |= cloud.env
+    arb.env["PYTHONPATH"] += f":{cloud.site}"
+    yield cloud
+    arb("down", "--all", "--yes")  # while its machines can still be ended
+    assert all(row["gone_at"] for row in cloud.machines())
+    cloud.close()
+
+
+@pytest.mark.slow
+def test_a_provider_of_somebody_else_wins_a_launch_where_it_is_cheapest(arb, market, acme):
+    listed = arb.json("gpus", "H100:8", "--limit", "0")
+    assert {offer["provider"] for offer in listed["offers"]} == {*NAMES, "acme"}
+    task = "resources: {accelerators: H100:8, use_spot: SPOT, max_hourly_cost: 60}\nrun: echo ran here\n"
+    done = launch(arb, "x", task.replace("SPOT", "true"))
+    assert bought(arb)["x"][0] == "spheron"  # $6.41 against $11.60
+    market["spheron"].set_capacity("*", 0)
+    done = launch(arb, "y", task.replace("SPOT", "true"))
+    assert done.stdout == "ran here\n"
+    assert bought(arb)["y"] == ("acme", "h100x8")
+    assert tried(arb, "y") == ["spheron", "acme"]
+    assert len(acme.machines()) == 1
+    arb("down", "--yes", "y")
+    assert [bool(row["gone_at"]) for row in acme.machines()] == [True]
+
+
+@pytest.mark.slow
+def test_a_cloud_that_hangs_costs_its_deadline_and_a_line(arb, market):
+    arb("refresh")
+    market["lambda"].fault("late", count=10_000, delay_s=1e9, hang_s=60)
+    market.advance(3700)
+    began = time.monotonic()
+    told = arb("refresh", code=1).stdout
+    assert time.monotonic() - began < DEADLINE_S + 10  # there are slow computers
+    assert told.count("failed:") == 1
+    lines = [line.split() for line in told.splitlines() if line.startswith(NAMES)]
+    assert [words[0] for words in lines] == list(NAMES)
+    began = time.monotonic()
+    listed = arb.json("gpus", "H100:8", "--limit", "0")
+    assert time.monotonic() - began < DEADLINE_S / 2  # it is not waited for again
+    assert {offer["provider"] for offer in listed["offers"]} == set(NAMES)  # at the old price
+    market["lambda"].clear_faults()
