@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.acme import installed, renamed
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = {"EXAMPLE_API_KEY": "team-1:not-a-secret"}
@@ -39,14 +40,7 @@ run: "true"
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the example as pip installs it from its wheel."""
     folder = tmp_path_factory.mktemp("example")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
-    source = ROOT / "examples" / "arb-example"
-    subprocess.run([*pip, "wheel", *offline, "-w", folder, source], check=True)
-    (wheel,) = folder.glob("*.whl")
-    target = folder / "site"
-    subprocess.run([*pip, "install", *offline, "--target", target, wheel], check=True)
-    return target
+    return installed(ROOT / "examples" / "arb-example", folder)
 
 
 def arb(site: Path, home: Path, *arguments: str) -> str:
@@ -97,20 +91,6 @@ def test_it_wins_a_launch_when_it_is_cheapest(
     task = str(tmp_path / "task.yaml")
     plan = json.loads(arb(site, tmp_path, "launch", "--dryrun", "--json", task))
     assert plan["offers"][0]["provider"] == winner
-
-
-def renamed(folder: Path) -> Path:
-    """Copy the example as CONTRIBUTING.md says, under another name."""
-    copy = folder / "arb-acme"
-    shutil.copytree(ROOT / "examples" / "arb-example", copy)
-    (copy / "src" / "arb_example").rename(copy / "src" / "arb_acme")
-    names = {"arb_example": "arb_acme", "arb-example": "arb-acme", "Example": "Acme"}
-    for path in [*copy.rglob("*.py"), copy / "pyproject.toml"]:
-        text = path.read_text()
-        for old, new in {**names, "EXAMPLE_": "ACME_"}.items():
-            text = text.replace(old, new)
-        path.write_text(text)
-    return copy
 
 
 def test_a_renamed_copy_passes_its_own_tests(tmp_path: Path) -> None:
