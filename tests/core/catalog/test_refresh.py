@@ -83,12 +83,13 @@ def test_rows_that_are_kept_are_as_old_as_their_prices(street):
     assert line == "east did not answer; prices of 86400s ago are used"
 
 
-def test_why_prices_are_not_live_is_told(street):
-    seller = street.add("east", {}, source="bundled")
+@pytest.mark.parametrize(("source", "told_as"), [("bundled", "bundled"), ("live", "earlier")])
+def test_why_prices_are_not_live_is_told(street, source, told_as):
+    seller = street.add("east", {}, source=source)
     good = seller.answer
     seller.answer = lambda context: replace(good(context), why="east did not answer")
     (outcome,) = read(street).outcomes
-    told = "bundled prices are used: east did not answer"
+    told = f"{told_as} prices are used: east did not answer"
     assert (outcome.error, outcome.notes) == (None, (told,))
     assert outcome.warnings(age, street.clock.now()) == [f"arb-east 1.0: {told}"]
 

@@ -88,7 +88,8 @@ def _read(provider: Provider, row: ProviderRow, clock: Clock) -> Answer:
         refusals=tuple(map(str, checked.faults)),
         files=state_of(files, since),
     )
-    kept = [f"{told.source} prices are used: {catalog.why}"] if catalog.why else []
+    prices = "earlier" if told.source == "live" else told.source
+    kept = [f"{prices} prices are used: {catalog.why}"] if catalog.why else []
     return Answer(told, checked.frame, notes=(*kept, *checked.notes))
 
 
