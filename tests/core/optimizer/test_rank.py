@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from support.markets import MemoryMarket
 from arb.catalog.store import open_catalog
 from arb.errors import ArbError, UsageError
 from arb.optimizer import Objective, RankOptions, rank
+from arb.optimizer.rejections import Removed
 from arb.tasks import Alternative, Amount, Resources, SpotUse
 
 
@@ -383,6 +385,29 @@ def test_offers_are_made_when_they_are_looked_at():
     assert len(market.made) == 64 + 2000 % 64
     with pytest.raises(IndexError):
         ranking.offers[2000]
+
+
+def test_thousands_of_alternatives_of_thousands_of_kinds_take_no_time_each():
+    offers = [gpu(f"o{n}", 1 + n / 1000, name=f"Kind{n}") for n in range(5000)]
+    market = MemoryMarket(offers)
+    names = [f"Kind{n}" for n in range(2000)]
+    one = Amount(1)
+    wanted = [Alternative(accelerator=name, count=one, provider="fake") for name in names]
+    began = time.perf_counter()
+    ranking = rank(market, wanted)
+    assert time.perf_counter() - began < 2  # one look at each kind by each alternative takes 5
+    assert [each.accelerator for each in ranking.offers] == names
+    assert ranking.rejections[7].removed == (Removed("accelerators Kind7", 4999),)
+
+
+def test_memory_that_differs_by_less_than_is_shown_is_told_apart():
+    sizes = (80.0, 80.00001)
+    wanted = [
+        Alternative(count=Amount(1), accelerator_gib=Amount(size, at_least=True)) for size in sizes
+    ]
+    offers = [gpu("less", name="Own"), gpu("more", name="Own2", accelerator_gib=80.01)]
+    ranking = rank(MemoryMarket(offers), wanted)
+    assert [each.left for each in ranking.rejections] == [2, 1]
 
 
 def test_an_offer_that_was_not_looked_at_yet_is_found_all_the_same():

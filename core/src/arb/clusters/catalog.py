@@ -10,7 +10,7 @@ from arb.clusters.nothing import ALONE, UNENDING, all_missing, no_offer, not_ins
 from arb.clusters.prices import open_prices
 from arb.errors import ArbError, UsageError, closest
 from arb.optimizer import Objective, RankOptions, rank
-from arb.optimizer.groups import choose_groups
+from arb.optimizer.groups import GroupChooser
 from arb.types import Capability, PeerNetwork
 
 if TYPE_CHECKING:
@@ -200,8 +200,8 @@ def _excluded(
     """Return providers that cannot do what is asked, with the reason; loads those that may matter."""
     if options.num_nodes == 1 and not wanted.self_ending:
         return {}
-    groups = prices.market.groups()
-    chosen = (choose_groups(groups, each, options).groups for each in alternatives)
+    chooser = GroupChooser(prices.market.groups(), options)
+    chosen = {chooser.choose(each).groups for each in alternatives}
     names = {group.provider for each in chosen for group in each}
     excluded = {}
     for name in sorted(names.intersection(session.plugins.provider_names())):

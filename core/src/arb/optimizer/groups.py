@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from arb.catalog.listing import has_memory
 from arb.catalog.names import facts, read_spelling
@@ -13,13 +13,16 @@ from arb.tasks.alternatives import SpotUse
 from arb.tasks.amounts import Amount
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from arb.catalog.market import Group
     from arb.optimizer.options import RankOptions
     from arb.tasks.alternatives import Alternative
 
-__all__ = ["Chosen", "choose_groups"]
+    Steps = tuple[tuple[str, Any], ...]
+    """The filters that were passed, in order."""
+
+__all__ = ["Chosen", "GroupChooser"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +44,119 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """One filter: its name, what passes, and what to say when nothing does."""
+    """One filter.
+
+    Attributes:
+        reason: Its name.
+        of: What it looks at.
+        admits: What passes: a value, or a test of values.
+        hint: What to say when nothing passes.
+        exactly: What tells it from another one of that name and place.
+    """
 
     reason: str
-    admits: Callable[[Group], bool]
+    of: Callable[[Group], Any]
+    admits: Any
     hint: Callable[[list[Group]], str]
+    exactly: Any = None
 
 
-def choose_groups(
-    groups: Sequence[Group], alternative: Alternative, options: RankOptions
-) -> Chosen:
-    """Apply the filters that whole groups pass or fail."""
-    instead = _has_no_spot_market(groups, alternative)
-    left = list(groups)
-    removed: list[Removed] = []
-    hint = ""
-    for each in _filters(alternative, options, on_demand_instead=instead):
-        kept = [group for group in left if each.admits(group)]
-        count = sum(group.rows for group in left) - sum(group.rows for group in kept)
-        if count:
-            removed.append(Removed(each.reason, count))
-        if count and not kept:
-            hint = each.hint(left)
-        left = kept
-    return Chosen(tuple(left), tuple(removed), hint, instead)
+class _Left(NamedTuple):
+    """Groups that passed some filters, and how many offers they are."""
+
+    groups: tuple[Group, ...]
+    rows: int
+
+    @classmethod
+    def of(cls, groups: Iterable[Group]) -> Self:
+        """Count the offers."""
+        kept = tuple(groups)
+        return cls(kept, sum(group.rows for group in kept))
 
 
-def _has_no_spot_market(groups: Sequence[Group], alternative: Alternative) -> bool:
-    """Say whether spot is asked of a named provider that sells, but nothing as spot at all."""
-    if alternative.spot is not SpotUse.ALWAYS or not alternative.provider:
-        return False
-    own = [group.spot for group in groups if group.provider == alternative.provider]
-    return bool(own) and not any(own)
+class GroupChooser:
+    """Applies the filters that whole groups pass or fail to the alternatives of a task.
+
+    Alternatives are mostly alike: what several begin with is done once, and where a filter takes one
+    value all values are looked up at once.
+
+    Args:
+        groups: Of the market.
+        options: As for the ranking.
+    """
+
+    def __init__(self, groups: Sequence[Group], options: RankOptions) -> None:
+        self._options = options
+        self._all = _Left.of(groups)
+        self._left: dict[Steps, _Left] = {}
+        self._by_value: dict[tuple[Steps, str], dict[Any, _Left]] = {}
+        self._classes: dict[str, set[bool]] = {}
+        for group in groups:
+            self._classes.setdefault(group.provider, set()).add(group.spot)
+
+    def choose(self, alternative: Alternative) -> Chosen:
+        """Return the groups that will do for an alternative."""
+        instead = self._has_no_spot_market(alternative)
+        left = self._all
+        steps: Steps = ()
+        removed: list[Removed] = []
+        hint = ""
+        for each in _filters(alternative, self._options, on_demand_instead=instead):
+            kept, steps = self._kept(left, steps, each)
+            if count := left.rows - kept.rows:
+                removed.append(Removed(each.reason, count))
+            if count and not kept.groups:
+                hint = each.hint(list(left.groups))
+            left = kept
+        return Chosen(left.groups, tuple(removed), hint, instead)
+
+    def _kept(self, left: _Left, steps: Steps, each: _Filter) -> tuple[_Left, Steps]:
+        """Return what passes a filter, and the steps to there."""
+        after = (*steps, (each.reason, each.exactly))
+        if after not in self._left:
+            self._left[after] = self._passing(left, steps, each)
+        return self._left[after], after
+
+    def _passing(self, left: _Left, steps: Steps, each: _Filter) -> _Left:
+        if callable(each.admits):
+            return _Left.of(group for group in left.groups if each.admits(each.of(group)))
+        name = (steps, each.of.__name__)
+        if name not in self._by_value:
+            found: dict[Any, list[Group]] = {}
+            for group in left.groups:
+                found.setdefault(each.of(group), []).append(group)
+            self._by_value[name] = {value: _Left.of(some) for value, some in found.items()}
+        return self._by_value[name].get(each.admits, _NOTHING)
+
+    def _has_no_spot_market(self, alternative: Alternative) -> bool:
+        """Say whether spot is asked of a named provider that sells, but nothing as spot at all."""
+        if alternative.spot is not SpotUse.ALWAYS or not alternative.provider:
+            return False
+        return self._classes.get(alternative.provider) == {False}
+
+
+_NOTHING: Final = _Left((), 0)
+
+
+def _provider(group: Group) -> str:
+    return group.provider
+
+
+def _accelerator(group: Group) -> str:
+    return group.accelerator.casefold()
+
+
+def _maker(group: Group) -> str:
+    known = facts(group.accelerator)
+    return known.maker.casefold() if known else ""
+
+
+def _spot(group: Group) -> bool:
+    return group.spot
+
+
+def _whole(group: Group) -> Group:
+    return group
 
 
 def _filters(
@@ -83,7 +167,7 @@ def _filters(
     if alternative.spot is not SpotUse.PREFER:
         wanted = alternative.spot is SpotUse.ALWAYS and not on_demand_instead
         yield _Filter(
-            f"use_spot: {alternative.spot}", lambda g: g.spot == wanted, nearest.capacity_class
+            f"use_spot: {alternative.spot}", _spot, wanted, nearest.capacity_class, wanted
         )
 
 
@@ -92,20 +176,23 @@ def _provider_filters(alternative: Alternative, options: RankOptions) -> Iterato
     if provider:
         yield _Filter(
             f"provider {provider}",
-            lambda g: g.provider == provider,
+            _provider,
+            provider,
             lambda _: f"nothing is known of what {provider} sells: arb refresh {provider}",
         )
     else:
         named = options.named
         yield _Filter(
             "own machines that nobody named",
+            _whole,
             lambda g: not g.owned or g.provider in named,
             nearest.owned,
         )
     for why in sorted(set(options.excluded.values())):
         yield _Filter(
             why,
-            lambda g, why=why: options.excluded.get(g.provider) != why,  # type: ignore[misc]
+            _provider,
+            lambda name, why=why: options.excluded.get(name) != why,
             nearest.excluded,
         )
 
@@ -120,29 +207,33 @@ def _accelerator_filters(alternative: Alternative) -> Iterator[_Filter]:
         folded = spelled.name.casefold()
         yield _Filter(
             f"accelerators {name}",
-            lambda g: g.accelerator.casefold() == folded,
+            _accelerator,
+            folded,
             lambda left: nearest.accelerator(left, name),
         )
     if gib is not None:
         shown = f"{gib.value:g}GB{'+' if gib.at_least else ''}"
         title = title or shown
         yield _Filter(
-            f"accelerators {shown}", lambda g: has_memory(g, gib), nearest.accelerator_memory
+            f"accelerators {shown}",
+            _whole,
+            lambda g: has_memory(g, gib),
+            nearest.accelerator_memory,
+            gib,
         )
     if maker:
         yield _Filter(
             f"accelerators {alternative.accelerator_maker}",
-            lambda g: _maker(g).casefold() == maker,
+            _maker,
+            maker,
             nearest.maker,
+            "maker",
         )
     if count is not None:
         yield _Filter(
             f"accelerators {title}:{count}",
+            _whole,
             lambda g: g.accelerator_count > 0 and count.admits(g.accelerator_count),
             lambda left: nearest.count(left, title, count),
+            count,
         )
-
-
-def _maker(group: Group) -> str:
-    known = facts(group.accelerator)
-    return known.maker if known else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from arb.optimizer.adjust import adjusted_prices
 from arb.optimizer.filters import RowFilter, row_filters
-from arb.optimizer.groups import choose_groups
+from arb.optimizer.groups import GroupChooser
 from arb.optimizer.options import RankOptions
 from arb.optimizer.ranking import Ranked, Ranking
 from arb.optimizer.rejections import Rejections, Removed
@@ -46,8 +46,11 @@ def rank(
     """
     groups = market.groups()
     total = sum(group.rows for group in groups)
-    chosen = [choose_groups(groups, each, options) for each in alternatives]
-    wanted = list(dict.fromkeys(group for each in chosen for group in each.groups))
+    chooser = GroupChooser(groups, options)
+    chosen = [chooser.choose(each) for each in alternatives]
+    # Alternatives that are alike have the very same groups.
+    different = {id(each.groups): each.groups for each in chosen}.values()
+    wanted = list(dict.fromkeys(group for some in different for group in some))
     sieve = _Sieve(market, wanted, options) if wanted else None
     taken = [
         sieve.take(number, alternative, each.groups) if sieve and each.groups else _NOTHING
@@ -104,15 +107,13 @@ class _Sieve:
         self._options = options
         self._columns = Columns(frame)
         self._adjusted = adjusted_prices(frame, options.adjust) if options.adjust else None
+        self._rows: dict[int, tuple[tuple[Group, ...], Array]] = {}
         self._taken = np.full(len(frame), -1, dtype=np.int64)
         self._preference = np.zeros(len(frame), dtype=np.int64)
 
-    def take(self, number: int, alternative: Alternative, groups: Sequence[Group]) -> _Taken:
+    def take(self, number: int, alternative: Alternative, groups: tuple[Group, ...]) -> _Taken:
         """Apply an alternative's filters to the rows of its groups; it gets what is left."""
-        import numpy as np
-
-        ids = np.array([group.id for group in groups], dtype=np.int64)
-        rows = np.flatnonzero(np.isin(self._columns.whole_numbers("group"), ids))
+        rows = self._rows_of(groups)
         removed: list[Removed] = []
         for each in self._filters(alternative):
             kept = rows[each.passes(self._columns)[rows]]
@@ -124,6 +125,17 @@ class _Sieve:
         self._claim(number, alternative.preference, rows)
         cheapest = float(self._columns.numbers("price_usd_hour")[rows].min())
         return _Taken(tuple(removed), len(rows), cheapest_usd_hour=cheapest)
+
+    def _rows_of(self, groups: tuple[Group, ...]) -> Array:
+        """Return the rows of some groups; the answer is kept for others that have the very same."""
+        import numpy as np
+
+        known = self._rows.get(id(groups))
+        if known is None or known[0] is not groups:
+            ids = np.array([group.id for group in groups], dtype=np.int64)
+            rows = np.flatnonzero(np.isin(self._columns.whole_numbers("group"), ids))
+            known = self._rows[id(groups)] = (groups, rows)
+        return known[1]
 
     def _filters(self, alternative: Alternative) -> Iterator[RowFilter]:
         prices = self._adjusted
