@@ -8,6 +8,7 @@ from support.fakecloud import FakeCloud, offer
 from arb.errors import CredentialsError, NodeError, ProviderUnavailable, RateLimited
 from arb.nodes.keys import gang_key
 from arb.provision.giveback import end_cluster, finish
+from arb.provision.journal import Journal
 from arb.provision.resume import cluster_lease, has_unfinished, resume
 from arb.state.clusters import ClusterStatus, get_by_id, get_cluster
 from arb.state.costs import read_costs, totals
@@ -44,6 +45,22 @@ def test_ending_a_cluster_leaves_nothing(any_world):
     assert world.states(record) == ["closed"]
     assert get_by_id(world.store, record.id).status is ClusterStatus.GONE
     assert not has_unfinished(world.store)
+
+
+def test_keys_are_forgotten_before_what_nobody_looks_at_again_is_closed(world, monkeypatch):
+    record = launched(world, count=2)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "closed", die)
+        with pytest.raises(KeyboardInterrupt):
+            finish(world.shop, record.id)
+
+    assert world.key_names() == []
+    resume(world.new_process())
+    assert world.states(record) == ["closed"]
 
 
 def test_a_short_wait_is_waited_for(world):

@@ -181,8 +181,8 @@ def _of_attempt(shop: Shop, attempt: Attempt) -> list[Machine]:
 def _close_attempt(shop: Shop, attempt: Attempt) -> None:
     cluster = get_by_id(shop.journal.store, attempt.cluster_id)
     if cluster is not None and clean(shop, cluster, [attempt]):
+        forget_host_keys(shop, attempt.id)  # first: nobody looks at what is closed again
         shop.journal.closed(attempt)
-        forget_host_keys(shop, attempt.id)
 
 
 def _close(shop: Shop, cluster_id: str) -> None:
@@ -191,12 +191,12 @@ def _close(shop: Shop, cluster_id: str) -> None:
     cluster = get_by_id(store, cluster_id)
     if cluster is None or not clean_up(shop, cluster):
         return
-    for attempt in open_attempts(store, cluster_id=cluster_id):
-        if attempt.state not in LOST or all_known(store, attempt):
-            shop.journal.closed(attempt)
     for attempt in attempts_of_cluster(store, cluster_id):
         forget_host_keys(shop, attempt.id)
     forget_gang_key(shop.vault, cluster_id)
+    for attempt in open_attempts(store, cluster_id=cluster_id):
+        if attempt.state not in LOST or all_known(store, attempt):
+            shop.journal.closed(attempt)
     with shop.journal.write() as tx:
         update_cluster(tx, cluster_id, status=ClusterStatus.GONE)
 
