@@ -82,6 +82,7 @@ def test_no_stock_in_a_zone_falls_through_to_the_next_zone_and_then_to_the_next_
     assert view["offer"]["instance_type"] == "g5.xlarge"
 
 
+@pytest.mark.slow
 def test_a_quota_blocks_its_family_and_nothing_else(arb, cloud):  # noqa: F811
     for region in ("us-east-1", "us-east-2"):
         cloud.set_quota(f"L-DB2E81BA@{region}", 0)
@@ -95,6 +96,7 @@ def test_a_quota_blocks_its_family_and_nothing_else(arb, cloud):  # noqa: F811
     assert len(kinds) == 2
 
 
+@pytest.mark.slow
 def test_an_interrupted_spot_machine_is_recognised_and_replaced(arb, cloud):  # noqa: F811
     launch(arb, "x", *L4, "--use-spot")
     (machine,) = cloud.machines()
@@ -110,6 +112,7 @@ def test_an_interrupted_spot_machine_is_recognised_and_replaced(arb, cloud):  # 
     assert [e.reason for e in cloud.ledger().of("machine")] == ["preempted", ""]
 
 
+@pytest.mark.slow
 def test_a_gang_is_one_order_whose_answer_may_be_lost(arb, cloud):  # noqa: F811
     cloud.fault("drop", match=RUN)  # the order is found by its token
     done = launch(arb, "x", *L4, "--num-nodes", "2", job="nvidia=1; echo rank $ARB_NODE_RANK")
