@@ -226,3 +226,21 @@ def test_a_disk_that_the_image_does_not_fit_on_says_what_to_do(account):
         account.provision(account.request(disk_gib=20))
     assert "disk_size" in caught.value.hint
     assert caught.value.scope is Scope.PROVIDER
+
+
+def test_a_group_that_is_not_known_everywhere_yet_is_waited_for(account):
+    for action in ("AuthorizeSecurityGroupIngress", ORDER):
+        account.cloud.say(action, "InvalidGroup.NotFound", count=2)
+    _, _, (machine,) = account.buy()
+    assert machine.address
+    assert orders(account.cloud) == 3
+    account.cloud.say(ORDER, "InvalidGroup.NotFound", count=9)
+    with pytest.raises(RequestError):
+        account.provision(account.request())
+
+
+def test_without_the_zones_ids_machines_are_found_all_the_same(account):
+    account.cloud.deny("ec2:DescribeAvailabilityZones")
+    _, result, (machine,) = account.buy()
+    assert machine.zone == "us-east-1b"
+    assert account.terminate(account.ref(machine, result)).gone

@@ -14,7 +14,7 @@ from arb_aws.session import ANSWER_S, HOME_REGION, file_of, make_session
 from arb_aws.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from arb.types import ProviderContext
 
@@ -130,7 +130,14 @@ class Client:
     # -- calls ---------------------------------------------------------------------------------
 
     def call(
-        self, service: str, operation: str, region: str, *, repeat: bool = True, **parameters: Any
+        self,
+        service: str,
+        operation: str,
+        region: str,
+        *,
+        repeat: bool = True,
+        passing: Collection[str] = (),
+        **parameters: Any,
     ) -> Any:
         """Call one operation and return the answer as botocore reads it; times stay texts.
 
@@ -139,6 +146,7 @@ class Client:
             operation: boto3's name of the method.
             region: Where.
             repeat: Try again when AWS fails, does not answer or asks to wait. False sends it once.
+            passing: Codes of refusals that pass by themselves within seconds; they are waited out.
             parameters: Of the operation.
 
         Raises:
@@ -151,9 +159,11 @@ class Client:
             try:
                 return self._once(service, operation, region, parameters)
             except (RateLimited, ProviderUnavailable) as error:
-                wait_s = _wait_s(error, number)
-                is_last = isinstance(error, ApiError) or number == _TRIES or not repeat
-                if is_last or wait_s + 1 > self.context.remaining_s():
+                is_passing = isinstance(error, ApiError) and error.fault.code in passing
+                may_repeat = is_passing or (repeat and not isinstance(error, ApiError))
+                wait_s = float(number) if is_passing else _wait_s(error, number)
+                too_late = wait_s + 1 > self.context.remaining_s()
+                if number == _TRIES or not may_repeat or too_late:
                     raise
                 self.context.clock.sleep(wait_s)
         raise AssertionError("the last try returns or raises")

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from arb.types import ClusterRef, ProviderContext, ProvisionRequest
 
-__all__ = ["cleanup", "drop_group", "ensure_group", "open_ports"]
+__all__ = ["NEW_GROUP", "cleanup", "drop_group", "ensure_group", "open_ports"]
 
+NEW_GROUP: Final = frozenset({"InvalidGroup.NotFound"})
+"""What EC2 may say of a group for some seconds after it was made."""
 _EVERYWHERE: Final = "0.0.0.0/0"
 _DUPLICATE: Final = "InvalidPermission.Duplicate"
 _LIMITS: Final = frozenset({"RulesPerSecurityGroupLimitExceeded", "SecurityGroupLimitExceeded"})
@@ -199,6 +201,7 @@ def _authorize(client: Client, region: str, group: str, rules: Sequence[dict[str
         "ec2",
         "authorize_security_group_ingress",
         region,
+        passing=NEW_GROUP,
         GroupId=group,
         IpPermissions=list(rules),
     )

@@ -17,7 +17,7 @@ from arb.types import ProvisionResult
 from arb_aws.bodies import run_parameters
 from arb_aws.client import Client
 from arb_aws.faults import ApiError, Forbidden
-from arb_aws.groups import drop_group, ensure_group
+from arb_aws.groups import NEW_GROUP, drop_group, ensure_group
 from arb_aws.handles import Handle
 from arb_aws.images import find_image
 from arb_aws.machines import instance_of
@@ -73,7 +73,14 @@ def in_rank_order(said: Iterable[Mapping[str, Any]], read: Any) -> tuple[Instanc
 
 def _run(client: Client, request: ProvisionRequest, parameters: dict[str, Any]) -> Any:
     try:
-        return client.call("ec2", "run_instances", request.offer.region, repeat=False, **parameters)
+        return client.call(
+            "ec2",
+            "run_instances",
+            request.offer.region,
+            repeat=False,
+            passing=NEW_GROUP,  # nothing was made; and the token makes sending it again safe
+            **parameters,
+        )
     except ApiError as error:
         raise refusal_of(error, request.offer) from error
     except Forbidden as error:
