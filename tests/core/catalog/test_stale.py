@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 
 import pytest
@@ -70,6 +71,17 @@ def test_other_options_are_due(street):
     read(street)
     street.options["east"] = {"room": "there"}
     assert due(street) == ("east",)
+
+
+def test_any_options_have_a_fingerprint_and_their_order_is_not_in_it(street):
+    street.add("east", {})
+    options = [("a", {1: "x", "b": None}), ("d", [dt.date(2026, 1, 1), {"s", "t", 3}])]
+    street.options["east"] = dict(options)
+    one = fingerprint(street.plugins, "east")
+    street.options["east"] = dict(reversed(options))
+    assert fingerprint(street.plugins, "east") == one
+    street.options["east"] = {**dict(options), "a": {1: "y", "b": None}}
+    assert fingerprint(street.plugins, "east") != one
 
 
 def test_a_fingerprint_does_not_tell_what_options_hold(street):

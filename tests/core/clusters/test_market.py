@@ -147,6 +147,13 @@ def test_the_configured_place_is_that_of_every_alternative_without_one(site):
     assert [each.place for each in made] == ["fake/r2", "fake/r2"]
 
 
+def test_a_configured_place_that_is_none_is_told(site):
+    write_value(site.session.home.config_file, "default_infra", "a/b/c/d/e")
+    for ask in (alternatives_of, placed):
+        with pytest.raises(UsageError, match="the setting default_infra: 'a/b/c/d/e' is not a"):
+            ask(site.session, task())
+
+
 def test_an_alternative_that_is_not_installed_is_skipped_with_a_notice(site):
     wanted = task(resources={"ordered": [{"cloud": "fakes"}, {"cloud": "fake"}]})
     ranking = ranked_offers(site.session, wanted)

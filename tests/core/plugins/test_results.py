@@ -251,8 +251,9 @@ def test_adjusted_offers_may_be_fewer_or_cheaper(after):
         (pd.concat([BEFORE, BEFORE]), "rows that are not among"),
         (BEFORE.set_index(pd.Index([7, 8, 9])), "rows that are not among"),
         (BEFORE.assign(offer_id="z"), "changed the column offer_id"),
-        (BEFORE.assign(price_usd_hour=-1.0), "negative or missing"),
-        (BEFORE.assign(price_usd_hour=float("nan")), "negative or missing"),
+        (BEFORE.assign(price_usd_hour=-1.0), "negative, missing"),
+        (BEFORE.assign(price_usd_hour=float("nan")), "negative, missing"),
+        (BEFORE.assign(price_usd_hour=float("inf")), "missing or infinite"),
         (BEFORE.assign(price_usd_hour="cheap"), "the column price_usd_hour as"),
     ],
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from arb.catalog.files import have_changed
@@ -57,8 +57,19 @@ def fingerprint(plugins: Plugins, name: str) -> str:
     entry = plugins.table.find("arb.providers", name)
     origin = entry.origin if entry else ""
     options = plugins.settings.options.get(name, {})
-    text = json.dumps([origin, options], sort_keys=True, default=str)
+    text = f"{origin} {_steady(options)}"
     return f"{zlib.crc32(text.encode()):08x}{len(text):x}"
+
+
+def _steady(value: object) -> str:
+    """Return a text that is the same in every process for the same value of a settings file."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(sorted(f'{k!r}: {_steady(v)}' for k, v in value.items()))}}}"
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(_steady, value)))}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_steady, value))}]"
+    return repr(value)
 
 
 def _is_stale(

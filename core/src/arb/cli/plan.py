@@ -56,7 +56,8 @@ def plan(
     objective: Objective = "",
     near: Near = None,
     near_weight: Annotated[
-        float, typer.Option(min=0, metavar="W", help="How much distance counts against price.")
+        float,
+        typer.Option(min=0, max=1e6, metavar="W", help="How much distance counts against price."),
     ] = 1.0,
     limit: Annotated[
         int, typer.Option(min=0, metavar="N", help="At most so many offers; 0 is all.")

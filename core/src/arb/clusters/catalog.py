@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from arb.optimizer import Ranking
     from arb.tasks import Task
     from arb.tasks.alternatives import Alternative
+    from arb.tasks.places import Place
 
 __all__ = ["Found", "Wanted", "alternatives_of", "look", "placed", "ranked_offers"]
 
@@ -73,26 +74,31 @@ class Found:
 
 def placed(session: Session, task: Task) -> Task:
     """Return the task with the configured ``default_infra`` where it names no place at all."""
-    infra = session.config.default_infra
-    if not infra or any(each.place for each in task.resources.alternatives()):
+    place = _default_place(session)
+    if not any(place) or any(each.place for each in task.resources.alternatives()):
         return task
-    resources = task.resources.model_copy(update={"infra": infra})
+    resources = task.resources.model_copy(update={"infra": str(place)})
     return task.model_copy(update={"resources": resources})
 
 
 def alternatives_of(session: Session, task: Task) -> tuple[Alternative, ...]:
     """Return what a task asks for; what names no place gets the configured one."""
-    from arb.tasks.places import Place
-
-    infra = session.config.default_infra
-    alternatives = task.resources.alternatives()
-    if not infra:
-        return alternatives
-    provider, region, zone = Place.parse(infra)
+    provider, region, zone = _default_place(session)
     return tuple(
         each if each.place else replace(each, provider=provider, region=region, zone=zone)
-        for each in alternatives
+        for each in task.resources.alternatives()
     )
+
+
+def _default_place(session: Session) -> Place:
+    from arb.tasks.places import Place
+
+    try:
+        return Place.parse(session.config.default_infra)
+    except ValueError as error:
+        summary = f"the setting default_infra: {error}"
+        hint = "arb config set default_infra PROVIDER"
+        raise UsageError(summary, code="config-infra", hint=hint) from error
 
 
 def ranked_offers(session: Session, task: Task, wanted: Wanted = Wanted(buying=True)) -> Ranking:

@@ -23,6 +23,8 @@ __all__ = ["SPOT_SHARE", "Part", "Strategy", "Totals", "comparison", "total"]
 
 SPOT_SHARE: Final = 0.8
 """Of the hours of the blend; the rest is for what preemptions and sold-out spot push to on-demand."""
+_LEAST_HOURS: Final = 1e-6
+_MOST_HOURS: Final = 1_000_000_000
 _CENTS: Final = 2
 _FINER: Final = 4
 
@@ -168,8 +170,9 @@ def comparison(
 
 
 def _check(hours: float, spot_share: float) -> None:
-    if not 0 < hours < float("inf"):
-        raise UsageError("the hours must be above 0", code="plan-hours")
+    if not _LEAST_HOURS <= hours <= _MOST_HOURS:
+        told = f"the hours must be above 0 and at most {_MOST_HOURS:,}"
+        raise UsageError(told, code="plan-hours")
     if not 0 <= spot_share <= 1:
         raise UsageError("the share on spot must be between 0 and 1", code="plan-share")
 

@@ -6,6 +6,7 @@ catalog. A column of a kin type (text for a category, int64 for float32) is the 
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -125,5 +126,5 @@ def check_adjusted(before: Any, after: object) -> None:
             raise WrongResult(f"changed the column {name}")
     if "price_usd_hour" in after.columns:
         check_frame(after[["price_usd_hour"]], {"price_usd_hour": "number"})
-        if not (after["price_usd_hour"] >= 0).all():
-            raise WrongResult("returned a price that is negative or missing")
+        if not after["price_usd_hour"].between(0, math.inf, inclusive="left").all():
+            raise WrongResult("returned a price that is negative, missing or infinite")
