@@ -122,3 +122,9 @@ def test_nothing_installed_says_how_to_add_one(cli, answering):
     done = cli("check")
     assert (done.code, done.out) == (0, "")
     assert "pip install arb-" in done.err
+
+
+def test_asking_for_credentials_makes_no_state(cli, answering):
+    answering(good=GOOD)
+    assert cli("check").code == 0
+    assert not (cli.home / "state.db").exists()

@@ -41,7 +41,7 @@ def check(
     from arb.clusters.check import check_providers
     from arb.clusters.session import Session
 
-    with Session(progress=open_progress()) as session:
+    with Session(progress=open_progress(), only_looks=True) as session:
         checked = check_providers(session, providers or ())
     if as_json:
         render.json_document([asdict(one) for one in checked])
