@@ -1,0 +1,1 @@
+"""The provider ``ssh`` of arb: machines that a team already has."""
