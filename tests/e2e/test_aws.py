@@ -24,7 +24,7 @@ RUN = "RunInstances"
 @pytest.fixture
 def arb(cloud):  # noqa: F811 - the fixture above
     """A home with a key; at the end everything is given back, and the cloud must agree."""
-    cloud.configure(boot_delay_s=0.3, end_delay_s=0.3, regions=("us-east-1", "us-east-2"))
+    cloud.configure(boot_delay_s=0.3, regions=("us-east-1", "us-east-2"))
     root = Path(tempfile.mkdtemp(prefix="arb-e2e-"))
     key = {"AWS_ACCESS_KEY_ID": OWN_KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
     off = {"AWS_EC2_METADATA_DISABLED": "true"}
@@ -56,6 +56,7 @@ def _kind(body):
 
 
 def test_no_stock_in_a_zone_falls_through_to_the_next_zone_and_then_to_the_next_type(arb, cloud):  # noqa: F811
+    cloud.configure(end_delay_s=0.3)
     cloud.add_foreign("web-1")
     cloud.add_foreign("web", "security-group")
     for zone in ("us-east-1/use1-az1", "us-east-1/use1-az2"):

@@ -116,11 +116,17 @@ def test_without_the_price_list_the_shipped_one_stands_in_with_its_date(small, w
     )
 
 
-def test_time_that_runs_out_costs_the_price_list_and_not_the_rest(small):
-    small.budget_s = 14
+def test_a_price_list_that_hangs_costs_its_time_and_not_the_rest(small):
+    small.cloud.fault("late", match="GetProducts", count=10_000, delay_s=1e9, hang_s=60)
+    small.budget_s = 2
     frame = catalog(small).frame
-    assert count(small, "GetProducts") == [0]
     assert len(frame[frame["spot"]]) > 10
+    assert set(frame[~frame["spot"]]["instance_type"]) == {"g6.xlarge", "p5.48xlarge"}  # shipped
+
+
+def test_who_may_not_see_spot_prices_is_offered_the_rest(small):
+    small.cloud.deny("ec2:DescribeSpotPriceHistory")
+    assert set(catalog(small).frame["spot"]) == {False}
 
 
 def test_only_the_regions_of_the_option_are_sold(small):

@@ -244,3 +244,12 @@ def test_without_the_zones_ids_machines_are_found_all_the_same(account):
     _, result, (machine,) = account.buy()
     assert machine.zone == "us-east-1b"
     assert account.terminate(account.ref(machine, result)).gone
+
+
+def test_nothing_is_ordered_when_the_answer_would_come_too_late(account):
+    request = account.request()
+    account.budget_s = 9
+    with pytest.raises(ProviderUnavailable) as caught:
+        account.provision(request)
+    assert caught.value.never_sent
+    assert orders(account.cloud) == 0

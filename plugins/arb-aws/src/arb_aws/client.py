@@ -266,7 +266,7 @@ def _no_answer(error: Exception, what: str) -> ArbError:
     if isinstance(error, (botos.NoCredentialsError, *_credential_errors())):
         return _no_credentials(error)
     if isinstance(error, botos.ParamValidationError | botos.UnknownParameterError):
-        summary = f"{what}: a parameter is wrong: {error}"
+        summary = f"{what}: a parameter is wrong ({type(error).__name__})"
         return ProviderUnavailable(summary, code="aws-parameter")
     summary = f"{what}: no answer ({type(error).__name__})"
     return ProviderUnavailable(summary, code="aws-unreachable")

@@ -26,7 +26,9 @@ NEW_GROUP: Final = frozenset({"InvalidGroup.NotFound"})
 _EVERYWHERE: Final = "0.0.0.0/0"
 _DUPLICATE: Final = "InvalidPermission.Duplicate"
 _LIMITS: Final = frozenset({"RulesPerSecurityGroupLimitExceeded", "SecurityGroupLimitExceeded"})
-_IN_USE: Final = frozenset({"DependencyViolation", "InvalidGroup.InUse", "ResourceInUse"})
+_IN_USE: Final = frozenset(
+    {"DependencyViolation", "IncorrectState", "InvalidGroup.InUse", "ResourceInUse", "VolumeInUse"}
+)
 _NOT_FOUND: Final = frozenset({"InvalidGroup.NotFound", "InvalidVolume.NotFound"})
 
 

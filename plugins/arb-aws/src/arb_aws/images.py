@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError, ProviderUnavailable, RateLimited, RequestError, Scope
+from arb.errors import ArbError, RequestError, Scope
 from arb_aws.families import series_of
 from arb_aws.faults import ApiError
 
@@ -139,12 +139,8 @@ def _named(client: Client, offer: Offer, named: str) -> Image:
 def _parameter(client: Client, region: str, names: Sequence[str]) -> str:
     """Return the first parameter that is there; empty when none is, or none may be read."""
     try:
-        answer = client.call("ssm", "get_parameters", region, Names=list(names))
-    except (ProviderUnavailable, RateLimited) as error:
-        if isinstance(error, ApiError):
-            return ""
-        raise
-    except ArbError:  # the account may not: images can be looked for all the same
+        answer = client.call("ssm", "get_parameters", region, repeat=False, Names=list(names))
+    except ArbError:  # whatever it is: images can be looked for all the same
         return ""
     there = {parameter["Name"] for parameter in answer.get("Parameters") or ()}
     return next((name for name in names if name in there), "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import (
     ArbError,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from arb.types import Instance, ProviderContext, ProvisionRequest
 
 __all__ = ["in_rank_order", "provision"]
+
+_ORDER_S: Final = 10.0
+"""With less time left nothing is ordered: the answer might come too late."""
 
 
 def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionResult:
@@ -72,6 +75,10 @@ def in_rank_order(said: Iterable[Mapping[str, Any]], read: Any) -> tuple[Instanc
 
 
 def _run(client: Client, request: ProvisionRequest, parameters: dict[str, Any]) -> Any:
+    if client.context.remaining_s() < _ORDER_S:
+        error = ProviderUnavailable("aws: no time left to order anything", code="aws-deadline")
+        error.never_sent = True
+        raise error
     try:
         return client.call(
             "ec2",

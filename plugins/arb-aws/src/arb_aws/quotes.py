@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError, CredentialsError, RateLimited
+from arb.errors import ArbError, CredentialsError
 from arb_aws.catalog.prices import read_price
 from arb_aws.catalog.spot import read_spot
 from arb_aws.client import Client
@@ -93,8 +93,6 @@ def _list_price(offer: Offer, prices: dict[tuple[str, str], Any]) -> float | Non
     """
     said = prices[offer.region, offer.instance_type]
     if isinstance(said, CredentialsError) and not isinstance(said, Forbidden):
-        raise said
-    if isinstance(said, RateLimited):
         raise said
     if isinstance(said, Exception) and not isinstance(said, ArbError):
         raise said

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError, CredentialsError, ProviderUnavailable
+from arb.errors import ArbError, CredentialsError
 from arb.types import Catalog
 from arb_aws.catalog.bundled import bundled_catalog, bundled_prices
 from arb_aws.catalog.compose import Price, RegionPart, frame_of
@@ -16,7 +17,7 @@ from arb_aws.catalog.prices import read_prices
 from arb_aws.catalog.spot import read_spot
 from arb_aws.client import Client
 from arb_aws.faults import Forbidden
-from arb_aws.keep import Kept, kept_part
+from arb_aws.keep import kept_part
 from arb_aws.network import zones_with_subnets
 from arb_aws.regions import wanted_regions
 from arb_aws.session import HOME_REGION
@@ -32,8 +33,8 @@ __all__ = ["read_catalog"]
 
 _DAY_S: Final = 24 * 3600.0
 _KINDS_FRESH_S: Final = 7 * _DAY_S
-_RESERVE_S: Final = 15.0
-"""With less time left no more of the price list is read: the next reading goes on with it."""
+_RESERVE_S, _RESERVED = 15.0, 0.2
+"""Time that is kept for putting a catalog together: seconds, and a share of the whole at most."""
 _FIRST: Final = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1")
 """The largest regions, read first when time is short."""
 _ZONE: Final = re.compile(r"[a-z0-9]+-az\d+")
@@ -51,7 +52,10 @@ def read_catalog(context: ProviderContext) -> Catalog:
         ProviderUnavailable, RateLimited: No region answered, and nothing is kept of an earlier time.
     """
     settings = Settings.of(context.options)
-    client = Client(context, settings)
+    # What is read is put together afterwards: the network must not have all of the time.
+    whole_s = context.remaining_s()
+    hurried = replace(context, deadline=context.deadline - min(_RESERVE_S, whole_s * _RESERVED))
+    client = Client(hurried, settings)
     try:
         client.credentials()
     except CredentialsError as error:
@@ -68,25 +72,61 @@ def read_catalog(context: ProviderContext) -> Catalog:
     if not good or isinstance(kinds, Exception):
         raise next(outcome for outcome in outcomes if isinstance(outcome, Exception))
     known = _with_missing(client, kinds, good)
-    return Catalog(frame_of(good, known), "live", context.clock.now())
+    whole = side_by_side(partial(_with_list_prices, client), good)
+    priced = [part for part in whole if isinstance(part, RegionPart)]
+    if len(priced) < len(whole):
+        raise next(outcome for outcome in whole if isinstance(outcome, Exception))
+    return Catalog(frame_of(priced, known), "live", context.clock.now())
 
 
 def _read_region(client: Client, account: str, region: str) -> RegionPart:
-    """Read one region. Raises as ``Client.call`` where nothing is kept of it."""
-    context = client.context
+    """Read one region but for its list prices. Raises as ``Client.call`` where nothing is kept of it."""
     offered = kept_part(
-        context, f"offered-{account}-{region}", _DAY_S, lambda: _read_offered(client, region)
+        client.context, f"offered-{account}-{region}", _DAY_S, lambda: _read_offered(client, region)
     ).value
     if region in client.settings.subnets:
         usable = zones_with_subnets(client, region)
         offered = {k: [z for z in zones if z in usable] for k, zones in offered.items()}
-    spot = kept_part(context, f"spot-{account}-{region}", 0, lambda: read_spot(client, region))
-    return RegionPart(
-        region,
-        {kind: tuple(zones) for kind, zones in offered.items()},
-        _list_prices(client, region),
-        {(kind, zone): Price(usd, spot.read_at) for kind, zone, usd in spot.value},
-    )
+    zones = {kind: tuple(zones) for kind, zones in offered.items()}
+    return RegionPart(region, zones, spot=_spot_prices(client, account, region))
+
+
+def _spot_prices(client: Client, account: str, region: str) -> dict[tuple[str, str], Price]:
+    """Return instance type and zone id -> spot price; none where they cannot be had.
+
+    Raises:
+        CredentialsError: The account was refused.
+    """
+    try:
+        kept = kept_part(
+            client.context, f"spot-{account}-{region}", 0, lambda: read_spot(client, region)
+        )
+    except Forbidden:
+        return {}
+    except CredentialsError:
+        raise
+    except ArbError:
+        return {}
+    return {(kind, zone): Price(usd, kept.read_at) for kind, zone, usd in kept.value}
+
+
+def _with_list_prices(client: Client, part: RegionPart) -> RegionPart:
+    """Add the prices on demand: live, kept, or from this package, each with its date.
+
+    Raises:
+        CredentialsError: The account was refused.
+    """
+    name = f"prices-{part.region}"
+    try:
+        kept = kept_part(client.context, name, _DAY_S, lambda: read_prices(client, part.region))
+    except Forbidden as error:
+        return replace(part, listed=_shipped(part.region, error.summary))
+    except CredentialsError:
+        raise
+    except ArbError as error:
+        return replace(part, listed=_shipped(part.region, f"not live: {error.code}"))
+    listed = {kind: Price(usd, kept.read_at) for kind, usd in kept.value.items()}
+    return replace(part, listed=listed)
 
 
 def _read_offered(client: Client, region: str) -> dict[str, list[str]]:
@@ -100,25 +140,6 @@ def _read_offered(client: Client, region: str) -> dict[str, list[str]]:
             if _ZONE.fullmatch(str(said["Location"])):
                 found.setdefault(str(said["InstanceType"]), []).append(str(said["Location"]))
     return {kind: sorted(zones) for kind, zones in sorted(found.items())}
-
-
-def _list_prices(client: Client, region: str) -> dict[str, Price]:
-    """Return instance type -> price on demand: live, kept, or from this package, with its date."""
-
-    def read() -> dict[str, float]:
-        if client.context.remaining_s() < _RESERVE_S:
-            raise ProviderUnavailable("aws: no time left for the price list", code="aws-deadline")
-        return read_prices(client, region)
-
-    try:
-        kept: Kept = kept_part(client.context, f"prices-{region}", _DAY_S, read)
-    except Forbidden as error:
-        return _shipped(region, error.summary)
-    except CredentialsError:
-        raise
-    except ArbError as error:
-        return _shipped(region, f"not live: {error.code}")
-    return {kind: Price(usd, kept.read_at) for kind, usd in kept.value.items()}
 
 
 def _shipped(region: str, why: str) -> dict[str, Price]:
