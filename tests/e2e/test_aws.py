@@ -134,6 +134,18 @@ def test_without_credentials_prices_are_shown_and_buying_says_what_to_do(arb, cl
 
 
 @pytest.mark.slow
+def test_a_price_that_rose_since_it_was_read_loses_its_place(arb, cloud):  # noqa: F811
+    (cheapest, *_) = arb.json("gpus", "L4:1", "--all-regions")["offers"]
+    assert cheapest["spot"]
+    cloud.set_spot_price(cheapest["instance_type"], cheapest["zone"], 5.0)
+    launch(arb, "x", *L4, "--use-spot")
+    (view,) = arb.json("status")
+    assert view["offer"]["zone"] != cheapest["zone"]
+    (machine,) = cloud.ledger().alive("machine")
+    assert machine.price_usd_hour == pytest.approx(view["offer"]["price_usd_hour"])
+
+
+@pytest.mark.slow
 def test_a_gang_is_whole_or_not_at_all(arb, cloud):  # noqa: F811
     for zone in range(1, 7):
         cloud.set_capacity(f"g6.xlarge@us-east-1/use1-az{zone}#on-demand", 1)
