@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import traceback
+
 import pytest
 
 from arb.errors import UsageError
@@ -118,10 +121,35 @@ def test_revealing_without_secrets_changes_nothing():
     assert reveal(task) is task
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"file_mounts: {{/d/$A: x, /d/{SECRET}: y}}",
+        "service: {readiness_probe: $A}",
+        "workdir: x\nfile_mounts: {$B: x}",
+    ],
+)
+def test_a_secret_that_makes_the_task_wrong_is_not_told(text):
+    task = load(f"secrets: {{A: {SECRET}, B: ~/sky_workdir}}\n{text}\nrun: x")
+    with pytest.raises(UsageError, match=r"a secret \(A, B\) in its place") as caught:
+        reveal(task)
+    told = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in told
+
+
 def test_a_secret_that_stands_elsewhere_too_is_masked_in_messages():
     with pytest.raises(UsageError) as caught:
         load(f"secrets: {{A: {SECRET}}}\nresources: {{cpus: {SECRET}}}")
     assert SECRET not in str(caught.value)
+    assert "'***' is not an amount" in caught.value.summary
+
+
+@pytest.mark.parametrize(
+    "secret", ["pa'ss\"word", "pass\\word", "pass  word", "pass\nword", "p\tw x"]
+)
+def test_a_secret_is_masked_as_messages_write_it(secret):
+    with pytest.raises(UsageError) as caught:
+        load(json.dumps({"secrets": {"A": secret}, "resources": {"cpus": secret}}))
     assert "'***' is not an amount" in caught.value.summary
 
 

@@ -142,7 +142,8 @@ def _message(fault: Any) -> str:
 
 
 def _masked(message: str, secrets: Iterable[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
+    shown = {form for secret in secrets for form in (secret, repr(secret)[1:-1])}
+    for secret in sorted((" ".join(form.split()) for form in shown), key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             message = message.replace(secret, "***")
     return message

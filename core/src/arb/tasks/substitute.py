@@ -6,6 +6,8 @@ import copy
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from arb.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -52,13 +54,23 @@ def reveal(task: Task) -> Task:
     """Return the task with its secrets in place, for whoever is about to use them at once.
 
     What comes back must not be stored or shown.
+
+    Raises:
+        UsageError: With a secret in place the task is none; no secret is part of the message.
     """
     known = {name: value for name, value in task.secrets.items() if value is not None}
     if not known:
         return task
     values = {key: task.model_dump(include={key}) for key in SUBSTITUTED}
     given = {key: value[key] for key, value in values.items() if key in value}
-    revealed = type(task).model_validate(fill(given, known))
+    try:
+        revealed = type(task).model_validate(fill(given, known))
+    except ValueError:
+        names = ", ".join(sorted(known))
+        summary = f"with the value of a secret ({names}) in its place the task is not valid"
+        hint = "arb task show FILE shows where each is filled in"
+        # The cause would tell the values.
+        raise UsageError(summary, code="task-secret", hint=hint) from None
     return task.model_copy(update={key: getattr(revealed, key) for key in given})
 
 
