@@ -181,6 +181,7 @@ def test_a_command_is_a_task():
         ("resources: {accelerators: {H100: 0}}", "the count must be above 0"),
         ("resources: {accelerators: {H100: .inf}}", "the count must be above 0"),
         ("resources: {ports: http}", "'http' is not a port"),
+        ('resources: {ports: "\\x1f"}', "is not a port"),
         ("resources: {ports: 99999}", "'99999' is not a port"),
         ("resources: {ports: 9010-9000}", "'9010-9000' is not a port"),
         ("resources: {infra: local, cloud: aws}", "infra excludes cloud, region and zone"),

@@ -10,6 +10,7 @@ from typing import Final
 __all__ = ["Amount", "Memory", "duration_s", "gib", "plain", "show_duration"]
 
 _TOLERANCE = 1e-6
+_SPACES: Final = " \t\n\r\f\v"
 _MOST: Final = 1e15
 """Beyond it units and slices might make infinity of a number."""
 _NUMBER: Final = r"\d+(?:\.\d*)?|\.\d+"
@@ -38,7 +39,7 @@ class Amount:
         Raises:
             ValueError: It is none of these.
         """
-        match = re.fullmatch(rf"({_NUMBER})\s*(\+?)", text.strip(), re.ASCII)
+        match = re.fullmatch(rf"({_NUMBER})\s*(\+?)", text.strip(_SPACES), re.ASCII)
         if not match:
             raise ValueError(f"{text!r} is not an amount: write 8 or 8+")
         return cls(_finite(match[1], text), match[2] == "+")
@@ -69,7 +70,7 @@ class Memory(Amount):
         Raises:
             ValueError: It is none of these.
         """
-        bare = text.strip()
+        bare = text.strip(_SPACES)
         match = re.fullmatch(rf"({_NUMBER})\s*x", bare, re.ASCII)
         if match:
             return cls(_finite(match[1], text), at_least=True, per_cpu=True)
@@ -91,7 +92,7 @@ def gib(text: str, *, shown: str = "") -> float:
     Raises:
         ValueError: It is no size.
     """
-    bare = text.strip()
+    bare = text.strip(_SPACES)
     match = re.fullmatch(rf"({_NUMBER})\s*(?:([kmgtp])[bi])?", bare, re.ASCII | re.IGNORECASE)
     if not match:
         raise ValueError(f"{(shown or text)!r} is not a size: write 64, 64GB or 1TB")
@@ -109,7 +110,7 @@ def duration_s(text: str, *, default_unit: str = "", units: str = "smhdw") -> in
     Raises:
         ValueError: It is no duration.
     """
-    bare = text.strip()
+    bare = text.strip(_SPACES)
     if default_unit and re.fullmatch(r"\d+", bare, re.ASCII):
         bare += default_unit
     pattern = rf"(\d+(?:\.\d+)?)([{units}])"

@@ -183,7 +183,7 @@ def read_ports(value: Any) -> tuple[str, ...]:
 def _spans(item: Any) -> list[tuple[int, int]]:
     if isinstance(item, bool) or not isinstance(item, int | str):
         raise ValueError(f"expected a port such as 8080 or 8000-8010, got {kind(item)}")
-    return [_span(part.strip()) for part in str(item).split(",") if part.strip()]
+    return [_span(part.strip(" ")) for part in str(item).split(",") if part.strip(" ")]
 
 
 def _span(text: str) -> tuple[int, int]:
