@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable, RateLimited
 from arb_aws.accounts import known_account, remember_account
 from arb_aws.faults import ApiError, RegionOff, error_of, fault_of
-from arb_aws.session import ANSWER_S, HOME_REGION, file_of, make_session
+from arb_aws.session import HOME_REGION, file_of, make_session, patience_of
 from arb_aws.settings import Settings
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Client:
             if client is None or patience_s > left:
                 self.credentials()
                 client = self._session.client(service, region_name=region)
-                self._clients[service, region] = (client, min(ANSWER_S, left))
+                self._clients[service, region] = (client, sum(patience_of(self.context)))
             return client
 
     def _find_credentials(self) -> Any:

@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from arb.types import ProviderContext
     from arb_aws.settings import Settings
 
-__all__ = ["ANSWER_S", "HOME_REGION", "endpoint_of", "file_of", "make_session", "proxies_of"]
+__all__ = [
+    "HOME_REGION",
+    "endpoint_of",
+    "file_of",
+    "make_session",
+    "patience_of",
+    "proxies_of",
+]
 
 HOME_REGION: Final = "us-east-1"
 """Asked for what is the same everywhere, where nothing names another."""
-_CONNECT_S: Final = 5.0
-ANSWER_S: Final = 20.0
-"""For so long an answer is waited for, where the deadline allows it."""
-_LEAST_S: Final = 0.2
+_CONNECT_S, _ANSWER_S = 5.0, 20.0
+"""For so long a connection and an answer are waited for, where the deadline allows it."""
+_LEAST_S: Final = 0.1
 _FILES: Final = {
     "config_file": ("AWS_CONFIG_FILE", "config"),
     "credentials_file": ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
@@ -82,6 +88,12 @@ def proxies_of(env: Mapping[str, str], url: str) -> dict[str, str]:
     return {scheme: proxy for scheme, proxy in named.items() if proxy}
 
 
+def patience_of(context: ProviderContext) -> tuple[float, float]:
+    """Return seconds for a connection and for an answer; together they end before the deadline."""
+    left = context.remaining_s()
+    return max(_LEAST_S, min(_CONNECT_S, left / 5)), max(_LEAST_S, min(_ANSWER_S, left * 0.75))
+
+
 @cache
 def _loader() -> Any:
     """Return the reader of botocore's descriptions of services: reading EC2's takes 0.1 s."""
@@ -102,10 +114,10 @@ def _core_session(context: ProviderContext, settings: Settings) -> Any:
     class Session(botocore.session.Session):  # type: ignore[misc]
         def create_client(self, service_name: str, *arguments: Any, **named: Any) -> Any:
             url = named.get("endpoint_url") or endpoint_of(context, settings, service_name)
-            patience_s = max(_LEAST_S, min(ANSWER_S, context.remaining_s()))
+            connect_s, answer_s = patience_of(context)
             ours = Config(
-                connect_timeout=min(_CONNECT_S, patience_s),
-                read_timeout=patience_s,
+                connect_timeout=connect_s,
+                read_timeout=answer_s,
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 proxies=proxies_of(context.env, url or f"https://{service_name}.amazonaws.com"),
             )
