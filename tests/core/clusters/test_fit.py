@@ -40,6 +40,7 @@ def check(num_nodes=1, bought=BOUGHT, **resources):
         {"accelerators": "h100-80gb:4"},
         {"accelerators": "H100:2+"},
         {"accelerators": "80GB+:8"},
+        {"accelerators": "nvidia:80GB+:8"},
         {"accelerators": {"A100": 8, "H100": 8}},
         {"cloud": "fake"},
         {"infra": "fake/R1/a"},
@@ -68,6 +69,7 @@ def test_what_the_cluster_has_fits(resources):
         ({"accelerators": "A100"}, "has accelerators H100:8, the task asks for A100:1"),
         ({"accelerators": "H100:16"}, "has accelerators H100:8, the task asks for H100:16"),
         ({"accelerators": "90GB+"}, "has accelerators H100:8, the task asks for 90GB+:1"),
+        ({"accelerators": "AMD:80GB+:8"}, "H100:8, the task asks for AMD:80GB+:8"),
         ({"region": "r2", "accelerators": "A100"}, f"is in region r1, {R2}, and {A100}"),
         (
             {"any_of": [{"region": "r2", "accelerators": "A100"}, {"cloud": "other"}]},

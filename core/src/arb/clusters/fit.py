@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING, Final
 
-from arb.catalog.names import canonical, read_spelling
+from arb.catalog.names import canonical, facts, read_spelling
 from arb.errors import UsageError
 from arb.text import counted
 from arb.types import Offer
@@ -72,11 +72,18 @@ def _accelerator_differences(wanted: Alternative, offer: Offer) -> Iterator[str]
     has_name = not wanted.accelerator or _name(offer).lower() == spelled.name.lower()
     gib = wanted.accelerator_gib
     has_memory = gib is None or offer.accelerator_gib >= gib.value * _NEAR
-    if not (has_name and has_memory and offer.accelerator_count >= least - _ROUNDING):
+    maker = wanted.accelerator_maker
+    has_maker = not maker or _maker(offer).casefold() == maker.casefold()
+    if not (has_name and has_maker and has_memory and offer.accelerator_count >= least - _ROUNDING):
         has = f"{offer.accelerator}:{offer.accelerator_count:g}" if offer.accelerator else "none"
         memory = f"{gib.value:g}GB{'+' if gib.at_least else ''}" if gib else "any"
-        shown = wanted.accelerator or memory
+        shown = wanted.accelerator or (f"{maker}:{memory}" if maker else memory)
         yield f"has accelerators {has}, the task asks for {shown}:{wanted.count}"
+
+
+def _maker(offer: Offer) -> str:
+    known = facts(_name(offer))
+    return known.maker if known else ""
 
 
 def _name(offer: Offer) -> str:
