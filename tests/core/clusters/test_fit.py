@@ -69,7 +69,7 @@ def test_what_the_cluster_has_fits(resources):
         ({"accelerators": "A100"}, "has accelerators H100:8, the task asks for A100:1"),
         ({"accelerators": "H100:16"}, "has accelerators H100:8, the task asks for H100:16"),
         ({"accelerators": "90GB+"}, "has accelerators H100:8, the task asks for 90GB+:1"),
-        ({"accelerators": "AMD:80GB+:8"}, "H100:8, the task asks for AMD:80GB+:8"),
+        ({"accelerators": "AMD:80GB+:8"}, "has accelerators H100:8, the task asks for AMD:80GB+:8"),
         ({"region": "r2", "accelerators": "A100"}, f"is in region r1, {R2}, and {A100}"),
         (
             {"any_of": [{"region": "r2", "accelerators": "A100"}, {"cloud": "other"}]},
