@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.catalogs import NOW, make_frames, provider_names
+from tests.support.sellers import ROW
 
 from arb.catalog.listing import OfferQuery, Sort, Spread
 from arb.catalog.names import facts
 from arb.catalog.schema import ProviderRow
 from arb.catalog.store import open_catalog
+from arb.catalog.validate import validate
 from arb.catalog.write import write_catalog
 from arb.tasks.amounts import Amount
 
-pytest.importorskip("pandas")
+pd = pytest.importorskip("pandas")
 NAMES = provider_names(4)
 OWNED = "cloud03"
 
@@ -168,3 +170,17 @@ def test_a_listing_imports_no_pandas(store, tmp_path):
         [sys.executable, "-c", code, store._path], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [("ÉU", 1), ("éu", 1), ("é*", 1), ("a[b]", 1), ("A[B]", 1), ("a?b", 1), ("a*", 3), ("*", 4)],
+)
+def test_places_are_compared_as_a_plan_does_whatever_their_names_hold(tmp_path, pattern, found):
+    regions = ["Éu", "a[b]", "a?b", "ab"]
+    rows = [{**ROW, "offer_id": region, "region": region} for region in regions]
+    path = tmp_path / "catalog.db"
+    frame = validate(pd.DataFrame(rows)).frame
+    write_catalog(path, [ProviderRow("east", "d", "1", "live", NOW, NOW)], {"east": frame})
+    with open_catalog(path) as store:
+        assert len(store.listing(OfferQuery(region=pattern, spread=Spread.OFFER))) == found

@@ -6,6 +6,7 @@ many offers there are.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -122,7 +123,7 @@ def shown_of_groups(store: CatalogStore) -> list[tuple[Group, Shown]]:
 
 def rows_of_listing(store: CatalogStore, query: OfferQuery) -> list[int]:
     """Return the numbers of the offers to show, in order."""
-    groups, rows = _group_clauses(store, query), _row_clauses(query)
+    groups, rows = _group_clauses(store, query), _row_clauses(store, query)
     is_summary = query.spread is Spread.GROUP and not rows
     statement = _FIRST_ROWS if is_summary else _STATEMENTS[query.spread]
     sql = f"{_GROUPS}{statement} ORDER BY {_ORDERS[query.sort]}, {_TIES} LIMIT ?"
@@ -133,7 +134,7 @@ def rows_of_listing(store: CatalogStore, query: OfferQuery) -> list[int]:
 
 def emptying_filter(store: CatalogStore, query: OfferQuery) -> str:
     """Return the filter that removed the last offer; empty when some are left."""
-    groups, rows = _group_clauses(store, query), _row_clauses(query)
+    groups, rows = _group_clauses(store, query), _row_clauses(store, query)
     passed: tuple[list[_Clause], list[_Clause]] = ([], [])
     for kind, clauses in enumerate((groups, rows)):
         for clause in clauses:
@@ -220,15 +221,13 @@ def _count_clause(count: Amount) -> _Clause:
     return _Clause(told, "g.accelerator_count BETWEEN ? AND ?", (least, most))
 
 
-def _row_clauses(query: OfferQuery) -> list[_Clause]:
+def _row_clauses(store: CatalogStore, query: OfferQuery) -> list[_Clause]:
     """Return the filters that need a look at every row."""
     clauses = []
     for kind in ("region", "zone"):
         if pattern := getattr(query, kind):
-            sql = (
-                f"o.{kind} IN (SELECT code FROM words WHERE kind = '{kind}' AND lower(text) GLOB ?)"
-            )
-            clauses.append(_Clause(f"{kind} {pattern}", sql, (_glob(pattern.lower()),)))
+            codes = ", ".join(map(str, _codes(store, kind, pattern)))
+            clauses.append(_Clause(f"{kind} {pattern}", f"o.{kind} IN ({codes})"))
     if query.max_price_usd_hour is not None:
         told = _max_price(query.max_price_usd_hour)
         clauses.append(_Clause(told, "o.price_usd_hour <= ?", (query.max_price_usd_hour,)))
@@ -243,9 +242,12 @@ def _max_price(usd: float) -> str:
     return f"price up to {usd:g} $/h"
 
 
-def _glob(pattern: str) -> str:
-    """Return a pattern in which nothing but ``*`` is special."""
-    return "".join(f"[{sign}]" if sign in "?[" else sign for sign in pattern)
+def _codes(store: CatalogStore, kind: str, pattern: str) -> Iterator[int]:
+    """Yield the places that match a pattern in which nothing but ``*`` is special."""
+    wanted = re.compile(".*".join(map(re.escape, pattern.casefold().split("*"))), re.DOTALL)
+    for code, text in enumerate(store.words(kind)):
+        if wanted.fullmatch(text.casefold()):
+            yield code
 
 
 def _all_of(clauses: Sequence[_Clause]) -> str:
