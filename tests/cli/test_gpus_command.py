@@ -541,3 +541,10 @@ def test_a_warm_listing_imports_nothing_heavy(tmp_path):
     assert "pandas" in modules()
     for arguments in ([], ["H100:8"], ["80GB+", "-a", "--json"], ["--sort", "value"]):
         assert HEAVY & modules(*arguments) == set()
+
+
+def test_no_completion_is_more_than_a_word():
+    from arb.cli.gpus import _beginning
+
+    names = ["H100", "H100; rm x", "H100$(x)", "H100 a", "H100\x1b[0m", "H100\n", "H-1.0_+"]
+    assert _beginning(names, "h") == ["H100", "H-1.0_+"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 app = typer.Typer()
+
+_WORD: Final = re.compile(r"[\w.+-]+", re.ASCII)
 
 
 def complete_accelerator(incomplete: str) -> list[str]:
@@ -32,7 +35,12 @@ def complete_accelerator(incomplete: str) -> list[str]:
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
-    return [name for name in names if name.casefold().startswith(incomplete.casefold())]
+    """Return names that begin so; what a shell would read as more than a word is none of them."""
+    return [
+        name
+        for name in names
+        if name.casefold().startswith(incomplete.casefold()) and _WORD.fullmatch(name)
+    ]
 
 
 @app.command()
