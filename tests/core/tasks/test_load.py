@@ -240,6 +240,13 @@ def test_characters_that_are_none_are_refused():
         load_text("run: \ud800", "t")
 
 
+def test_a_message_quotes_no_whole_file(fault):
+    told = fault(f"resources: {{cpus: {'many ' * 10_000}}}").summary
+    assert len(told) < 1000
+    assert told.startswith("task.yaml:1:13: resources.cpus: 'many many")
+    assert told.endswith("is not an amount: write 8 or 8+")
+
+
 def test_a_message_is_one_line(fault):
     assert fault('file_mounts: {"a\\nb": 5}').summary.count("\n") == 0
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "faults_of", "model_of", "raise_all"]
 
 _SHORTEST_SECRET: Final = 4
+_LONGEST: Final = 1000
 _PLAIN: Final = {
     "missing": "is needed here",
     "model_type": "expected a map of keys",
@@ -85,7 +86,7 @@ def _fault(
         message = _message(fault)
         name = "" if where.startswith("--") else ".".join(str(part) for part in path)
         message = f"{name}: {message}" if name else message
-    return Fault(where, _masked(" ".join(message.split()), secrets), path)
+    return Fault(where, _short(_masked(" ".join(message.split()), secrets)), path)
 
 
 def _unknown(block: type[BaseModel], key: str, root: type[BaseModel]) -> str:
@@ -139,6 +140,13 @@ def _message(fault: Any) -> str:
     if fault["type"] == "too_long":
         return f"at most {fault['ctx']['max_length']}, not {fault['ctx']['actual_length']}"
     return str(_PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, ")))
+
+
+def _short(message: str) -> str:
+    """Leave out the middle of what quotes a whole file: the end says what to write."""
+    if len(message) <= _LONGEST:
+        return message
+    return f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 4 :]}"
 
 
 def _masked(message: str, secrets: Iterable[str]) -> str:
