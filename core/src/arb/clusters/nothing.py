@@ -55,8 +55,7 @@ def no_offer(prices: Prices, ranking: Ranking) -> ArbError:
     if prices.failed and not _some_known(prices, ranking):
         return _nobody_answered(prices)
     if not prices.sellers:
-        hint = "install a provider, for instance: pip install arb-<provider>"
-        return NoOfferError("no installed provider sells anything", code="no-offer", hint=hint)
+        return _nothing_sold({each.provider for each in ranking.alternatives})
     every = ranking.rejections
     code = _code({each.last_filter for each in every})
     if len(every) == 1:
@@ -81,6 +80,19 @@ def _some_known(prices: Prices, ranking: Ranking) -> bool:
     named = {each.provider for each in ranking.alternatives}
     groups = prices.market.groups()
     return any(g.provider in named or ("" in named and not g.owned) for g in groups)
+
+
+def _nothing_sold(named: set[str]) -> ArbError:
+    if "" in named:
+        hint = "install a provider, for instance: pip install arb-<provider>"
+        return NoOfferError("no installed provider sells anything", code="no-offer", hint=hint)
+    names = sorted(named)
+    hint = f"what is missing is told by: arb check {' '.join(names)}"
+    return NoOfferError(
+        f"{' and '.join(names)} sell{'' if names[1:] else 's'} nothing now",
+        code="no-offer",
+        hint=hint,
+    )
 
 
 def _nobody_answered(prices: Prices) -> ArbError:

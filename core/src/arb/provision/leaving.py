@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RETRY_S", "clear"]
 
-RETRY_S: Final = 60.0
+RETRY_S: Final = 35.0
 """A machine that could not be cleared is tried again after so long: it may be down for days."""
 _CONNECT_S: Final = 8.0
 _NEVER_IN: Final = "login-refused"

@@ -77,7 +77,7 @@ def need_fleet(context: ProviderContext) -> Fleet:
     """
     fleet = read_fleet(context)
     if not fleet.hosts:
-        summary = f"{context.provider}: no hosts are configured"
+        summary = f"no hosts are configured for {context.provider}"
         raise CredentialsError(summary, code="ssh-no-hosts", hint=SET_UP)
     return fleet
 

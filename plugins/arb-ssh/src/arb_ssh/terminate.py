@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["terminate"]
 
 _CALL_S: Final = 20.0
-_RETRY_S: Final = 60.0
-"""A host that is silent may be down for days: it is tried once a minute, by whoever comes along."""
+_RETRY_S: Final = 35.0
+"""A host that is silent may be down for days: it is tried now and then, by whoever comes along."""
 
 
 def terminate(context: ProviderContext, instance: InstanceRef) -> Termination:
