@@ -14,6 +14,8 @@ import pytest
 from support.command import Arb, eventually
 from support.team import processes_of, team_server
 
+from arb.nodes.keys import generate_key
+
 pytest.importorskip("arb_ssh")
 
 FACTS = {"accelerators": "H100:8", "accelerator_gib": 80, "vcpus": 96, "memory_gib": 900}
@@ -45,7 +47,7 @@ class Desk(Arb):
 
     def list(self, *numbers, **more):
         """Write the list of hosts."""
-        hosts = [self.team.entry(n, **FACTS, **more) for n in numbers]
+        hosts = [self.team.entry(n, **{**FACTS, **more}) for n in numbers]
         self.write("hosts.yaml", json.dumps({"lab": {"hosts": hosts}}))
 
     def launch(self, name, *more, job="echo ran on $HOME", code=0):
@@ -143,6 +145,8 @@ def test_two_computers_do_not_take_each_other_s_hosts(desks, team):
     alice.launch("hers")
     refused = bob.launch("his", code=3)
     assert "sold out" in refused.stderr
+    assert "more is told by: arb check ssh" in refused.stderr
+    assert "gpu01 is taken by alice@" in bob("gpus", "H100", "--infra", "ssh").stdout
     assert "gpu01 is taken by alice@" in bob("check", "ssh").stdout
     bob("down", "--all", "--yes")
     assert alice("exec", "hers", "echo still mine").stdout == "still mine\n"
@@ -150,11 +154,15 @@ def test_two_computers_do_not_take_each_other_s_hosts(desks, team):
     assert bob.launch("his").stdout == f"ran on {team[0].home}\n"
 
 
-def test_another_host_key_is_never_talked_to(arb, team):
+def test_a_launch_says_why_no_host_can_be_had(arb, team):
     arb.list(0, host_key="SHA256:" + "A" * 43)
-    refused = arb.launch("x", code=3)
-    assert "sold out" in refused.stderr or "host key" in refused.stderr
+    refused = arb.launch("x", code=3).stderr
+    assert "gpu01 shows the host key SHA256:" in refused
+    assert "nothing was sent to it" in refused
     assert "nothing was sent to it" in arb("check", "ssh", code=1).stdout
+    stranger = arb.write("stranger", generate_key().private)
+    arb.list(0, identity_file=stranger)
+    assert "gpu01 refused the key for user" in arb.launch("x", code=4).stderr
     assert team[0].claim is None
 
 

@@ -33,10 +33,16 @@ def test_free_hosts_are_the_capacity(client, team):
     team[0].take()
     (offer,) = client.offers()
     assert (offer.capacity, offer.available) == (2, True)
-    team[1].take()
     team[2].let("fail")
     (offer,) = client.offers()
+    assert (offer.capacity, offer.available) == (1, True)
+    assert offer.note == ""
+    team[1].take()
+    team[2].let("fail", happen=False)
+    team[2].take(by="eve@lab")
+    (offer,) = client.offers()
     assert (offer.capacity, offer.available) == (0, False)
+    assert offer.note.startswith("gpu01 is taken by bob@desk for theirs, gpu02 is taken by bob")
 
 
 def test_what_is_not_told_is_measured_once(measured, team):
@@ -46,7 +52,8 @@ def test_what_is_not_told_is_measured_once(measured, team):
     for host in team.hosts:
         host.let("fail")
     (again,) = measured.offers()
-    assert (again.instance_type, again.capacity) == (offer.instance_type, 0)
+    assert again.instance_type == offer.instance_type
+    assert (again.capacity, again.available) == (None, None)  # nobody answers: nothing is known
 
 
 def test_hosts_of_which_nothing_is_known_are_left_out(measured, team):

@@ -194,7 +194,7 @@ def test_a_host_is_measured(home, tmp_path, said, gpus):
     tools.mkdir()
     if said is not None:
         (tools / "said").write_text(said)
-        (tools / "nvidia-smi").write_text(f"#!/bin/sh\ncat {tools}/said\n")
+        (tools / "nvidia-smi").write_text(f"#!/bin/sh\ncat {tools}/said -\n")  # reads its input
         (tools / "nvidia-smi").chmod(0o755)
     answer = home.run(measure_script(), path=f"{tools}:/usr/bin:/bin")
     assert answer.hardware.gpus == gpus
@@ -215,7 +215,7 @@ def test_a_host_without_python_is_told_apart(home, tmp_path):
 
 
 def test_what_a_login_script_says_is_skipped(home):
-    said = "Welcome to gpu01!\n" + home.say(look_script()) + "Bye\n"
+    said = "Hi!\nWelcome to gpu01!" + home.say(look_script()) + "Bye\n"
     assert read_answer("gpu01", said).node == os.uname().nodename
 
 

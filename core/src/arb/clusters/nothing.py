@@ -62,10 +62,18 @@ def no_offer(prices: Prices, ranking: Ranking) -> ArbError:
         only = every[0]
         summary = f"none of {only.total:,} offers is left after the filter {only.last_filter!r}"
         hint = _HINTS.get(only.last_filter, "") or only.hint or "loosen it, or add a provider"
+        hint += _who_has_it(prices, ranking) if code == "sold-out" else ""
         return NoOfferError(summary, code=code, hint=hint, rejected=counts)
     summary = f"none of {every[0].total:,} offers is left for any of {len(every)} alternatives"
     hint = "\n  ".join(f"{each.where}: {each.explained()}" for each in every)
     return NoOfferError(summary, code=code, hint=hint, rejected=counts)
+
+
+def _who_has_it(prices: Prices, ranking: Ranking) -> str:
+    """Return how to learn who has the user's own machines, where a task names them."""
+    own = {group.provider for group in prices.market.groups() if group.owned}
+    names = sorted(own & {each.provider for each in ranking.alternatives})
+    return f"; more is told by: arb check {' '.join(names)}" if names else ""
 
 
 def _code(last: set[str]) -> str:

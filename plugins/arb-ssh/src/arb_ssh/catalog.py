@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from arb.types import Offer, ProviderContext
     from arb_ssh.hosts import Host
     from arb_ssh.looks import Look
+    from arb_ssh.offers import Kind
     from arb_ssh.settings import Fleet
 
 __all__ = ["hosts_of", "read_catalog", "read_prices"]
@@ -29,6 +30,7 @@ _LOOK_S: Final = 6.0
 _QUERY_S: Final = 4.0
 _MEASURED_S: Final = 86400.0
 """Hardware is measured again after so long."""
+_MOST_REASONS: Final = 3
 _COLUMNS: Final[dict[str, Any]] = {
     "offer_id": "str",
     "region": "category",
@@ -50,7 +52,7 @@ _COLUMNS: Final[dict[str, Any]] = {
 
 
 def read_catalog(context: ProviderContext) -> Catalog:
-    """Return one offer for each kind of hosts. Who is silent counts as taken.
+    """Return one offer for each kind of hosts. Beside one that answers, who is silent is taken.
 
     Raises:
         UsageError: The list of hosts cannot be used.
@@ -63,8 +65,8 @@ def read_catalog(context: ProviderContext) -> Catalog:
     error = nobody(looks)
     if error is not None and not known:
         raise error
-    free = {look.host.name for look in looks if look.is_free}
-    rows = [row(kind, sum(h.name in free for h in kind.hosts)) for kind in kinds(known)]
+    by_name = {look.host.name: look for look in looks}
+    rows = [_row(kind, [by_name[host.name] for host in kind.hosts]) for kind in kinds(known)]
     # What is claimed and given back from here changes what is free at once.
     files = [str(fleet.file)] if fleet.file else []
     files += [str(Records(context).folder)] if fleet.hosts else []
@@ -88,8 +90,8 @@ def read_prices(context: ProviderContext, offers: Sequence[Offer]) -> pd.DataFra
     error = nobody(looks)
     if error is not None:
         raise error
-    free = {look.host.name: look.host for look in looks if look.is_free}
-    rows = [_price(offer, hosts_of(fleet, offer), set(free)) for offer in offers]
+    free = {look.host.name for look in looks if look.is_free}
+    rows = [_price(offer, hosts_of(fleet, offer), free) for offer in offers]
     frame = pd.DataFrame(rows, columns=["offer_id", "spot", "price_usd_hour", "available"])
     return frame.astype(
         {"offer_id": "str", "spot": bool, "price_usd_hour": "float64", "available": "boolean"}
@@ -121,6 +123,17 @@ def _look(context: ProviderContext, fleet: Fleet) -> list[Look]:
     access = Access(context, fleet.known_hosts)
     limit = Limit.of(context, 2 * _LOOK_S if measure else _LOOK_S)
     return look_at(context, access, fleet.hosts, limit, measure=measure)
+
+
+def _row(kind: Kind, looks: Sequence[Look]) -> dict[str, Any]:
+    if all(look.answer is None for look in looks):
+        return row(kind, None)
+    free = sum(look.is_free for look in looks)
+    # Not while one can be had: what was bought keeps its note.
+    why_not = [] if free else [look.why_not for look in looks]
+    if len(why_not) > _MOST_REASONS:
+        why_not = [f"{len(why_not)} hosts are taken or silent"]
+    return row(kind, free, why_not)
 
 
 def _price(offer: Offer, hosts: Sequence[Host], free: set[str]) -> dict[str, Any]:

@@ -105,11 +105,15 @@ class Connection:
                 with _given_up_at(limit, self._transport):
                     channel.exec_command(_COMMAND)
                 sent = True
-                channel.sendall(script.encode())
-                channel.shutdown_write()
-                return self._read(channel, limit)
+                with contextlib.suppress(OSError):  # it reads no more: what it said tells why
+                    channel.sendall(script.encode())
+                    channel.shutdown_write()
+                said = self._read(channel, limit)
         except _broken() as error:
             raise NoAnswer(f"{self._host.name} {_reason(error)}", sent=sent) from error
+        if not self._transport.is_active():
+            raise NoAnswer(f"{self._host.name} broke the connection off", sent=True)
+        return said
 
     def _read(self, channel: paramiko.Channel, limit: Limit) -> str:
         said = b""

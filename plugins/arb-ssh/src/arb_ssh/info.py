@@ -27,6 +27,6 @@ def provider_info() -> ProviderInfo:
         peer_network=PeerNetwork.PRIVATE,
         readiness_timeout_s=60,  # they run already: who does not let us in by then will not
         listing_lag_s=0,
-        catalog_ttl_s=10,  # others take and free hosts too
+        catalog_ttl_s=1,  # others take and free hosts too, and a look is cheap
         options=OPTIONS,
     )

@@ -70,14 +70,17 @@ def kinds(known: Iterable[tuple[Host, Hardware]]) -> list[Kind]:
     return found
 
 
-def row(kind: Kind, free: int) -> dict[str, Any]:
+def row(kind: Kind, free: int | None, why_not: Iterable[str] = ()) -> dict[str, Any]:
     """Return a kind as a row of the catalog.
 
     Args:
         kind: Which.
-        free: How many of its hosts can be had now.
+        free: How many of its hosts can be had now; None when none of them could be asked: then
+            nothing is known, and an order says why.
+        why_not: Why none can, for people.
     """
     first, hardware = kind.hosts[0], kind.hardware
+    labels = (f"{name}={text}" for name, text in sorted(first.labels.items()))
     names = [host.name for host in kind.hosts]
     return {
         "offer_id": kind.offer_id,
@@ -92,9 +95,9 @@ def row(kind: Kind, free: int) -> dict[str, Any]:
         "arch": hardware.arch,
         "spot": False,
         "price_usd_hour": first.price_usd_hour,
-        "available": free > 0,
+        "available": None if free is None else free > 0,
         "capacity": free,
-        "note": ", ".join(f"{name}={text}" for name, text in sorted(first.labels.items())),
+        "note": ", ".join((*labels, *why_not)),
         "payload": json.dumps({"instance_type": kind.name, "hosts": names}),
     }
 

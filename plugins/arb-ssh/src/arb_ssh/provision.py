@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["provision"]
 
 _CALL_S: Final = 100.0
-_BLOCK_S: Final = 5.0
+_BLOCK_S: Final = 1.0
 """Hosts are freed at any moment, so a refusal counts for one walk only."""
 _STATES: Final = ("free", "", "taken", "silent")
 _MOST_REASONS: Final = 5

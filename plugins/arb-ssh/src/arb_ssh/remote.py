@@ -31,6 +31,7 @@ umask 077
 LC_ALL=C
 export LC_ALL
 cd "$HOME" || exit 1
+echo
 echo {_BEGIN}
 """
 
@@ -52,15 +53,16 @@ echo "memory_kib $(sed -n 's/^MemTotal: *\\([0-9]*\\) kB.*/\\1/p' /proc/meminfo 
 echo "arch $(uname -m)"
 for python in python3 python /usr/bin/python3 "$HOME/miniconda3/bin/python3" /opt/conda/bin/python3
 do
-  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || continue
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' </dev/null 2>/dev/null || continue
   echo python 3.8
   break
 done
 if command -v nvidia-smi >/dev/null 2>&1; then
   limit=
   if command -v timeout >/dev/null 2>&1; then limit='timeout 10'; fi
-  $limit nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits 2>/dev/null |
-    sed 's/^/gpu /'
+  # Standard input is the rest of this script: nobody may read it.
+  $limit nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits </dev/null \
+    2>/dev/null | sed 's/^/gpu /'
 fi
 """
 

@@ -31,7 +31,7 @@ def terminate(context: ProviderContext, instance: InstanceRef) -> Termination:
 
     Raises:
         CredentialsError: The host refused the key, or no host is configured.
-        ProviderUnavailable: It shows another host key, or does not do as it is told.
+        ProviderUnavailable: It shows another host key, does not do as it is told, or does not answer.
     """
     host, fleet = host_of(instance.handle), read_fleet(context)
     if host is None:
@@ -47,6 +47,8 @@ def _release(context: ProviderContext, access: Access, host: Host, token: str) -
     try:
         answer = ask(host, access, release_script(token), Limit.of(context, _CALL_S))
     except NoAnswer as error:
+        if error.sent:
+            raise
         return Termination(gone=False, retry_after_s=_RETRY_S, detail=error.summary)
     if answer.problem or (answer.claim and answer.claim.token == token):
         summary = f"{host.name} is not given back: {answer.problem or 'its claim stays'}"
