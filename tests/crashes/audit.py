@@ -1,0 +1,225 @@
+"""What must be true: of the cloud's ledger, of the state, of the bill."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from clouds.ledger import claims
+
+from arb.state.attempts import AttemptState, open_attempts
+from arb.state.clusters import ClusterStatus, list_clusters
+from arb.state.costs import read_costs
+from arb.state.machines import open_machines
+from arb.state.vault import open_vault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clouds.ledger import Entry
+
+    from arb.state.costs import CostRow
+    from arb.state.store import Store
+    from crashes.world import World
+
+__all__ = [
+    "bill",
+    "claimed",
+    "harm",
+    "internal_errors",
+    "leftovers",
+    "phantoms",
+    "still_open",
+    "surplus",
+]
+
+_ROUNDING_S = 2.0
+"""What providers tell of times is cut to seconds, and a command takes a moment."""
+_RETRY_S = 15.0
+"""Who was told that an end is under way asks again after so long at most."""
+_BLIND = frozenset({"cost"})
+"""Commands that ask nobody."""
+
+
+@contextmanager
+def opened(world: World) -> Iterator[Store | None]:
+    """Open the state as it is; None when there is none, and none is made."""
+    store = world.database.open(world.clock)
+    try:
+        yield store
+    finally:
+        if store is not None:
+            store.close()
+
+
+def claimed(world: World) -> list[str]:
+    """Return what is there and no state knows of.
+
+    A machine must be known by its id or by its purchase; what is not a machine may belong to a whole
+    cluster.
+    """
+    with opened(world) as store:
+        state = claims(store) if store else set()
+        clusters = _clusters(store) if store else ()
+    unclaimed = [
+        entry
+        for entry in world.account.ledger().unclaimed(state)
+        if entry.kind == "machine" or not entry.name.startswith(clusters)
+    ]
+    return [f"nobody claims {_name(entry)}" for entry in unclaimed]
+
+
+def harm(world: World) -> list[str]:
+    """Return what was done to things of other people."""
+    return [
+        f"{_name(entry)} of somebody else was ended" for entry in world.account.ledger().harmed()
+    ]
+
+
+def phantoms(world: World) -> list[str]:
+    """Return what state calls alive that is not, and launches that nobody carries on with."""
+    alive = world.account.ledger().alive("machine")
+    there = {entry.id for entry in alive} | {entry.name for entry in alive}
+    with opened(world) as store:
+        if store is None:
+            return []
+        machines, records = open_machines(store), list_clusters(store)
+    found = [
+        f"{machine.key} is {machine.state} here, and does not exist"
+        for machine in machines
+        if machine.instance_id not in there and machine.terminate_after is None
+    ]
+    used = {machine.cluster_id for machine in machines if machine.terminate_after is None}
+    for record in records:
+        if record.status is ClusterStatus.INIT:
+            found.append(f"cluster {record.name} is still {record.status}")
+        if record.status is ClusterStatus.UP and record.id not in used:
+            found.append(f"cluster {record.name} is up, without a machine")
+    return found
+
+
+def surplus(world: World, nodes: int) -> list[str]:
+    """Return what is wrong with a launch that went well: its nodes, and who is there beside them."""
+    with opened(world) as store:
+        if store is None:
+            return ["there is no state"]
+        machines, attempts = open_machines(store), open_attempts(store)
+    used = {m.instance_id for m in machines if m.terminate_after is None}
+    ending = {m.instance_id for m in machines} - used
+    tokens = tuple(f"{a.id}-" for a in attempts if a.state is not AttemptState.READY)
+    alive = world.account.ledger().alive("machine")
+    serving = [entry for entry in alive if used & {entry.id, entry.name}]
+    others = [entry for entry in alive if not (used | ending) & {entry.id, entry.name}]
+    found = [f"{len(serving)} machines serve {nodes} nodes"] if len(serving) != nodes else []
+    return found + [
+        f"{_name(entry)} is there beside them"
+        for entry in others
+        if not entry.name.startswith(tokens)
+    ]
+
+
+def still_open(world: World) -> bool:
+    """Say whether there is something that a next command would have to carry on with."""
+    with opened(world) as store:
+        known = store is not None and bool(
+            open_machines(store) or list_clusters(store) or open_attempts(store)
+        )
+    return known or bool(world.account.ledger().alive())
+
+
+def leftovers(world: World) -> list[str]:
+    """Return what is left although everything was given back."""
+    found = [f"{_name(entry)} is left" for entry in world.account.ledger().alive()]
+    with opened(world) as store:
+        if store is None:
+            return found
+        found += [f"cluster {record.name} is {record.status}" for record in list_clusters(store)]
+        found += [f"{machine.key} is {machine.state} here" for machine in open_machines(store)]
+        found += [f"purchase {attempt.id} is {attempt.state}" for attempt in open_attempts(store)]
+        vault = open_vault(world.home / "vault", store, world.env)
+        found += [f"the vault keeps {name}" for name in vault.names("host/")]
+        found += [f"the vault keeps {name}" for name in vault.names("gang/")]
+    return found
+
+
+def bill(world: World) -> list[str]:
+    """Return what the bill does not explain, or explains too well.
+
+    Of each machine no second may be missing. A second too many is one of those between the end of a
+    machine and the first command that could hear of it, or of the billing floor.
+    """
+    ledger = world.account.ledger()
+    with opened(world) as store:
+        rows = read_costs(store) if store else []
+    billed = {row.instance_id: row for row in rows}
+    made = ledger.of("machine")
+    strange = set(billed) - {name for entry in made for name in (entry.id, entry.name)}
+    found = [f"the bill has {name}, which never was" for name in sorted(strange)]
+    for entry in made:
+        row = billed.get(entry.id) or billed.get(entry.name)  # whatever the provider names it by
+        if row is None and not _was_unwritable(world, entry):
+            found.append(f"the bill lacks {_name(entry)}")
+        elif row is not None:
+            found += _difference(world, entry, row, ledger.now)
+    return found
+
+
+def internal_errors(world: World) -> list[str]:
+    """Return what commands said that no command should ever say."""
+    return [
+        f"arb {' '.join(ran.words)} broke: {line.strip()}"
+        for ran in world.ran
+        for line in ran.output.splitlines()
+        if line.startswith(("Traceback", "error: arb failed")) or "arb failed:" in line
+    ]
+
+
+def _clusters(store: Store) -> tuple[str, ...]:
+    """Return how names begin of what belongs to a cluster that is not over."""
+    ids = {record.id for record in list_clusters(store)}
+    ids |= {attempt.cluster_id for attempt in open_attempts(store)}
+    return tuple(f"arb-{store.owner()}-{cluster_id}-" for cluster_id in ids)
+
+
+def _difference(world: World, entry: Entry, row: CostRow, now: float) -> list[str]:
+    paid_s = entry.seconds(now)
+    unheard_s = _unheard_s(world, entry)
+    least, most = paid_s - _ROUNDING_S, max(paid_s + unheard_s, row.minimum_s) + _ROUNDING_S
+    found = []
+    if not least <= row.seconds <= most:
+        found.append(
+            f"the bill has {row.seconds:.1f} s of {_name(entry)}, which cost {paid_s:.1f} s "
+            f"({unheard_s:.1f} s until its end could be heard of)"
+        )
+    if abs(row.price_usd_hour - entry.price_usd_hour) > 1e-6:
+        found.append(f"the bill has {row.price_usd_hour} an hour for {_name(entry)}")
+    return found
+
+
+def _was_unwritable(world: World, entry: Entry) -> bool:
+    """Say whether it ended before the command ended that bought it and could not write."""
+    troubled = next((ran for ran in world.ran if ran.met and ran.cannot_write), None)
+    if troubled is None or troubled.ended is None or entry.gone_at is None:
+        return False
+    return entry.gone_at <= troubled.ended + _ROUNDING_S
+
+
+def _unheard_s(world: World, entry: Entry) -> float:
+    """Return how long after its end a command first ended that could have heard of it.
+
+    The one that met with trouble may be the one that did not hear.
+    """
+    gone_at = entry.gone_at
+    if gone_at is None:
+        return 0.0
+    heard = [
+        ran.ended
+        for ran in world.ran
+        if ran.ended is not None and ran.ended >= gone_at and ran.words[0] not in _BLIND
+        if ran.began >= gone_at + _RETRY_S or (world.market.ends_at_once and not ran.met)
+    ]
+    return max(0.0, min(heard, default=float("inf")) - gone_at)
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.kind} {entry.id} ({entry.name})"

@@ -1,0 +1,260 @@
+"""One trial: a story until trouble comes, what others do then, and what is left in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crashes import audit
+from crashes.points import Act, Kind, Point, Step, When
+from crashes.scenarios import DOWN, REAP, SCENARIOS, STATUS, Arb, next_command
+from crashes.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from crashes.databases import ServerDatabase
+    from crashes.forks import Forks
+    from crashes.markets import Market
+    from crashes.scenarios import Scenario
+    from crashes.world import Ran
+
+__all__ = ["Outcome", "try_point"]
+
+_FLOOR_S = 1300.0
+_OPEN_S = 3700.0
+"""Longer than a lost order is looked for."""
+_ROUNDS = 5
+
+
+@dataclass
+class Outcome:
+    """What came of a trial.
+
+    Attributes:
+        steps: What its commands did, when there was no trouble.
+        problems: What is not as it must be.
+        met: Whether the point was reached.
+        told: What was said.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    met: bool = True
+    told: str = ""
+
+
+def try_point(
+    forks: Forks,
+    market: Market,
+    scenario: str,
+    point: Point | None,
+    *,
+    began: float = 0,
+    cache: Path | None = None,
+    server: ServerDatabase | None = None,
+) -> Outcome:
+    """Run one trial; without a point, see which steps there are.
+
+    Args:
+        forks: Where commands run.
+        market: Who sells.
+        scenario: Name of the story.
+        point: Where trouble comes.
+        began: The time at its beginning.
+        cache: Price lists that were read.
+        server: Where state is; in the home by default.
+    """
+    story = SCENARIOS[scenario]
+    with World(forks, market, floor=story.floor, began=began, cache=cache, server=server) as world:
+        return _Trial(world, story, point).run()
+
+
+class _Trial:
+    def __init__(self, world: World, story: Scenario, point: Point | None) -> None:
+        self._world = world
+        self._story = story
+        self._point = point
+        self._outcome = Outcome()
+        self._is_known = not (story.lost or story.hidden or _comes_late(point))
+        """Whether state must claim everything that is there."""
+        self._has_lost = story.lost
+
+    def run(self) -> Outcome:
+        """Run it whole."""
+        outcome, world = self._outcome, self._world
+        try:
+            self._before()
+            troubled = self._until_trouble()
+            outcome.met = self._point is None or troubled is not None
+            if troubled is not None:
+                self._aftermath(troubled)
+            self._end()
+        except TimeoutError as error:
+            outcome.problems.append(str(error))
+        outcome.problems += audit.internal_errors(world)
+        outcome.told = world.told()
+        return outcome
+
+    def _before(self) -> None:
+        for move in self._story.before(self._world.market):
+            if isinstance(move, Arb):
+                ran = self._world.arb(move)
+                if ran.code:
+                    self._problem("before", [f"arb {' '.join(move.words)} failed"])
+            else:
+                move(self._world)
+
+    def _until_trouble(self) -> Ran | None:
+        """Run the story; return the command that met with trouble."""
+        number = 0
+        for move in self._story.run(self._world.market):
+            if not isinstance(move, Arb):
+                move(self._world)
+                continue
+            number += 1
+            point = self._point
+            trap = point if point and point.step.command == number else None
+            ran = self._world.arb(move, trap=trap, trace=point is None)
+            self._outcome.steps += [step._replace(command=number) for step in ran.steps]
+            if ran.met:
+                return ran
+            if ran.code:
+                self._problem("story", [f"arb {' '.join(move.words)} failed"])
+        return None
+
+    def _aftermath(self, troubled: Ran) -> None:
+        """Look, run the next command, wake whom it took over from, and look again."""
+        point, world = self._point, self._world
+        assert point is not None
+        if point.loses_state:
+            self._lose(troubled, point)
+        self._look("after the trouble")
+        is_stopped = troubled.fork.code is None
+        if is_stopped:
+            world.outlast_lease()
+            world.holds_lock = point.step.kind is Kind.COMMIT and point.when is When.BEFORE
+        self._next(point)
+        if is_stopped:
+            world.holds_lock = False
+            self._wake(troubled)
+
+    def _lose(self, troubled: Ran, point: Point) -> None:
+        """Let the database go away while the command stands still, and let it go on or die."""
+        database = self._world.database
+        database.lose()
+        if point.act is Act.LOSE_KILL:
+            troubled.fork.kill()
+        else:
+            troubled.fork.wake()
+        self._world.go_on(troubled)
+        database.restore()
+        self._has_lost = not database.survives
+        self._is_known = self._is_known and not self._has_lost
+
+    def _next(self, point: Point) -> None:
+        world = self._world
+        command = next_command(point.after, self._story, world.market)
+        ran = world.arb(command)
+        if ran.code and _is_busy(ran) and world.holds_lock:
+            return
+        if ran.code and _is_for_later(ran):
+            world.advance(_FLOOR_S)
+            ran = world.arb(command)
+        if ran.code:
+            self._problem("next", [f"arb {' '.join(command.words)} failed"])
+        if point.after == "launch" and not ran.code:
+            self._problem("after the next command", audit.surplus(world, self._story.nodes))
+        if point.after != "cost" and not world.holds_lock:
+            self._problem("after the next command", audit.phantoms(world))
+            looks = not self._story.hidden or point.after in {"launch", "reap"}
+            self._is_known = looks and not _comes_late(point)
+        self._look("after the next command")
+
+    def _wake(self, stopped: Ran) -> None:
+        """Let the stopped command go on: it must leave to its successor what is its successor's.
+
+        One that was told to end everything still may.
+        """
+        world = self._world
+        used = _used(world) & _alive(world) if stopped.words[0] != "down" else set()
+        stopped.fork.wake()
+        world.go_on(stopped)
+        self._look("after the stopped command ended")
+        lost = used - _alive(world)
+        self._problem("after the stopped command ended", [f"{id_} was taken away" for id_ in lost])
+
+    def _end(self) -> None:
+        """Give everything back, and let everything that is late come."""
+        world = self._world
+        self._run(DOWN)
+        for command in (STATUS, REAP, STATUS, *[STATUS] * _ROUNDS):
+            if command is STATUS and not audit.still_open(world):
+                continue
+            world.advance(_FLOOR_S if command is STATUS else 0)
+            self._run(command)
+        if audit.still_open(world):
+            world.advance(_OPEN_S)
+            self._run(STATUS)
+        self._problem("in the end", audit.leftovers(world))
+        self._problem("in the end", audit.harm(world))
+        if not self._has_lost:
+            self._problem("in the end", audit.bill(world))
+
+    def _run(self, command: Arb) -> None:
+        ran = self._world.arb(command)
+        if ran.code:
+            self._problem("in the end", [f"arb {' '.join(command.words)} failed"])
+
+    def _look(self, when: str) -> None:
+        """See that somebody answers for everything that is there."""
+        if self._is_known:
+            self._problem(when, audit.claimed(self._world))
+
+    def _problem(self, when: str, found: Iterable[str]) -> None:
+        self._outcome.problems += [f"{when}: {text}" for text in found]
+
+
+def _alive(world: World) -> set[str]:
+    """Return ids and names of machines that are there."""
+    alive = world.account.ledger().alive("machine")
+    return {entry.id for entry in alive} | {entry.name for entry in alive}
+
+
+def _used(world: World) -> set[str]:
+    """Return the machines of clusters that are up."""
+    from arb.state.clusters import ClusterStatus, list_clusters
+    from arb.state.machines import machines_of_cluster
+
+    with audit.opened(world) as store:
+        if store is None:
+            return set()
+        up = [r for r in list_clusters(store) if r.status is ClusterStatus.UP]
+        return {
+            m.instance_id
+            for record in up
+            for m in machines_of_cluster(store, record.id)
+            if m.terminate_after is None
+        }
+
+
+def _comes_late(point: Point | None) -> bool:
+    """Say whether an effect may come after its purchase was given up.
+
+    Where listings do not lag a lost order is given up at once, so that only the reaper finds what
+    comes all the same.
+    """
+    late = {Act.LATE, Act.LATE_KILL}
+    return point is not None and point.act in late and point.step.kind is Kind.HOOK
+
+
+def _is_for_later(ran: Ran) -> bool:
+    """Say whether a launch was told to wait: for the end of what was there, or of a refusal."""
+    told = ("ending later", "kept out by earlier refusals")
+    return any(text in ran.output for text in told)
+
+
+def _is_busy(ran: Ran) -> bool:
+    told = ("has kept", "has been migrating")
+    return any(text in ran.output for text in told)

@@ -1,0 +1,253 @@
+"""One trial's home, cloud and time, and the commands that run there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from crashes.clock import JumpClock
+from crashes.databases import FileDatabase
+from crashes.points import LATE_S, Act, Kind, Step
+from crashes.watch import DIED
+
+if TYPE_CHECKING:
+    from crashes.databases import ServerDatabase
+    from crashes.forks import Fork, Forks
+    from crashes.markets import Account, Market
+    from crashes.points import Point
+    from crashes.scenarios import Arb
+
+__all__ = ["Ran", "World", "scratch"]
+
+_LONG_S = 90.0
+"""Longer than a lease lasts."""
+_BUSY_S = 0.2
+
+
+@dataclass
+class Ran:
+    """One command that ran.
+
+    Attributes:
+        began: By the trial's clock.
+        ended: The same; None when it died or is stopped.
+        code: Its exit code; -1 when it died.
+        steps: What it did, when it was watched; its calls of the API among them.
+        met: Whether it met with its trouble.
+        cannot_write: Whether that is a full disk.
+    """
+
+    words: tuple[str, ...]
+    began: float
+    fork: Fork
+    ended: float | None = None
+    code: int | None = None
+    output: str = ""
+    steps: list[Step] = field(default_factory=list)
+    met: bool = False
+    cannot_write: bool = False
+
+    def __str__(self) -> str:
+        """Return it as one reads it in a terminal."""
+        code = "died" if self.ended is None else f"exit {self.code}"
+        return f"$ arb {' '.join(self.words)}    [{code}]\n{self.output.rstrip()}"
+
+
+class World:
+    """A home, a cloud, and the time that both have.
+
+    Args:
+        forks: Where commands run.
+        market: Who sells.
+        floor: Whether machines have a minimum run time, where that can be chosen.
+        began: The time at the beginning.
+        cache: A folder whose content is put into the home's ``cache``: price lists that were read.
+        server: Where state is; in the home by default.
+    """
+
+    def __init__(
+        self,
+        forks: Forks,
+        market: Market,
+        *,
+        floor: bool = False,
+        began: float = 0,
+        cache: Path | None = None,
+        server: ServerDatabase | None = None,
+    ) -> None:
+        self.market = market
+        self.folder = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch()))
+        self.clock = JumpClock(self.folder / "clock")
+        self.clock.begin_at(began or time.time())
+        self.ran: list[Ran] = []
+        self._forks = forks
+        self.account: Account = market.open(self.folder, self.clock, self.call, floor=floor)
+        self.home = self.new_home("arb", cache)
+        self.database = server or FileDatabase(self.home)
+        if server is not None:
+            server.empty()
+        self.env = {**self.env_of(self.home), **self.database.env()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.account.close()
+        for ran in self.ran:
+            if ran.fork.code is None:
+                ran.fork.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_home(self, name: str, cache: Path | None = None) -> Path:
+        """Return a home that knows this account."""
+        home = self.folder / name
+        home.mkdir(mode=0o700)
+        (home / "config.yaml").write_text(self.account.config)
+        if cache is not None:
+            shutil.copytree(cache, home / "cache")
+        return home
+
+    def env_of(self, home: Path) -> dict[str, str]:
+        """Return the environment of commands with a home."""
+        user = self.folder / f"user-{home.name}"
+        user.mkdir(exist_ok=True)
+        fixed = {"HOME": str(user), "ARB_HOME": str(home), "PATH": os.environ["PATH"]}
+        others = ",".join(_installed() - {self.market.name})
+        terminal = {"LANG": "C.UTF-8", "TERM": "dumb", "ARB_DISABLE_PROVIDERS": others}
+        return {**fixed, **terminal, **self.account.env}
+
+    # -- time ------------------------------------------------------------------------------
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and what is due happen: what comes late at about its time."""
+        begun = self.clock.now()
+        for passed in (*(late_s + 0.5 for late_s in LATE_S if late_s < seconds), seconds):
+            self.clock.reach(begun + passed)
+            self.account.tick()
+
+    # -- commands --------------------------------------------------------------------------
+
+    def arb(
+        self,
+        command: Arb,
+        *,
+        trap: Point | None = None,
+        trace: bool = False,
+        home: Path | None = None,
+    ) -> Ran:
+        """Run one command to its end, to its death, or until it is stopped.
+
+        Args:
+            command: Which.
+            trap: Trouble on its way.
+            trace: Note its steps.
+            home: Whose; the trial's own by default.
+        """
+        wire = getattr(self.account, "wire", None)
+        if wire is not None:
+            wire.arm(trap if trap and trap.step.kind is Kind.CALL else None)
+        order: dict[str, Any] = {"argv": command.words, "trace": trace, "trap": _inner(trap)}
+        ran = self._start(order, command.words, home)
+        ran.cannot_write = trap is not None and trap.act is Act.FULL
+        if wire is not None:
+            wire.aim(ran.fork)
+        self.go_on(ran)
+        if wire is not None:
+            ran.met |= wire.tripped
+            ran.steps += _numbered(Kind.CALL, [call.replace(":", ";") for call in wire.calls])
+        return ran
+
+    def go_on(self, ran: Ran) -> None:
+        """Wait until a command ends, dies or is stopped, and note what became of it."""
+        ended = ran.fork.wait()
+        ran.output = ran.fork.output
+        if not ended:
+            ran.met = True
+            return
+        ran.code = ran.fork.code
+        if ran.code != -1 and not (ran.code == DIED and "met" in ran.fork.told):
+            ran.ended = self.clock.now()
+        ran.met |= "met" in ran.fork.told
+        ran.steps = [*_steps(ran.fork.told), *(s for s in ran.steps if s.kind is Kind.CALL)]
+
+    def call(self, function: str, *arguments: Any) -> None:
+        """Run ``module:function`` in a process of its own, where machines are on paper."""
+        ran = self._start({"call": function, "args": arguments}, (function,), None)
+        self.ran.remove(ran)
+        ran.fork.wait()
+        if ran.fork.code:
+            raise RuntimeError(f"{function} failed:\n{ran.fork.output}")
+
+    def _start(self, order: dict[str, Any], words: tuple[str, ...], home: Path | None) -> Ran:
+        env = self.env if home is None else self.env_of(home)
+        about = {"env": env, "clock": str(self.clock.path), "market": self.market.name}
+        began = self.clock.now()
+        if self.holds_lock:
+            order["busy_s"] = _BUSY_S
+        ran = Ran(words, began, self._forks.start({**order, **about}))
+        self.ran.append(ran)
+        return ran
+
+    # -- trouble ---------------------------------------------------------------------------
+
+    holds_lock = False
+    """Whether a command that is stopped holds the database's lock: others do not wait for it long."""
+
+    def outlast_lease(self) -> None:
+        """Let a lease expire that nobody renews."""
+        self.advance(_LONG_S)
+
+    def forget_machines(self) -> None:
+        """Let state take every purchase for over and know no machine; the log stays."""
+        store = self.database.open(self.clock)
+        assert store is not None
+        with store, store.write() as tx:
+            tx.execute("DELETE FROM machines")
+            tx.execute("UPDATE attempts SET state = 'closed', closed_at = opened_at")
+            tx.execute("UPDATE clusters SET status = 'gone', gone_at = created_at")
+
+    def told(self) -> str:
+        """Return everything that was said."""
+        return "\n".join(map(str, self.ran))
+
+
+def scratch() -> str | None:
+    """Return where trials are quickest: in memory, where there is enough of it."""
+    memory = Path("/dev/shm")
+    with_room = memory.is_dir() and os.access(memory, os.W_OK)
+    return str(memory) if with_room and shutil.disk_usage(memory).free > 200 << 20 else None
+
+
+@cache
+def _installed() -> frozenset[str]:
+    from importlib.metadata import entry_points
+
+    return frozenset(entry.name for entry in entry_points(group="arb.providers"))
+
+
+def _inner(trap: Point | None) -> dict[str, Any] | None:
+    """Return what the command's own process must know of a point."""
+    if trap is None or trap.step.kind is Kind.CALL:
+        return None
+    facts = {"kind": trap.step.kind, "label": trap.step.label, "nth": trap.step.nth}
+    return {**facts, "when": trap.when, "act": trap.act, "late_s": trap.late_s}
+
+
+def _steps(told: list[str]) -> list[Step]:
+    lines = [line.split(" ", 2) for line in told if line.startswith("step ")]
+    counts: dict[tuple[str, str], int] = {}
+    found = []
+    for _, kind, label in lines:
+        nth = counts[kind, label] = counts.get((kind, label), 0) + 1
+        found.append(Step(0, Kind(kind), label, nth))
+    return found
+
+
+def _numbered(kind: Kind, labels: list[str]) -> list[Step]:
+    return _steps([f"step {kind} {label}" for label in labels])
