@@ -22,6 +22,7 @@ _MOST_VALUES: Final = 100_000
 _ENDLESS: Final = _MOST_VALUES + 1
 _DEEPEST: Final = 100
 """Far above any task, and far below what the parser and whoever goes over values can take."""
+_TOO_DEEP: Final = "it is nested too deeply"
 _PLAIN_TAGS: Final = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 
 
@@ -219,11 +220,13 @@ def _problem(text: str, error: yaml.MarkedYAMLError) -> str:
         line = text.split("\n")[mark.line]
         if line[mark.column : mark.column + 1] == "\t":
             return "a tab cannot indent: write blanks"
+    if "nesting depth" in (error.problem or ""):  # newer parsers have a limit of their own
+        return _TOO_DEEP
     return error.problem or error.context or ""
 
 
 def _too_deep(where: str) -> UsageError:
-    return _not_yaml(where, "it is nested too deeply")
+    return _not_yaml(where, _TOO_DEEP)
 
 
 def _not_yaml(where: str, reason: str) -> UsageError:
