@@ -46,8 +46,15 @@ def ids(listing):
 
 
 def close(client, index):
-    """Let a host be silent, as one that is switched off."""
-    client.options["hosts"]["lab"]["hosts"][index]["port"] = 1
+    """Let a host be silent, as one that is switched off: nobody listens where it is looked for."""
+    host = client.options["hosts"]["lab"]["hosts"][index]
+    for path in (client.data / "claims").glob("*.json"):
+        facts = json.loads(path.read_text())
+        payload = json.loads(facts["payload"])
+        if payload["address"] == host["address"]:
+            facts["payload"] = json.dumps({**payload, "port": 1})
+            path.write_text(json.dumps(facts))
+    host["port"] = 1
 
 
 def test_claimed_hosts_are_listed_as_they_were_bought(client, buy):
@@ -186,7 +193,8 @@ def test_a_host_that_another_one_has_now_is_not_touched(client, team, buy):
 def test_a_silent_host_is_pending_and_tried_again_soon(client, team, buy):
     (bought,) = buy()
     close(client, 0)
-    answer = client.terminate(bought)
+    payload = json.dumps({**json.loads(bought.payload), "port": 1})
+    answer = client.terminate(bought, handle=payload)
     assert (answer.gone, answer.retry_after_s) == (False, 35)
     assert "gpu01 does not answer" in answer.detail
     client.options["hosts"]["lab"]["hosts"][0]["port"] = team.port
@@ -198,6 +206,34 @@ def test_a_host_that_moved_is_given_back_where_it_is(client, team, buy):
     payload = json.loads(bought.payload)
     moved = json.dumps({**payload, "address": "127.9.9.9"})
     assert client.terminate(bought, handle=moved).gone
+    assert team[0].claim is None
+
+
+def test_a_name_that_stands_for_another_machine_now_does_not_lose_the_first(client, team, buy):
+    (bought,) = buy()
+    client.options["hosts"]["lab"]["hosts"][0]["address"] = team[4].address
+    listing = client.list(of(bought))
+    assert [(i.id, i.state) for i in listing.instances] == [(bought.id, InstanceState.RUNNING)]
+    assert client.terminate(bought).gone
+    assert team[0].claim is None
+    assert Records(client.context()).read() == []
+
+
+def test_a_machine_that_may_be_at_a_silent_address_is_not_gone(client, team, buy):
+    (bought,) = buy()
+    client.options["hosts"]["lab"]["hosts"][0]["address"] = team[4].address
+    payload = json.loads(bought.payload)
+    silent = json.dumps({**payload, "port": 1})
+    answer = client.terminate(bought, handle=silent)
+    assert not answer.gone
+    assert "gpu01 does not answer" in answer.detail
+
+
+def test_the_same_name_in_another_home_is_another_host(client, team, buy):
+    (bought,) = buy()
+    client.options["hosts"]["lab"]["hosts"][0]["user"] = "somebody-else"
+    assert client.list(of(bought)).instances == (bought,)
+    assert client.terminate(bought).gone
     assert team[0].claim is None
 
 

@@ -19,6 +19,7 @@ from arb.errors import (
     ProviderUnavailable,
     RequestError,
     Scope,
+    UsageError,
 )
 from arb.nodes.keys import generate_key
 from arb.types import InstanceState, ListQuery
@@ -188,6 +189,25 @@ def test_a_host_that_two_entries_lead_to_is_had_once(client, make_client, team, 
 def test_who_holds_the_lock_for_too_long_is_not_waited_for(client, offer, order):
     with claiming(client.context(), Limit(1)), pytest.raises(ProviderUnavailable) as caught:
         client.provision(order(offer), budget_s=0.3)
+    assert caught.value.never_sent
+
+
+def test_what_cannot_be_written_down_is_not_claimed(client, team, offer, order, monkeypatch):
+    from arb_ssh import memory
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(memory, "_replace", full)
+    with pytest.raises(ProviderUnavailable, match="cannot be written: No space left"):
+        client.provision(order(offer))
+    assert claims(team) == {}
+
+
+def test_a_list_that_became_wrong_claims_nothing_for_certain(client, offer, order):
+    client.options["hosts"] = [{}]
+    with pytest.raises(UsageError) as caught:
+        client.provision(order(offer))
     assert caught.value.never_sent
 
 

@@ -8,6 +8,7 @@ from support.fakecloud import offer
 from arb.errors import HostKeyError, NodeError, NodeUnreachable
 from arb.provision.giveback import end_cluster, finish
 from arb.provision.resume import resume
+from arb.state.machines import update_machine
 from arb.types import Capability, ProviderInfo, SshEndpoint
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbc"
@@ -97,6 +98,18 @@ def test_on_one_that_never_let_us_in_there_is_nothing_to_clear(world, cleared):
     world.buy(record, offer())
     assert finish(world.shop, record.id) == []
     assert world.cloud.alive() == []
+
+
+def test_one_that_let_us_in_before_and_does_not_now_is_kept(world, cleared):
+    """Another machine may have its address, and our jobs may go on elsewhere."""
+    cleared.errors = [NodeError("it refused the key", code="login-refused")]
+    record = world.cluster()
+    world.buy(record, offer())
+    with world.store.write() as tx:
+        update_machine(tx, "fake", "i-1", host_key_seen=True)
+    (left,) = finish(world.shop, record.id)
+    assert left.terminate_detail == "it refused the key"
+    assert world.cloud.called("terminate") == []
 
 
 def test_a_machine_that_came_up_for_nothing_is_cleared_too(world, cleared):

@@ -19,14 +19,14 @@ __all__ = ["RETRY_S", "clear"]
 RETRY_S: Final = 35.0
 """A machine that could not be cleared is tried again after so long: it may be down for days."""
 _CONNECT_S: Final = 8.0
-_NEVER_IN: Final = "login-refused"
+_REFUSED: Final = "login-refused"
 
 
 def clear(shop: Shop, provider: Provider, machine: Machine) -> None:
     """End our jobs on a machine that lives on, and take agent, keys and files off it.
 
-    Nothing is done to machines of other providers, and on one that never let us in: there nothing of
-    ours can be. Repeating it is fine.
+    Nothing is done to machines of other providers, and to one that never let us in and does not now:
+    there nothing of ours can be. Repeating it is fine.
 
     Raises:
         NodeError: It could not be reached, or something of it still runs: it must not be given
@@ -40,7 +40,7 @@ def clear(shop: Shop, provider: Provider, machine: Machine) -> None:
             for line in _removed(node):
                 shop.progress.warn(f"{machine.key}: {line}")
     except NodeError as error:
-        if error.code != _NEVER_IN:
+        if machine.host_key_seen or error.code != _REFUSED:
             raise
 
 

@@ -188,7 +188,7 @@ def _handshake(host: Host, transport: paramiko.Transport, access: Access, limit:
     try:
         transport.start_client(timeout=_step(limit))
         if not transport.initial_kex_done:  # it returns all the same when time is over
-            raise TimeoutError("no SSH server answers")
+            raise TimeoutError("timed out")
         key = transport.get_remote_server_key()
     except _broken() as error:
         raise NoAnswer(f"{host.name} does not answer as an SSH server: {_why(error)}") from error
@@ -259,7 +259,5 @@ def _reason(error: Exception) -> str:
 
 
 def _why(error: Any) -> str:
-    if isinstance(error, TimeoutError) and not str(error).startswith("no SSH"):
-        return "timed out"
     lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

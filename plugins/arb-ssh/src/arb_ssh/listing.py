@@ -52,7 +52,9 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
         raise error
     found = {i.id: i for look in looks for i in _claimed(context, access, look, query)}
     ended = [i for i in _ended(context, records, known, looks) if i.id not in found]
-    errors = _errors(looks)
+    tokens = {instance.token for instance in found.values()}
+    settled = {record.host.key for record in known if record.token in tokens}
+    errors = _errors(look for look in looks if look.host.key not in settled)
     complete = {Listing.EVERYWHERE} if is_known and not errors else set(fleet.pools) - set(errors)
     if query.regions and not is_known:
         complete &= query.regions
@@ -79,27 +81,30 @@ def ssh_endpoint(context: ProviderContext, instance: Instance) -> SshEndpoint:
         summary = f"{instance.id}: how it is reached is not known"
         raise ProviderUnavailable(summary, code="ssh-payload")
     fleet = read_fleet(context)
-    shown, host = host.host_key, current(fleet, host)
+    shown, host = host.host_key, current(fleet, host)[0]
     access = Access(context, fleet.known_hosts)
     # Of several trusted keys it shows the same one again.
     key = shown if access.trust(host).accepts(shown) else access.key_of(host)
     return SshEndpoint(host.address, host.port, host.user, key)
 
 
-def current(fleet: Fleet, host: Host) -> Host:
-    """Return a host that was claimed as the list has it now: it may have moved.
+def current(fleet: Fleet, host: Host) -> tuple[Host, ...]:
+    """Return where a host that was claimed may be now, the likeliest first.
 
-    As it was then, when it is no longer in the list or another user's home is meant; the host key
-    that it showed counts.
+    As the list has it now, because it may have moved; then as it was, because the name may stand
+    for another machine by now. The latter alone when it is no longer in the list, or when the list
+    means another user's home.
     """
     now = fleet.named(host.name)
-    return host if now is None or now.user != host.user else now
+    if now is None or now.user != host.user:
+        return (host,)
+    return (now,) if now.key == host.key else (now, host)
 
 
 def _hosts(
     fleet: Fleet, known: Sequence[Record], query: ListQuery, *, only_known: bool
 ) -> list[Host]:
-    chosen = {record.host.key: current(fleet, record.host) for record in known}
+    chosen = {host.key: host for record in known for host in current(fleet, record.host)}
     if not only_known:
         for host in fleet.hosts:
             if not query.regions or host.pool in query.regions:

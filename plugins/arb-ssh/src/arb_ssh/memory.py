@@ -70,10 +70,18 @@ class Records:
         self.folder.mkdir(mode=0o700, exist_ok=True)
 
     def write(self, token: str, host: Host, host_key: str) -> None:
-        """Remember, so that a crash right after does not lose it, that a claim is tried."""
+        """Remember, so that a crash right after does not lose it, that a claim is tried.
+
+        Raises:
+            ProviderUnavailable: It cannot be written down.
+        """
         path = self._path(token, host)
         text = json.dumps({"token": token, "payload": payload_of(host, host_key)})
-        _replace(path, text, sync=True)
+        try:
+            _replace(path, text, sync=True)
+        except OSError as error:
+            summary = f"{self.folder} cannot be written: {error.strerror}"
+            raise ProviderUnavailable(summary, code="ssh-data-folder") from error
 
     def forget(self, token: str, host: Host) -> None:
         """Forget a claim that is not there."""

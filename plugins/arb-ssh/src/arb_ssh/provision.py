@@ -11,6 +11,7 @@ from arb.errors import (
     ProviderUnavailable,
     RequestError,
     Scope,
+    UsageError,
 )
 from arb.types import ProvisionResult
 from arb_ssh.access import Access
@@ -44,9 +45,14 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
         CapacityError: Too few are free; ``made`` holds what could not be given back.
         RequestError: The offer is not one of these hosts.
         CredentialsError: No host is configured, or each refused the key; nothing is claimed.
+        UsageError: The list of hosts cannot be used; nothing is claimed.
         ProviderUnavailable: What became of one claim is not known.
     """
-    fleet = need_fleet(context)
+    try:
+        fleet = need_fleet(context)
+    except UsageError as error:
+        error.never_sent = True
+        raise
     hosts = hosts_of(fleet, request.offer)
     if not hosts:
         raise _unknown(request)

@@ -104,6 +104,7 @@ if grep -qF " $token" "$keys" 2>/dev/null; then
 fi
 if ! grep -qF " $token" "$keys" 2>/dev/null; then
   case "$(cat {_CLAIM} 2>/dev/null)" in *"\\"token\\":\\"$token\\""*)
+    echo released
     rm -f {_CLAIM} || echo 'problem the claim cannot be removed'
   esac
 fi
@@ -119,6 +120,7 @@ class Answer:
         node: What it calls itself.
         hardware: What was measured; None when that was not asked or could not be found out.
         has_python: Whether there is a Python for the agent; True when that was not asked.
+        released: Whether a claim was there to be released.
         problem: What did not work; empty when all did.
     """
 
@@ -126,6 +128,7 @@ class Answer:
     node: str = ""
     hardware: Hardware | None = None
     has_python: bool = True
+    released: bool = False
     problem: str = ""
 
 
@@ -173,6 +176,7 @@ def read_answer(name: str, text: str) -> Answer:
         node=facts.get("node", [""])[0],
         hardware=_hardware(facts),
         has_python="python" in facts or "cpus" not in facts,
+        released="released" in facts,
         problem=plain(problems[0]) if problems else "",
     )
 

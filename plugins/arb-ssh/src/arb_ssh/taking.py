@@ -86,7 +86,7 @@ class Taking:
             fleet: All hosts.
             hosts: Those to try, in order.
         """
-        before = {r.token: current(fleet, r.host) for r in self._records.read()}
+        before = {r.token: current(fleet, r.host)[0] for r in self._records.read()}
         self._slots = [Slot(setup, before.get(setup.token)) for setup in self._request.setups]
         first = {slot.first.key for slot in self._slots if slot.first is not None}
         self._left = [host for host in hosts if host.key not in first]

@@ -16,6 +16,8 @@ from arb_ssh.remote import release_script
 from arb_ssh.settings import need_fleet, read_fleet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arb.types import InstanceRef, ProviderContext
     from arb_ssh.hosts import Host
 
@@ -38,22 +40,33 @@ def terminate(context: ProviderContext, instance: InstanceRef) -> Termination:
         host = next((r.host for r in Records(context).read() if r.token == instance.token), None)
     if host is None:
         return _search(context, instance)
-    host = current(fleet, host)
     access = Access(context, fleet.known_hosts)
-    return _release(context, access, host, instance.token)
+    return _release(context, access, current(fleet, host), instance.token)
 
 
-def _release(context: ProviderContext, access: Access, host: Host, token: str) -> Termination:
-    try:
-        answer = ask(host, access, release_script(token), Limit.of(context, _CALL_S))
-    except NoAnswer as error:
-        if error.sent:
-            raise
-        return Termination(gone=False, retry_after_s=_RETRY_S, detail=error.summary)
-    if answer.problem or (answer.claim and answer.claim.token == token):
-        summary = f"{host.name} is not given back: {answer.problem or 'its claim stays'}"
-        raise ProviderUnavailable(summary, code="ssh-problem")
-    Records(context).forget(token, host)
+def _release(
+    context: ProviderContext, access: Access, hosts: Sequence[Host], token: str
+) -> Termination:
+    """Release a claim that is on one of some hosts, or no more."""
+    limit, silent = Limit.of(context, _CALL_S), ""
+    for host in hosts:
+        try:
+            answer = ask(host, access, release_script(token), limit)
+        except NoAnswer as error:
+            if error.sent:
+                raise
+            silent = error.summary
+            continue
+        if answer.problem or (answer.claim and answer.claim.token == token):
+            summary = f"{host.name} is not given back: {answer.problem or 'its claim stays'}"
+            raise ProviderUnavailable(summary, code="ssh-problem")
+        if answer.released:
+            silent = ""
+            break
+    if silent:
+        return Termination(gone=False, retry_after_s=_RETRY_S, detail=silent)
+    for host in hosts:
+        Records(context).forget(token, host)
     return Termination.GONE
 
 
@@ -69,7 +82,7 @@ def _search(context: ProviderContext, instance: InstanceRef) -> Termination:
     for look in looks:
         claim = look.answer.claim if look.answer else None
         if claim is not None and claim.token == instance.token:
-            return _release(context, access, look.host, instance.token)
+            return _release(context, access, (look.host,), instance.token)
     silent = next((look for look in looks if look.error is not None), None)
     if silent is not None:
         return Termination(gone=False, retry_after_s=_RETRY_S, detail=silent.why_not)
