@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -248,6 +249,8 @@ def _failure(node: SshNode, channel: SshChannel, target: str) -> NodeError:
         status = channel.wait(5)
     except TimeoutError:
         return NodeUnreachable(f"{node.name} stopped receiving files", code="no-answer")
+    with suppress(TimeoutError):  # its last words may come after its exit code
+        channel.drain(2)
     lines = channel.stderr_tail.decode(errors="replace").strip().splitlines()
     said = lines[0] if lines else f"exit code {status}"
     return NodeError(f"upload to {target} on {node.name} failed: {said}", code="upload-failed")
