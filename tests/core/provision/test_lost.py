@@ -12,7 +12,8 @@ from arb.provision.giveback import end_cluster, finish
 from arb.provision.lost import OPEN_S
 from arb.provision.resume import has_unfinished, resume
 from arb.state.clusters import ClusterStatus, get_by_id, get_cluster
-from arb.types import Capability, InstanceState, ProvisionResult, Termination
+from arb.state.costs import read_costs
+from arb.types import Capability, GoneReason, InstanceState, ProvisionResult, Termination
 
 
 def loses(world, count=None, **changes):
@@ -299,6 +300,25 @@ def test_a_dead_process_whose_order_arrived_is_given_back(any_world, lag):
     assert world.billed() == []
     assert world.key_names() == []
     assert get_cluster(world.store, "train") is None
+
+
+def test_a_machine_that_was_taken_away_before_anybody_knew_of_it_is_in_the_bill(any_world):
+    world = any_world
+    no_lag(world)
+    record = world.cluster()
+    request = world.open_intent(record, offer("a"))
+    (machine,) = world.cloud.make(request)
+    taken = replace(machine, state=InstanceState.GONE, reason=GoneReason.PREEMPTED)
+    world.cloud.machines[machine.id] = taken
+    world.clock.advance(600)
+
+    resume(world.new_process())
+
+    (row,) = read_costs(world.store)
+    assert (row.instance_id, row.running) == (machine.id, False)
+    assert row.seconds == pytest.approx(600)
+    assert world.states(record) == ["closed"]
+    assert world.cloud.called("terminate") == []
 
 
 def test_a_provider_that_cannot_be_listed_does_not_stop_the_others(world):

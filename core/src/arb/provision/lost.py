@@ -28,7 +28,7 @@ LOST: Final = frozenset({AttemptState.INTENT, AttemptState.UNKNOWN, AttemptState
 def look_for_lost(shop: Shop, cluster_id: str = "") -> bool:
     """List the tokens of every open intent; what exists is recorded, to be given back.
 
-    An intent is closed once a trusted listing shows nothing an hour after it was opened, or as soon
+    So is what is gone by now and is still listed: it was paid for. An intent is closed once a trusted listing shows nothing an hour after it was opened, or as soon
     as the provider's listing cannot lag. Call it only when no living process works on the cluster.
 
     Args:
@@ -60,9 +60,10 @@ def _look(shop: Shop, attempt: Attempt) -> bool:
         regions=frozenset({request.offer.region}),
     )
     listing = provider.list_instances(query)
-    alive = [i for i in listing.instances if i.state is not InstanceState.GONE]
-    if alive:
-        return shop.journal.appeared(attempt.id, alive, listing.account)
+    made = listing.instances
+    is_news = bool(made) and shop.journal.appeared(attempt.id, made, listing.account)
+    if any(instance.state is not InstanceState.GONE for instance in made):
+        return is_news
     if listing.covers(request.offer.region, attempt.account or listing.account):
         age = shop.journal.store.now() - attempt.opened_at
         if age > (OPEN_S if provider.info.listing_lag_s else 0):
