@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from arb.state.costs import CostRow
     from arb.state.store import Store
-    from crashes.world import World
+    from crashes.world import Ran, World
 
 __all__ = [
     "bill",
@@ -205,20 +205,27 @@ def _was_unwritable(world: World, entry: Entry) -> bool:
 
 
 def _unheard_s(world: World, entry: Entry) -> float:
-    """Return how long after its end a command first ended that could have heard of it.
-
-    The one that met with trouble may be the one that did not hear.
-    """
-    gone_at = entry.gone_at
-    if gone_at is None:
+    """Return how long after its end a command first ended that could have heard of it."""
+    if entry.gone_at is None:
         return 0.0
-    heard = [
-        ran.ended
-        for ran in world.ran
-        if ran.ended is not None and ran.ended >= gone_at and ran.words[0] not in _BLIND
-        if ran.began >= gone_at + _RETRY_S or (world.market.ends_at_once and not ran.met)
-    ]
-    return max(0.0, min(heard, default=float("inf")) - gone_at)
+    heard = [ran.ended for ran in world.ran if ran.ended is not None and _hears(world, ran, entry)]
+    return max(0.0, min(heard, default=float("inf")) - entry.gone_at)
+
+
+def _hears(world: World, ran: Ran, entry: Entry) -> bool:
+    """Say whether a command must have heard of an end: because it brought it about, or asked later.
+
+    The one that met with trouble may not have heard. Nobody asks about a machine that cannot be ended
+    yet, although it may be taken away meanwhile.
+    """
+    gone_at = entry.gone_at or 0.0
+    if ran.words[0] in _BLIND or (ran.ended or 0.0) < gone_at:
+        return False
+    is_ours = entry.reason == "user"
+    if is_ours and world.market.ends_at_once and not ran.met:
+        return True
+    asks_at = gone_at + _RETRY_S
+    return ran.began >= (asks_at if is_ours else max(asks_at, entry.made_at + world.market.floor_s))
 
 
 def _name(entry: Entry) -> str:

@@ -83,12 +83,19 @@ def _command(order: dict[str, Any], told: int) -> int:
     paper.no_ssh()
     _market(order).on_paper()
     if "busy_s" in order:
-        from arb.state import sqlite
-
-        sqlite._BUSY_S = order["busy_s"]
+        _be_impatient(order["busy_s"])
     if order.get("trace") or order.get("trap"):
         watch(Watcher(told, order.get("trap"), _market(order)))
     return arb(order["argv"])
+
+
+def _be_impatient(seconds: float) -> None:
+    """Wait less long for a database that somebody keeps locked."""
+    from arb.state import postgres, sqlite
+
+    sqlite._BUSY_S = seconds  # type: ignore[misc]
+    session = postgres._SESSION.replace("lock_timeout = '30s'", f"lock_timeout = '{seconds}s'")
+    postgres._SESSION = session  # type: ignore[misc]
 
 
 def _flush() -> None:

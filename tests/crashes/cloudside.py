@@ -80,7 +80,7 @@ class Tripwire(Faults):
         if point.act is Act.STOP:
             fork.stop()
             return None
-        if point.act in {Act.KILL, Act.LATE_KILL}:
+        if point.act in {Act.KILL, Act.LATE_KILL, Act.TAKEN}:
             fork.kill()
         if point.act in {Act.LATE, Act.LATE_KILL}:
             return Fault(FaultKind.LATE, delay_s=point.late_s)

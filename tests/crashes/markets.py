@@ -64,6 +64,7 @@ class Market(ABC):
         spot: The same for spot.
         preload: Modules of its plugin.
         ends_at_once: Whether a machine is gone when its end was asked for, its floor aside.
+        floor_s: No machine is ended before it has run for so long.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Market(ABC):
     spot: tuple[str, ...]
     preload: tuple[str, ...]
     ends_at_once: bool = True
+    floor_s: float = 0
 
     def why_not(self) -> str:
         """Return why it cannot be tried here; empty when it can."""
@@ -127,6 +129,7 @@ class Simulated(Market):
     reads: str = r"(GET|HEAD) .*"
     settings: tuple[tuple[str, Any], ...] = (("boot_delay_s", 5),)
     ends_at_once: bool = True
+    floor_s: float = 0
     keeps: str = r"(?!)"
 
     def open(self, folder: Path, clock: JumpClock, call: Call, *, floor: bool) -> CloudAccount:
@@ -154,6 +157,7 @@ def _providers() -> dict[str, Market]:
             spot=("--infra", "spheron", "--gpus", "H100:1", "--use-spot"),
             offers=("n3-H100x1__CANADA-1", "1H100.80S.32V_FIN-03_500"),
             preload=("arb_spheron",),
+            floor_s=1200,
         ),
         Simulated(
             "gcp",

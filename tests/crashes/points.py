@@ -34,6 +34,8 @@ class Act(StrEnum):
     """``os._exit``."""
     KILL = "kill"
     """SIGKILL. Of a call: it dies without an answer."""
+    TAKEN = "kill+taken"
+    """SIGKILL; and a minute later the provider takes away what was bought."""
     STOP = "stop"
     """SIGSTOP until its lease has expired and another command has run; then SIGCONT."""
     FULL = "full"
@@ -122,6 +124,7 @@ _DEATHS = tuple((when, act) for when in _BOTH for act in (Act.EXIT, Act.KILL, Ac
 _ACTS = {
     Kind.COMMIT: (
         *_DEATHS,
+        (When.AFTER, Act.TAKEN),
         (When.BEFORE, Act.FULL),
         (When.AFTER, Act.FULL),
         (When.BEFORE, Act.LOSE),
@@ -131,6 +134,7 @@ _ACTS = {
     Kind.FILE: ((When.BEFORE, Act.KILL), (When.BEFORE, Act.FULL)),
     Kind.HOOK: (
         *_DEATHS,
+        (When.AFTER, Act.TAKEN),
         (When.AFTER, Act.FULL),
         (When.AFTER, Act.LOSE),
         (When.AFTER, Act.LOSE_KILL),
@@ -139,6 +143,7 @@ _ACTS = {
 _CHANGING = (
     (When.BEFORE, Act.KILL),
     (When.AFTER, Act.KILL),
+    (When.AFTER, Act.TAKEN),
     (When.AFTER, Act.STOP),
     (When.AFTER, Act.DROP),
 )

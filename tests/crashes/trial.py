@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "try_point"]
 
+_SOON_S = 60.0
 _FLOOR_S = 1300.0
 _OPEN_S = 3700.0
 """Longer than a lost order is looked for."""
@@ -130,6 +131,9 @@ class _Trial:
         assert point is not None
         if point.loses_state:
             self._lose(troubled, point)
+        if point.act is Act.TAKEN:
+            world.advance(_SOON_S)
+            world.account.preempt()
         self._look("after the trouble")
         is_stopped = troubled.fork.code is None
         if is_stopped:

@@ -94,7 +94,7 @@ class Watcher:
         match self._trap["act"]:
             case Act.EXIT:
                 os._exit(DIED)
-            case Act.KILL:
+            case Act.KILL | Act.TAKEN:
                 os.kill(os.getpid(), signal.SIGKILL)
             case Act.STOP | Act.LOSE | Act.LOSE_KILL:
                 self._tell("stopped")
