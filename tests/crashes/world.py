@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from arb.state.vault import open_vault
 from crashes.clock import JumpClock
 from crashes.databases import FileDatabase
 from crashes.points import LATE_S, Act, Kind, Step
@@ -204,9 +205,12 @@ class World:
         self.advance(_LONG_S)
 
     def forget_machines(self) -> None:
-        """Let state take every purchase for over and know no machine; the log stays."""
+        """Let state take every purchase for over and know no machine nor key; the log stays."""
         store = self.database.open(self.clock)
         assert store is not None
+        vault = open_vault(self.home / "vault", store, self.env)
+        for name in vault.names("host/"):
+            vault.delete(name)
         with store, store.write() as tx:
             tx.execute("DELETE FROM machines")
             tx.execute("UPDATE attempts SET state = 'closed', closed_at = opened_at")
