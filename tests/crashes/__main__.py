@@ -48,12 +48,12 @@ def main(arguments: list[str]) -> int:
 
 def _run(campaign: Campaign, chosen: argparse.Namespace) -> None:
     from crashes.points import Point
-    from crashes.scenarios import SCENARIOS
+    from crashes.scenarios import scenarios_of
 
     if chosen.point:
         _try(campaign, [Point.parse(text) for text in chosen.point], chosen)
         return
-    for scenario in chosen.scenario or SCENARIOS:
+    for scenario in chosen.scenario or scenarios_of(campaign.market):
         points = campaign.points(scenario)
         if not chosen.all:
             points = campaign.sample(scenario, chosen.count)

@@ -102,6 +102,7 @@ class Campaign:
         forks: Where commands run; made when it is not given.
         seed: Chooses.
         server: Where state is; in each trial's home by default.
+        bug: One of ``bugs.BUGS``, planted into every command, to see whether it is found.
     """
 
     def __init__(
@@ -111,11 +112,13 @@ class Campaign:
         *,
         seed: int = 0,
         server: ServerDatabase | None = None,
+        bug: str = "",
     ) -> None:
         self.market = market
         self.tally = Tally(market.name)
         self._seed = seed
         self._server = server
+        self._bug = bug
         self._own = Forks() if forks is None else None
         self._forks = forks or self._own
         self._forks.preload(market.preload)
@@ -128,6 +131,10 @@ class Campaign:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the warm process, when it is our own."""
         shutil.rmtree(self._folder, ignore_errors=True)
         if self._own is not None:
             self._own.close()
@@ -184,6 +191,7 @@ class Campaign:
             began=self._began,
             cache=self._cache,
             server=self._server,
+            bug=self._bug,
         )
         self.tally.seconds += time.monotonic() - begun
         if outcome.problems:

@@ -20,7 +20,7 @@ def run(order: dict[str, Any], output: int, told: int) -> None:
     Args:
         order: ``env`` and ``clock``; ``argv`` of a command, or ``call`` with ``args``: a function of
             ours; ``trap`` and ``trace`` for the watcher; ``market``: whose machines are on paper;
-            ``busy_s``: how long to wait for a locked database.
+            ``busy_s``: how long to wait for a locked database; ``bug``: what to break.
         output: Where it prints.
         told: Where the watcher tells its steps.
     """
@@ -82,6 +82,10 @@ def _command(order: dict[str, Any], told: int) -> int:
 
     paper.no_ssh()
     _market(order).on_paper()
+    if order.get("bug"):
+        from crashes.bugs import BUGS
+
+        BUGS[order["bug"]]()
     if "busy_s" in order:
         _be_impatient(order["busy_s"])
     if order.get("trace") or order.get("trap"):

@@ -102,7 +102,7 @@ class CloudAccount(Account):
         self._server = _server(market.name, self.cloud)
         self.cloud.configure(**dict(market.settings))
         self.env, self.config = _named(market.access)(self.cloud, folder)
-        for name in ("by-hand", "arb-zzzzzzzz-yyyyyyyy-0-0"):
+        for name in ("by-hand", "arb-zzzzzzzz-yyyyyyyy-000-0000"):
             self.cloud.add_foreign(name)
 
     def ledger(self) -> Ledger:
@@ -120,6 +120,10 @@ class CloudAccount(Account):
     def _restock(self, places: tuple[str, ...]) -> None:
         for place in places:
             self.cloud.set_capacity(place, None)
+
+    def blur(self) -> None:
+        """Let the cloud's listings lag."""
+        self.cloud.configure(listing_lag_s=30, page_size=2)
 
     def preempt(self) -> None:
         """Take every machine of ours."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalMarket", "deliver", "preempt"]
 
 _ROOM = "ARB_LOCAL_ROOM"
-_FOREIGN = ("by-hand", "arb-zzzzzzzz-yyyyyyyy-0-0")
+_FOREIGN = ("by-hand", "arb-zzzzzzzz-yyyyyyyy-000-0000")
 _KINDS = ("first", "second")
 _CONFIG = """
 provider_options:
@@ -45,6 +45,7 @@ class LocalMarket(Market):
     name = "local"
     wish = ("--infra", "local/moon")
     spot = ("--infra", "local/moon", "--use-spot")
+    lags = False
     preload = ("arb_local.offers", "arb_local.purchase", "arb_local.plugin", "arb_local.info")
 
     def open(self, folder: Path, clock: JumpClock, call: Call, *, floor: bool) -> LocalAccount:
@@ -95,6 +96,10 @@ class LocalAccount(Account):
         _limit(self._room, kinds, all_but)
         if restock_after_s:
             _put_off(self._path, self._clock.now() + restock_after_s, ("restock", kinds))
+
+    def blur(self) -> None:
+        """Refuse: this room always tells the truth."""
+        raise NotImplementedError
 
     def preempt(self) -> None:
         """Take every machine of ours."""

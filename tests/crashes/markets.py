@@ -44,6 +44,10 @@ class Account(ABC):
         """
 
     @abstractmethod
+    def blur(self) -> None:
+        """Let listings show what was true 30 s ago, two rows on a page."""
+
+    @abstractmethod
     def preempt(self) -> None:
         """Take every machine of ours away."""
 
@@ -64,7 +68,7 @@ class Market(ABC):
         spot: The same for spot.
         preload: Modules of its plugin.
         ends_at_once: Whether a machine is gone when its end was asked for, its floor aside.
-        floor_s: No machine is ended before it has run for so long.
+        lags: Whether listings can lag behind.
     """
 
     name: str
@@ -72,7 +76,7 @@ class Market(ABC):
     spot: tuple[str, ...]
     preload: tuple[str, ...]
     ends_at_once: bool = True
-    floor_s: float = 0
+    lags: bool = True
 
     def why_not(self) -> str:
         """Return why it cannot be tried here; empty when it can."""
@@ -114,6 +118,7 @@ class Simulated(Market):
         access: ``module:function``, which takes the cloud and a folder and returns environment and
             ``config.yaml`` of a customer.
         offers: The places of the offers that ``wish`` finds, in their order.
+        listing: The operation that lists machines.
         reads: A pattern of operations that change nothing.
         settings: How the cloud behaves.
         keeps: A pattern of names that stay although every cluster is gone: one a customer.
@@ -125,6 +130,7 @@ class Simulated(Market):
     wish: tuple[str, ...]
     spot: tuple[str, ...]
     offers: tuple[str, ...]
+    listing: str
     preload: tuple[str, ...]
     reads: str = r"(GET|HEAD) .*"
     settings: tuple[tuple[str, Any], ...] = (("boot_delay_s", 5),)
@@ -156,6 +162,7 @@ def _providers() -> dict[str, Market]:
             wish=("--infra", "spheron", "--gpus", "H100:1"),
             spot=("--infra", "spheron", "--gpus", "H100:1", "--use-spot"),
             offers=("n3-H100x1__CANADA-1", "1H100.80S.32V_FIN-03_500"),
+            listing="GET /api/deployments",
             preload=("arb_spheron",),
             floor_s=1200,
         ),
@@ -166,6 +173,7 @@ def _providers() -> dict[str, Market]:
             wish=("--infra", "gcp", "--gpus", "A100:1"),
             spot=("--infra", "gcp", "--gpus", "A100:1", "--use-spot"),
             offers=("a2-highgpu-1g@us-central1/us-central1-a", "a2-highgpu-1g"),
+            listing="compute.instances.*ist",
             preload=("arb_gcp", "googleapiclient"),
             ends_at_once=False,
             reads=r".*\.(get|list|aggregatedList|wait)|(GET|HEAD) .*|POST /token",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from crashes.markets import Market
     from crashes.world import World
 
-__all__ = ["NEXT", "SCENARIOS", "Arb", "Scenario", "commands_of"]
+__all__ = ["NEXT", "SCENARIOS", "Arb", "Scenario", "next_command", "scenarios_of"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Scenario:
         floor: Machines have a minimum run time, where that can be chosen.
         lost: The state is lost before ``run``: nobody claims machines until a command has looked for
             them, and their bill is lost.
+        blurred: Listings are stale and come in small pages, where they can.
         hidden: A machine is there that no state claims until the reaper has seen it.
     """
 
@@ -48,6 +49,7 @@ class Scenario:
     floor: bool = False
     lost: bool = False
     hidden: bool = False
+    blurred: bool = False
 
     def launch(self, market: Market) -> Arb:
         """Return the command that buys the cluster ``x``."""
@@ -90,6 +92,9 @@ SCENARIOS = {
         lambda _: [lambda world: world.account.sell_out(restock_after_s=20)],
         patient=True,
     ),
+    "stale": Scenario(
+        _launch_of("stale"), lambda _: [lambda world: world.account.blur()], nodes=2, blurred=True
+    ),
     "down": Scenario(lambda _: [DOWN], _launch),
     "floor": Scenario(
         lambda _: [DOWN, _pass(1300), STATUS], lambda m: [*_launch(m), _pass(180)], floor=True
@@ -108,9 +113,9 @@ SCENARIOS = {
 """By name."""
 
 
-def commands_of(scenario: Scenario, market: Market) -> list[Arb]:
-    """Return the commands of a scenario that are tried, first to last."""
-    return [move for move in scenario.run(market) if isinstance(move, Arb)]
+def scenarios_of(market: Market) -> list[str]:
+    """Return the names of the scenarios that can be tried at a provider."""
+    return [name for name, story in SCENARIOS.items() if market.lags or not story.blurred]
 
 
 NEXT = ("status", "launch", "down", "reap", "cost")

@@ -55,6 +55,7 @@ def try_point(
     began: float = 0,
     cache: Path | None = None,
     server: ServerDatabase | None = None,
+    bug: str = "",
 ) -> Outcome:
     """Run one trial; without a point, see which steps there are.
 
@@ -66,9 +67,13 @@ def try_point(
         began: The time at its beginning.
         cache: Price lists that were read.
         server: Where state is; in the home by default.
+        bug: One of ``bugs.BUGS``, planted into every command.
     """
     story = SCENARIOS[scenario]
-    with World(forks, market, floor=story.floor, began=began, cache=cache, server=server) as world:
+    world = World(
+        forks, market, floor=story.floor, began=began, cache=cache, server=server, bug=bug
+    )
+    with world:
         return _Trial(world, story, point).run()
 
 

@@ -41,7 +41,7 @@ class Ran:
         code: Its exit code; -1 when it died.
         steps: What it did, when it was watched; its calls of the API among them.
         met: Whether it met with its trouble.
-        cannot_write: Whether that is a full disk.
+        cannot_write: Whether that keeps it from writing: the disk is full, the database gone.
     """
 
     words: tuple[str, ...]
@@ -70,6 +70,7 @@ class World:
         began: The time at the beginning.
         cache: A folder whose content is put into the home's ``cache``: price lists that were read.
         server: Where state is; in the home by default.
+        bug: One of ``bugs.BUGS``, planted into every command.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class World:
         began: float = 0,
         cache: Path | None = None,
         server: ServerDatabase | None = None,
+        bug: str = "",
     ) -> None:
         self.market = market
         self.folder = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch()))
@@ -88,6 +90,7 @@ class World:
         self.clock.begin_at(began or time.time())
         self.ran: list[Ran] = []
         self._forks = forks
+        self._bug = bug
         self.account: Account = market.open(self.folder, self.clock, self.call, floor=floor)
         self.home = self.new_home("arb", cache)
         self.database = server or FileDatabase(self.home)
@@ -155,7 +158,7 @@ class World:
             wire.arm(trap if trap and trap.step.kind is Kind.CALL else None)
         order: dict[str, Any] = {"argv": command.words, "trace": trace, "trap": _inner(trap)}
         ran = self._start(order, command.words, home)
-        ran.cannot_write = trap is not None and trap.act is Act.FULL
+        ran.cannot_write = trap is not None and trap.act in {Act.FULL, Act.LOSE}
         if wire is not None:
             wire.aim(ran.fork)
         self.go_on(ran)
@@ -188,6 +191,7 @@ class World:
     def _start(self, order: dict[str, Any], words: tuple[str, ...], home: Path | None) -> Ran:
         env = self.env if home is None else self.env_of(home)
         about = {"env": env, "clock": str(self.clock.path), "market": self.market.name}
+        about["bug"] = self._bug
         began = self.clock.now()
         if self.holds_lock:
             order["busy_s"] = _BUSY_S
