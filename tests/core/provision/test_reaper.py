@@ -297,8 +297,21 @@ def test_machines_of_a_lost_state_are_found_and_ended_by_the_next_command(world)
     assert list_clusters(world.store) == []
     assert {ref.id for ref in world.cloud.called("terminate")} == {"i-1", "i-2"}
     assert len(world.cloud.called("cleanup")) == 1
-    assert not has_unfinished(world.store)
     assert "The state of this ARB_HOME was lost: looking for its machines" in world.told.steps
+
+
+def test_a_listing_that_may_lag_behind_the_loss_is_not_the_last(world):
+    up(world)
+    world.cloud.hidden_until["i-1"] = world.clock.now() + 20
+    lose_state(world)
+
+    resume(world.shop)
+    assert world.cloud.alive() == ["i-1"]
+    world.clock.advance(world.cloud.info.listing_lag_s + 1)
+    resume(world.new_process())
+
+    assert world.cloud.alive() == []
+    assert not has_unfinished(world.store)
 
 
 def test_what_a_lost_state_had_bought_is_in_the_bill_as_the_provider_tells_it(world):

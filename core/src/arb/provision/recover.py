@@ -1,4 +1,4 @@
-"""After a lost state: its machines are looked for at every provider, once, and ended."""
+"""After a lost state: its machines are looked for at every provider, and ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from arb.provision.shop import explained
 from arb.provision.verdicts import Kind
 from arb.state.attempts import get_attempt
 from arb.state.clusters import get_by_id
-from arb.state.marks import STATE_LOST, set_mark
+from arb.state.marks import BORN, STATE_LOST, get_mark, set_mark
 from arb.state.tokens import attempt_token, parse_token
 from arb.text import counted
 
@@ -25,8 +25,9 @@ __all__ = ["recover"]
 def recover(shop: Shop) -> None:
     """List every provider, end what the lost state had bought, and say so.
 
-    A provider that does not answer is asked again by the next command; one that cannot be asked, for
-    want of credentials or of a plugin that works, is not: ``arb reap`` does that later.
+    A provider that does not answer is asked again by the next command, and so is one whose listing may
+    not show yet what was bought right before; one that cannot be asked, for want of credentials or of a
+    plugin that works, is not: ``arb reap`` does that later.
     """
     shop.progress.step("The state of this ARB_HOME was lost: looking for its machines")
     surveys = survey(shop, shop.plugins.provider_names())
@@ -39,14 +40,19 @@ def recover(shop: Shop) -> None:
     failed = [each for each in surveys if each.error is not None]
     for each in failed:
         shop.progress.warn(f"{each.provider} could not be listed: {_reason(each)}")
-    if not any(_answers_later(each) for each in surveys):
+    if not any(_answers_later(shop, each) for each in surveys):
         _forget_lost_keys(shop)
         with shop.journal.write() as tx:
             set_mark(tx, STATE_LOST, 0)
 
 
-def _answers_later(found: Survey) -> bool:
-    return bool(found.unlisted) or isinstance(found.error, ProviderUnavailable | RateLimited)
+def _answers_later(shop: Shop, found: Survey) -> bool:
+    """Say whether a later listing may show more."""
+    if found.error is not None:
+        return isinstance(found.error, ProviderUnavailable | RateLimited)
+    lag_s = shop.provider(found.provider).info.listing_lag_s
+    is_early = lag_s > 0 and found.listed_at <= get_mark(shop.journal.store, BORN) + lag_s
+    return is_early or bool(found.unlisted)
 
 
 def _forget_lost_keys(shop: Shop) -> None:
