@@ -173,12 +173,13 @@ class _Trial:
             ran = world.arb(command)
         if ran.code:
             self._problem("next", [f"arb {' '.join(command.words)} failed"])
-        if point.after == "launch" and not ran.code:
+        is_blind = self._has_lost and self._story.blurred  # listings do not show it yet
+        if point.after == "launch" and not ran.code and not is_blind:
             self._problem("after the next command", audit.surplus(world, self._story.nodes))
         if point.after != "cost" and not world.holds_lock:
             self._problem("after the next command", audit.phantoms(world))
             looks = not self._story.hidden or point.after in {"launch", "reap"}
-            self._is_known = looks and not _comes_late(point)
+            self._is_known = looks and not is_blind and not _comes_late(point)
         self._look("after the next command")
 
     def _wake(self, stopped: Ran) -> None:

@@ -7,12 +7,16 @@ from functools import partial
 import pytest
 from support.fakecloud import FakeCloud, offer
 
+from arb.clusters import bringup
 from arb.clusters.launch import Terms, Wish, plan_launch, run_launch
 from arb.clusters.status import views
 from arb.config import write_value
-from arb.errors import CapacityError, NoOfferError, Scope
+from arb.errors import ArbError, CapacityError, NoOfferError, Scope
+from arb.nodes.keys import gang_key
 from arb.provision.agreement import Declined
+from arb.provision.giveback import finish
 from arb.state.clusters import list_clusters
+from arb.state.leases import Leases
 from arb.tasks import Task
 
 
@@ -136,3 +140,21 @@ def test_refusals_can_be_ignored(site):
     launch(site, try_blocked=True)
 
     assert bought(site) == ("a", 1)
+
+
+def test_a_launch_that_was_taken_over_keeps_no_key_of_what_is_gone(site, monkeypatch):
+    session = site.session
+
+    def stand_still(opened, cluster, purchase):
+        site.clock.advance(61)
+        with Leases(session.store).held("cluster/train") as lease:
+            finish(session.shop.under(lease), cluster.id)
+        gang_key(opened.vault, cluster.id)
+
+    monkeypatch.setattr(bringup, "bring_up", stand_still)
+
+    with pytest.raises(ArbError):
+        launch(site, task={"num_nodes": 2})
+
+    assert site.cloud.alive() == []
+    assert session.vault.names("gang/") == []

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 from arb.clusters import bringup
 from arb.clusters.orders import Orders
 from arb.clusters.sshaccess import publish
+from arb.nodes.keys import forget_gang_key
 from arb.provision.giveback import finish
 from arb.provision.patience import buy_patiently
-from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster, update_cluster
+from arb.state.clusters import (
+    ClusterRecord,
+    ClusterStatus,
+    get_by_id,
+    insert_cluster,
+    update_cluster,
+)
 from arb.state.leases import LeaseLost
 from arb.state.tokens import new_id
 
@@ -66,6 +73,14 @@ def _give_back(shop: Shop, record: ClusterRecord) -> None:
         finish(shop, record.id)
     except LeaseLost:
         shop.progress.warn(f"another command took cluster {record.name} over and ends it")
+        _forget_key(shop, record.id)
+
+
+def _forget_key(shop: Shop, cluster_id: str) -> None:
+    """Forget a key that was made after the other process had forgotten the cluster's."""
+    now = get_by_id(shop.journal.store, cluster_id)
+    if now is not None and now.status is ClusterStatus.GONE:
+        forget_gang_key(shop.vault, cluster_id)
 
 
 def _bring_up(session: Session, shop: Shop, record: ClusterRecord, purchase: Purchase) -> None:
