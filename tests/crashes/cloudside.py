@@ -96,7 +96,7 @@ class CloudAccount(Account):
     """A cloud of its own, on paper, with two machines of other people in it."""
 
     def __init__(self, market: Simulated, folder: Path, clock: JumpClock) -> None:
-        self._market = market
+        self._market, self.floor_s = market, market.floor_s
         self.cloud: Cloud = _named(market.kind)(folder / "cloud", clock=clock, nodes=PaperNodes())
         self.wire = self.cloud.faults = Tripwire()
         self._server = _server(market.name, self.cloud)

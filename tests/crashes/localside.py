@@ -82,7 +82,8 @@ class LocalAccount(Account):
         self._path, self._clock, self._call = folder / "room", clock, call
         self._room: Room = Room(self._path, now=clock.now)
         self.env = {_ROOM: str(self._path)}
-        self.config = _CONFIG.format(floor_s=1200 if floor else 0)
+        self.floor_s = 1200 if floor else 0
+        self.config = _CONFIG.format(floor_s=self.floor_s)
         _make_foreign(self._room)
 
     def ledger(self) -> Ledger:

@@ -31,6 +31,8 @@ class Account(ABC):
     """What the command needs in its environment."""
     config: str = ""
     """Its ``config.yaml``."""
+    floor_s: float = 0
+    """No machine is ended before it has run for so long."""
 
     @abstractmethod
     def ledger(self) -> Ledger:
@@ -121,6 +123,7 @@ class Simulated(Market):
         listing: The operation that lists machines.
         reads: A pattern of operations that change nothing.
         settings: How the cloud behaves.
+        floor_s: No machine is ended before it has run for so long.
         keeps: A pattern of names that stay although every cluster is gone: one a customer.
     """
 
