@@ -225,7 +225,9 @@ def _hears(world: World, ran: Ran, entry: Entry) -> bool:
     if is_ours and world.market.ends_at_once and not ran.met:
         return True
     asks_at = gone_at + _RETRY_S
-    return ran.began >= (asks_at if is_ours else max(asks_at, entry.made_at + world.account.floor_s))
+    return ran.began >= (
+        asks_at if is_ours else max(asks_at, entry.made_at + world.account.floor_s)
+    )
 
 
 def _name(entry: Entry) -> str:
