@@ -11,6 +11,7 @@ from arb.state.attempts import AttemptState, open_attempts
 from arb.state.clusters import ClusterStatus, list_clusters
 from arb.state.costs import read_costs
 from arb.state.machines import open_machines
+from arb.state.marks import STATE_LOST, get_mark
 from arb.state.vault import open_vault
 
 if TYPE_CHECKING:
@@ -122,7 +123,10 @@ def still_open(world: World) -> bool:
     """Say whether there is something that a next command would have to carry on with."""
     with opened(world) as store:
         known = store is not None and bool(
-            open_machines(store) or list_clusters(store) or open_attempts(store)
+            open_machines(store)
+            or list_clusters(store)
+            or open_attempts(store)
+            or get_mark(store, STATE_LOST)
         )
     return known or bool(world.account.ledger().alive())
 
