@@ -118,8 +118,26 @@ def wheels(session: nox.Session) -> None:
     session.install("--force-reinstall", "--no-deps", *built)
     with scratch_home("arb-wheels-") as home:
         script = shutil.copy(ROOT / "tools" / "smoke_wheels.py", home["HOME"])
-        session.chdir(home["HOME"])  # nothing of ours is importable from here but what is installed
-        session.run("python", "-I", script, *(Path(wheel).name for wheel in built), env=home)
+        with session.chdir(
+            home["HOME"]
+        ):  # nothing of ours is importable here but what is installed
+            session.run("python", "-I", script, *(Path(wheel).name for wheel in built), env=home)
+    core, *providers = sorted(built, key=lambda wheel: not Path(wheel).name.startswith("arb_core-"))
+    for provider in providers:
+        use_alone(session, core, provider)
+
+
+def use_alone(session: nox.Session, core: str, provider: str) -> None:
+    """Install one provider's wheel beside the core's in an environment of its own and use it there."""
+    with scratch_home("arb-alone-") as home:
+        environment = Path(home["HOME"]) / "environment"
+        python = str(environment / "bin" / "python")
+        session.run("python", "-m", "venv", str(environment))
+        session.run_install(
+            python, "-m", "pip", "install", "--quiet", core, provider, external=True
+        )
+        script = str(ROOT / "tools" / "smoke_provider.py")
+        session.run(python, "-I", script, Path(provider).name, env=home, external=True)
 
 
 @nox.session(default=False)
