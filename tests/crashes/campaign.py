@@ -9,12 +9,13 @@ import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from traceback import format_exc
 from typing import TYPE_CHECKING, Self
 
 from crashes.forks import Forks
 from crashes.points import Point, acts_of
 from crashes.scenarios import NEXT, Arb
-from crashes.trial import try_point
+from crashes.trial import Outcome, try_point
 from crashes.world import World, scratch
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from crashes.databases import ServerDatabase
     from crashes.markets import Market
     from crashes.points import Step
-    from crashes.trial import Outcome
 
 __all__ = ["Campaign", "Failure", "Tally", "points_of"]
 
@@ -183,16 +183,19 @@ class Campaign:
 
     def _try(self, scenario: str, point: Point | None) -> Outcome:
         begun = time.monotonic()
-        outcome = try_point(
-            self._forks,
-            self.market,
-            scenario,
-            point,
-            began=self._began,
-            cache=self._cache,
-            server=self._server,
-            bug=self._bug,
-        )
+        try:
+            outcome = try_point(
+                self._forks,
+                self.market,
+                scenario,
+                point,
+                began=self._began,
+                cache=self._cache,
+                server=self._server,
+                bug=self._bug,
+            )
+        except Exception as error:  # noqa: BLE001 - one trial that breaks does not end the others
+            outcome = Outcome(problems=[f"the trial broke: {error!r}"], told=format_exc())
         self.tally.seconds += time.monotonic() - begun
         if outcome.problems:
             problems = tuple(dict.fromkeys(outcome.problems))
