@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -163,6 +164,26 @@ def test_a_write_that_was_killed_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / "vault" / ".partial-0123").write_bytes(b"half")
 
     assert vault.names() == ["a"]
+
+
+def test_what_a_killed_write_left_is_swept_once_nobody_can_be_writing_it(tmp_path: Path) -> None:
+    vault = FileVault(tmp_path / "vault")
+    vault.put("host/a", b"1")
+    old, young = (tmp_path / "vault" / "host" / f".partial-{name}" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 4000,) * 2)
+
+    vault.sweep()
+
+    assert (old.exists(), young.exists()) == (False, True)
+    assert vault.names() == ["host/a"]
+
+
+def test_a_vault_that_was_never_used_can_be_swept(tmp_path: Path) -> None:
+    FileVault(tmp_path / "vault").sweep()
+
+    assert not (tmp_path / "vault").exists()
 
 
 @pytest.fixture

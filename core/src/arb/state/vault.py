@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from arb.errors import StateError
@@ -27,6 +28,8 @@ __all__ = ["FileVault", "TableVault", "Vault", "open_vault"]
 KEY_VARIABLE: Final = "ARB_VAULT_KEY"
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _PARTIAL: Final = ".partial-"
+_PARTIAL_S: Final = 3600.0
+"""Nobody takes so long to write one file."""
 
 
 class Vault(Protocol):
@@ -49,6 +52,9 @@ class Vault(Protocol):
 
     def names(self, prefix: str = "") -> list[str]:
         """Return the names that begin with a text, sorted."""
+
+    def sweep(self) -> None:
+        """Remove what a process left that died while it wrote."""
 
 
 def open_vault(folder: Path, store: Store, env: Mapping[str, str]) -> Vault:
@@ -118,6 +124,14 @@ class FileVault:
         whole = [path for path in found if not path.name.startswith(_PARTIAL)]
         names = [path.relative_to(self._folder).as_posix() for path in whole]
         return sorted(name for name in names if name.startswith(prefix))
+
+    def sweep(self) -> None:
+        """Remove half-written files that are so old that nobody is writing them; see ``Vault``."""
+        with _plain_errors(self._folder):
+            for path in self._folder.rglob(f"{_PARTIAL}*"):
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < time.time() - _PARTIAL_S:
+                        path.unlink()
 
     def _path(self, name: str) -> Path:
         return self._folder / _checked(name)
@@ -203,6 +217,9 @@ class TableVault:
         rows = self._store.read("SELECT name FROM vault")
         names = (str(row["name"]) for row in rows)
         return sorted(name for name in names if name.startswith(prefix) and name != self._CHECK)
+
+    def sweep(self) -> None:
+        """Do nothing: a transaction leaves nothing half written."""
 
     def _check_key(self) -> None:
         """Compare the key with the one that the first user of this vault had."""
