@@ -59,6 +59,13 @@ def demo(session: nox.Session) -> None:
         arb("status")
 
 
+@nox.session(default=False)
+def market(session: nox.Session) -> None:
+    """Show the commands of somebody with accounts at four clouds, all of them simulated here."""
+    develop(session, *group("tests"))
+    session.run("python", "-m", "clouds.tour", env={"PYTHONPATH": "tests"})
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests: all but the slow ones, or what follows ``--``."""
