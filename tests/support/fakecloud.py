@@ -85,6 +85,7 @@ class FakeCloud:
     shop: list[Offer] = field(default_factory=list)
     catalog_error: Exception | None = None
     account: str = ""
+    checked: CheckResult = field(default_factory=lambda: CheckResult(CheckStatus.OK, "fine"))
     with_cleanup: bool = True
 
     # -- what tests ask -------------------------------------------------------------------
@@ -155,7 +156,7 @@ class FakeCloud:
             return self.info
 
         def arb_check(context):
-            return CheckResult(CheckStatus.OK, "fine")
+            return self.checked
 
         def arb_catalog(context):
             import pandas as pd

@@ -8,20 +8,26 @@ import pytest
 from support.fakecloud import FakeCloud, offer
 
 from arb.clusters import bringup
+from arb.clusters.check import check_providers
 from arb.clusters.launch import Terms, Wish, plan_launch, run_launch
 from arb.clusters.status import views
 from arb.config import write_value
-from arb.errors import ArbError, CapacityError, NoOfferError, Scope
+from arb.errors import ArbError, CapacityError, CredentialsError, NoOfferError, Scope
 from arb.nodes.keys import gang_key
 from arb.provision.agreement import Declined
 from arb.provision.giveback import finish
 from arb.state.clusters import list_clusters
 from arb.state.leases import Leases
 from arb.tasks import Task
+from arb.types import CheckResult, CheckStatus
 
 
 def refuse(request):
     raise CapacityError("none", scope=Scope.OFFER)
+
+
+def refuse_with(error, request):
+    raise error
 
 
 def launch(site, agree=lambda _: True, task=None, **terms):
@@ -158,3 +164,30 @@ def test_a_launch_that_was_taken_over_keeps_no_key_of_what_is_gone(site, monkeyp
 
     assert site.cloud.alive() == []
     assert session.vault.names("gang/") == []
+
+
+@pytest.mark.parametrize(("status", "asks"), [("ok", True), ("refused", False)])
+def test_a_check_that_succeeds_forgets_what_waited_for_it(site, status, asks):
+    """A launch that goes round waits for a refused account; another shell mends and checks it."""
+    site.cloud.on_provision = [
+        partial(refuse_with, CredentialsError("no balance")),
+        site.cloud.sell,
+    ]
+    with pytest.raises(CredentialsError):
+        launch(site)
+    site.cloud.checked = CheckResult(CheckStatus(status), "as said")
+
+    check_providers(site.session, ["fake"])
+
+    site.clock.advance(1)
+    wanted = offer("a")
+    assert (site.session.shop.blocklist.covering(wanted, 1) is None) is asks
+
+
+def test_a_check_does_not_forget_what_a_provider_said_of_its_stock(site):
+    site.cloud.on_provision = [refuse]
+    with pytest.raises(NoOfferError):
+        launch(site)
+    check_providers(site.session, ["fake"])
+    with pytest.raises(NoOfferError, match="kept out by earlier refusals"):
+        launch(site)

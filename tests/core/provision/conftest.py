@@ -67,6 +67,9 @@ class World:
         self.clouds = [self.cloud]
         self.wrappers: list[Any] = []
         self.told = Told()
+        self.env: dict[str, str] = {}
+        self.options: dict[str, dict[str, object]] = {}
+        self.catalog_files: list[str] = []
         self._stores: list[Store] = []
         self._shop: Shop | None = None
         self.key = generate_key("test").public
@@ -89,7 +92,8 @@ class World:
         settings = PluginSettings(
             cache_dir=self.folder / "cache",
             data_dir=self.folder / "data",
-            env={},
+            env=dict(self.env),
+            options=self.options,
             home=self.folder,
             owner=store.owner,
             limiter=lambda *_: None,
@@ -98,7 +102,9 @@ class World:
         table = PluginTable([*(cloud.entry() for cloud in self.clouds), *self.wrappers])
         plugins = Plugins(settings, warn=self.told.warn, table=table)
         vault = open_vault(self.folder / "vault", store, {"ARB_VAULT_KEY": VAULT_KEY})
-        self._shop = Shop(Journal(store), plugins, vault, self.clock, self.told)
+        self._shop = Shop(
+            Journal(store), plugins, vault, self.clock, self.told, lambda _: self.catalog_files
+        )
         return self._shop
 
     def cluster(self, name: str = "train", *, count: int = 1) -> ClusterRecord:

@@ -22,7 +22,7 @@ OFFER = Offer(
 def block(store: Store, refusal: Refusal, offer: Offer = OFFER, seconds: float = 600) -> Blocks:
     with store.write() as tx:
         add_block(tx, offer, refusal, seconds=seconds)
-        return active_blocks(tx, tx.now)
+        return Blocks(active_blocks(tx, tx.now))
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,64 @@ def test_a_named_quota_family_covers_its_members(
     assert (blocks.covering(replace(OFFER, **changes)) is not None) is is_covered
 
 
+@pytest.mark.parametrize(("nodes", "is_covered"), [(1, False), (3, False), (4, True), (5, True)])
+def test_a_refusal_counts_for_as_many_machines_and_more(
+    store: Store, nodes: int, is_covered: bool
+) -> None:
+    with store.write() as tx:
+        none = CapacityError("no room for 4", scope=Scope.ZONE)
+        blocks = Blocks([add_block(tx, OFFER, none, seconds=600, nodes=4)])
+
+    assert (blocks.covering(OFFER, nodes) is not None) is is_covered
+
+
+def test_what_is_said_of_a_whole_provider_counts_for_every_order(store: Store) -> None:
+    with store.write() as tx:
+        busy = Refusal("too many requests", scope=Scope.PROVIDER)
+        blocks = Blocks([add_block(tx, OFFER, busy, seconds=600, nodes=4)])
+
+    assert blocks.covering(OFFER, 1) is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "nodes", "is_covered"),
+    [
+        ({}, 1, False),
+        ({}, 2, True),
+        ({"accelerator_count": 4}, 2, False),
+        ({"accelerator_count": 4}, 4, True),
+        ({"accelerator_count": 4, "vcpus": 48}, 3, False),
+        ({"accelerator_count": 16, "vcpus": 400}, 2, True),
+        ({"accelerator_count": 8, "vcpus": 0}, 2, True),  # not known: of its accelerators alone
+    ],
+)
+def test_a_quota_refusal_counts_for_orders_that_take_as_much(
+    store: Store, changes: dict[str, Any], nodes: int, is_covered: bool
+) -> None:
+    refused = replace(OFFER, vcpus=192)
+    with store.write() as tx:
+        no = QuotaError("no quota", scope=Scope.QUOTA_FAMILY, family="P")
+        blocks = Blocks([add_block(tx, refused, no, seconds=600, nodes=2)])
+
+    assert (blocks.covering(replace(refused, **changes), nodes) is not None) is is_covered
+
+
+def test_a_longer_refusal_of_more_and_a_shorter_one_of_less_both_count(
+    store: Store, clock: FakeClock
+) -> None:
+    no = CapacityError("none", scope=Scope.ZONE)
+    with store.write() as tx:
+        add_block(tx, OFFER, no, seconds=600, nodes=4)
+        add_block(tx, OFFER, no, seconds=60, nodes=1)
+    now = clock.now()
+
+    both = Blocks(active_blocks(store, now))
+    found = [both.covering(OFFER, nodes) for nodes in (1, 4)]
+    assert [block and block.until - now for block in found] == [60, 600]
+    later = Blocks(active_blocks(store, now + 60))
+    assert [later.covering(OFFER, nodes) is None for nodes in (1, 4)] == [True, False]
+
+
 def test_a_block_tells_why(store: Store, clock: FakeClock) -> None:
     blocks = block(store, CapacityError("none left", scope=Scope.ZONE, code="stock"), seconds=60)
 
@@ -100,7 +158,7 @@ def test_blocks_expire(store: Store, clock: FakeClock) -> None:
     block(store, CapacityError("none", scope=Scope.ZONE), seconds=60)
     clock.advance(60)
 
-    assert active_blocks(store, store.now()).covering(OFFER) is None
+    assert active_blocks(store, store.now()) == []
     block(store, CapacityError("none", scope=Scope.OFFER), seconds=60)
     assert len(store.read("SELECT * FROM blocks")) == 1  # what expired is swept
 
@@ -121,7 +179,7 @@ def test_blocks_are_forgotten_when_the_user_acts(store: Store) -> None:
 
     with store.write() as tx:
         assert forget_blocks(tx, provider="aws") == 1
-        assert active_blocks(tx, tx.now).covering(OFFER) is None
+        assert [b.provider for b in active_blocks(tx, tx.now)] == ["gcp"]
         assert forget_blocks(tx) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["have_changed", "state_of"]
+__all__ = ["have_changed", "signature", "state_of"]
 
 _YOUNG_S: Final = 0.1
 """A file that is as young as this may change again within the same tick of its file system."""
@@ -31,6 +32,14 @@ def state_of(paths: Iterable[str], read_since: float) -> tuple[tuple[str, str], 
 def have_changed(files: Iterable[tuple[str, str]]) -> bool:
     """Say whether one of some files is not as it was."""
     return any(_state(Path(path), time.time()) != state for path, state in files)
+
+
+def signature(paths: Iterable[str]) -> str:
+    """Return a text that changes when one of some files changes, appears or goes.
+
+    Unlike ``state_of`` it takes files that have just changed as they are.
+    """
+    return repr([(path, _state(Path(path), math.inf)) for path in sorted(set(paths))])
 
 
 def _state(path: Path, read_since: float) -> str:

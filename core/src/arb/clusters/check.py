@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.types import CheckResult, CheckStatus
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from arb.plugins.manager import Reply
 
 __all__ = ["Checked", "check_providers"]
+
+_WORKS: Final = frozenset({CheckStatus.OK, CheckStatus.LIMITED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,21 @@ def check_providers(session: Session, names: Sequence[str] = ()) -> list[Checked
     wanted = sorted(set(names)) or session.plugins.provider_names()
     replies = session.plugins.ask_all(lambda provider: provider.check(), wanted)
     answered = {reply.provider: reply for reply in replies}
-    return [_checked(name, answered.get(name)) for name in wanted]
+    checked = [_checked(name, answered.get(name)) for name in wanted]
+    _forget_refusals(session, [one.provider for one in checked if one.result.status in _WORKS])
+    return checked
+
+
+def _forget_refusals(session: Session, names: Sequence[str]) -> None:
+    """Forget what launches met that wait for it to be mended: it is."""
+    if not names or not session.has_state:
+        return
+    from arb.provision.circumstances import COMMAND
+    from arb.state.blocks import forget_blocks
+
+    with session.store.write(exclusive=False) as tx:
+        for name in names:
+            forget_blocks(tx, provider=name, basis=COMMAND)
 
 
 def _checked(name: str, reply: Reply[CheckResult] | None) -> Checked:

@@ -121,7 +121,7 @@ class Session:
             data_dir=self.home.folder("data"),
             env=self.env,
             home=self.user_home,
-            owner=lambda: self.store.owner() if self._has_state() else "",
+            owner=lambda: self.store.owner() if self.has_state else "",
             limiter=self._limiter,
             options=self.config.provider_options,
             clock=self.clock,
@@ -143,7 +143,9 @@ class Session:
         """The means to buy and to give back."""
         from arb.provision.shop import Shop
 
-        return Shop(self.journal, self.plugins, self.vault, self.clock, self.progress)
+        return Shop(
+            self.journal, self.plugins, self.vault, self.clock, self.progress, self._catalog_files
+        )
 
     @cached_property
     def nodes(self) -> KeptNodes:
@@ -159,13 +161,22 @@ class Session:
 
         return client_key(self.vault, self.store.owner())
 
-    def _has_state(self) -> bool:
-        """Say whether the state store may be opened: it is made unless this session only looks."""
+    def _catalog_files(self, provider: str) -> tuple[str, ...]:
+        """Return the files that a provider's offers were read from, as far as it named any."""
+        from arb.catalog.store import open_catalog
+
+        with open_catalog(self.home.catalog_db) as catalog:
+            row = catalog.provider(provider)
+        return tuple(path for path, _ in row.files) if row else ()
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the state store may be opened: it is made unless this session only looks."""
         url = self.env.get("ARB_DATABASE_URL")
         return bool(not self._only_looks or url or self.home.has_database())
 
     def _limiter(self, provider: str, budgets: Mapping[str, RateBudget]) -> RateLimiter:
-        if not self._has_state():
+        if not self.has_state:
             from arb.clusters.limits import ProcessRateLimiter
 
             return ProcessRateLimiter(self.clock, provider, budgets)

@@ -14,13 +14,14 @@ from arb.errors import (
     Scope,
 )
 from arb.state import events
-from arb.state.blocks import active_blocks, add_block, forget_blocks
+from arb.state.blocks import Blocks, active_blocks, add_block, forget_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from arb.errors import ArbError
-    from arb.state.blocks import Block, Blocks
+    from arb.provision.circumstances import Circumstances, Present
+    from arb.state.blocks import Block
     from arb.state.store import Store, Transaction
     from arb.types import Clock, Offer
 
@@ -46,29 +47,31 @@ class Blocklist:
     Args:
         store: Where refusals are remembered.
         clock: Time.
+        circumstances: Tells which of them still count.
 
     Attributes:
         capacity_s: For how long "no capacity" counts when the provider does not say, in seconds.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, circumstances: Circumstances) -> None:
         self.capacity_s = CAPACITY_S
         self._store = store
         self._clock = clock
+        self._circumstances = circumstances
         self._blocks: Blocks | None = None
         self._read_at = 0.0
-        self._own: dict[tuple[str, str, bool], Block] = {}
+        self._present: dict[str, Present] = {}
 
-    def covering(self, offer: Offer) -> Block | None:
-        """Return the block in force that covers an offer, or None."""
+    def covering(self, offer: Offer, nodes: int) -> Block | None:
+        """Return the block in force that covers so many machines of an offer, or None."""
         now = self._clock.monotonic()
-        if self._blocks is None or now - self._read_at >= _FRESH_S:
-            self._blocks, self._read_at = active_blocks(self._store, self._store.now()), now
-            self._own = {}
-        return self._own.get(offer.key) or self._blocks.covering(offer)
+        if self._blocks is None or not 0 <= now - self._read_at < _FRESH_S:
+            self._blocks, self._read_at = self._read(), now
+        self._look(offer.provider)  # no transaction may wait for that later
+        return self._blocks.covering(offer, nodes)
 
     def remember(
-        self, tx: Transaction, offer: Offer, error: ArbError, *, cluster: str = ""
+        self, tx: Transaction, offer: Offer, error: ArbError, *, nodes: int, cluster: str = ""
     ) -> Block:
         """Block what an error of an attempt covers, until it expires.
 
@@ -76,23 +79,30 @@ class Blocklist:
             tx: An exclusive transaction.
             offer: What was refused.
             error: Why.
+            nodes: How many machines of it.
             cluster: Whose walk it was, for the log.
         """
         refusal = error if isinstance(error, Refusal) else _as_refusal(error)
-        block = add_block(tx, offer, refusal, seconds=self._seconds(error, refusal))
+        block = add_block(
+            tx,
+            offer,
+            refusal,
+            seconds=self._seconds(error, refusal),
+            nodes=nodes,
+            basis=self._look(offer.provider).basis(error),
+        )
         data = {
             "provider": block.provider,
             "scope": block.scope.value,
             "place": block.place,
+            "nodes": block.nodes,
             "until": block.until,
             "code": block.code,
             "reason": block.reason,
         }
         events.append(tx, events.OFFERS_BLOCKED, cluster=cluster, data=data)
-        if refusal.scope is Scope.OFFER:
-            self._own[offer.key] = block
-        else:
-            self._blocks = None
+        if self._blocks is not None:
+            self._blocks.add(block)
         return block
 
     def forget(self) -> None:
@@ -100,6 +110,17 @@ class Blocklist:
         with self._store.write(exclusive=False) as tx:
             forget_blocks(tx)
         self._blocks = None
+
+    def _read(self) -> Blocks:
+        """Read those of all processes that count now."""
+        self._present.clear()
+        found = active_blocks(self._store, self._store.now())
+        return Blocks(b for b in found if self._look(b.provider).holds(b.basis))
+
+    def _look(self, provider: str) -> Present:
+        if provider not in self._present:
+            self._present[provider] = self._circumstances.present(provider)
+        return self._present[provider]
 
     def _seconds(self, error: ArbError, refusal: Refusal) -> float:
         if refusal.block_s is not None:

@@ -72,6 +72,11 @@ class Course:
         self._silent_until: dict[str, float] = {}
         self._run: dict[str, Any] = {}
 
+    @property
+    def count(self) -> int:
+        """How many machines are wanted."""
+        return self._order.count
+
     def __iter__(self) -> Iterator[Offer]:
         """Yield offers, looking anew before each; the first is agreed to, or ``Declined`` raised."""
         listed: float | None = None
@@ -93,7 +98,7 @@ class Course:
 
     def _next_open(self) -> Offer | None:
         while (offer := self._lineup.first()) is not None:
-            block = self._shop.blocklist.covering(offer) or self._unusable(offer)
+            block = self._covering(offer) or self._unusable(offer)
             if block is None:
                 return offer
             self._skip(offer, block)
@@ -111,7 +116,9 @@ class Course:
 
     def _block(self, offer: Offer, error: ArbError) -> Block:
         with self._shop.journal.write() as tx:
-            return self._shop.blocklist.remember(tx, offer, error, cluster=self._order.cluster)
+            return self._shop.blocklist.remember(
+                tx, offer, error, nodes=self._order.count, cluster=self._order.cluster
+            )
 
     def _pass(self, offer: Offer) -> None:
         self._order.agreement.passed(offer.price_usd_hour * self._order.count)
@@ -174,7 +181,10 @@ class Course:
         return chosen
 
     def _is_open(self, offer: Offer) -> bool:
-        return self._shop.blocklist.covering(offer) is None
+        return self._covering(offer) is None
+
+    def _covering(self, offer: Offer) -> Block | None:
+        return self._shop.blocklist.covering(offer, self._order.count)
 
     def _note(self, offers: list[Offer], quotes: Quotes, changes: list[Change]) -> None:
         now = self._shop.clock.monotonic()

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from arb.errors import CredentialsError, PluginError, UsageError
 from arb.provision.blocklist import Blocklist
+from arb.provision.circumstances import Circumstances
 from arb.state.events import ATTEMPT_OPENED, read_events
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from arb.errors import ArbError
     from arb.plugins import Plugins
     from arb.plugins.provider import Provider
@@ -50,15 +53,24 @@ def _not_installed(store: Store, provider: str) -> UsageError:
     return UsageError(summary, code="unknown-provider", hint=hint)
 
 
+def _no_files(_: str) -> Iterable[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """One process's means to buy and to give back."""
+    """One process's means to buy and to give back.
+
+    ``files_of`` returns the files that a provider's catalog was read from: refusals count only as
+    long as they stay as they are.
+    """
 
     journal: Journal
     plugins: Plugins
     vault: Vault
     clock: Clock
     progress: Progress
+    files_of: Callable[[str], Iterable[str]] = field(default=_no_files, repr=False)
     blocklist: Blocklist = field(init=False, repr=False)
     unfinished: dict[str, ArbError] = field(default_factory=dict, init=False, repr=False)
     """Machine -> why this process could not have it ended; the wish is on disk all the same."""
@@ -67,7 +79,9 @@ class Shop:
 
     def __post_init__(self) -> None:
         """Begin to remember refusals."""
-        object.__setattr__(self, "blocklist", Blocklist(self.journal.store, self.clock))
+        circumstances = Circumstances(self.plugins, self.files_of)
+        blocklist = Blocklist(self.journal.store, self.clock, circumstances)
+        object.__setattr__(self, "blocklist", blocklist)
 
     def under(self, lease: Lease | None) -> Shop:
         """Return the same means whose journal writes belong to a turn, or to none."""

@@ -143,7 +143,9 @@ class Undoing:
 
         def also(tx: Transaction) -> None:
             if isinstance(error, ArbError) and goes_on(error):
-                shop.blocklist.remember(tx, request.offer, error, cluster=request.cluster)
+                shop.blocklist.remember(
+                    tx, request.offer, error, nodes=request.count, cluster=request.cluster
+                )
 
         try:
             shop.journal.failed(

@@ -106,7 +106,7 @@ def _exhausted(shop: Shop, course: Course) -> ArbError:
 
 
 def _opens_at(shop: Shop, course: Course) -> float | None:
-    blocks = (shop.blocklist.covering(failure.offer) for failure in course.failures)
+    blocks = (shop.blocklist.covering(failed.offer, course.count) for failed in course.failures)
     times = [block.until for block in blocks if block is not None]
     if course.opens_at is not None:
         times.append(course.opens_at)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LATEST", "migrate", "statements"]
 
-LATEST: Final = 1
+LATEST: Final = 2
 """The schema this code reads and writes."""
 
 
