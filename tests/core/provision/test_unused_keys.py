@@ -7,6 +7,8 @@ from support.fakecloud import offer
 
 from arb.nodes.keys import gang_key
 from arb.provision.giveback import finish
+from arb.provision.reaper import tidy
+from arb.provision.resume import has_unfinished, resume
 from arb.provision.unused_keys import forget_unused_keys
 from arb.state.attempts import AttemptState, get_attempt, update_attempt
 from arb.state.clusters import ClusterStatus, update_cluster
@@ -89,4 +91,27 @@ def test_a_purchase_that_is_being_given_back_keeps_its_keys_until_it_is_over(wor
     finish(world.shop, record.id)
 
     assert get_attempt(world.store, request.token).state is AttemptState.CLOSED
+    assert world.key_names() == []
+
+
+def test_reaping_forgets_them(world):
+    world.shop.vault.put("gang/abcdefgh", b"key")
+
+    tidy(world.shop, [])
+
+    assert world.key_names() == []
+
+
+def test_keys_of_a_lost_state_go_at_once_though_its_machines_are_looked_for_again(world):
+    world.buy(world.cluster(), offer("a"))
+    world.close()
+    for path in (world.folder / "home").glob("state.db*"):
+        if path.name != "state.db.owner":
+            path.unlink()
+    world.new_process()
+    world.cloud.machines.clear()
+
+    resume(world.shop)
+
+    assert has_unfinished(world.store)
     assert world.key_names() == []

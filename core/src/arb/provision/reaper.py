@@ -14,6 +14,7 @@ from arb.provision.giveback import drive
 from arb.provision.orphans import Orphan
 from arb.provision.resume import carry_on
 from arb.provision.sightings import settle
+from arb.provision.unused_keys import forget_unused_keys
 from arb.provision.verdicts import ORPHANS, YOUNG_S, Kind, Known, attempt_of, judge
 from arb.state.attempts import get_attempt
 from arb.state.clusters import get_by_id, gone_since
@@ -128,8 +129,10 @@ def certain(shop: Shop, orphans: Iterable[Orphan]) -> tuple[list[Orphan], list[O
 def tidy(shop: Shop, names: Iterable[str]) -> None:
     """Remove what clusters that ended within a day may have left: rules, keys, disks.
 
-    An order that was lost may have made them after the clean-up of its cluster.
+    An order that was lost may have made them after the clean-up of its cluster. Keys in the vault that
+    nothing refers to go as well.
     """
+    forget_unused_keys(shop)
     store = shop.journal.store
     for record in gone_since(store, store.now() - _TIDY_S):
         clean_up(shop, record, only=frozenset(names))

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 from arb.errors import ProviderUnavailable, RateLimited
 from arb.provision.reaper import end_orphans, survey
 from arb.provision.shop import explained
+from arb.provision.unused_keys import forget_unused_keys
 from arb.provision.verdicts import Kind
-from arb.state.attempts import get_attempt
-from arb.state.clusters import get_by_id
 from arb.state.marks import BORN, STATE_LOST, get_mark, set_mark
-from arb.state.tokens import attempt_token, parse_token
 from arb.text import counted
 
 if TYPE_CHECKING:
@@ -40,8 +38,8 @@ def recover(shop: Shop) -> None:
     failed = [each for each in surveys if each.error is not None]
     for each in failed:
         shop.progress.warn(f"{each.provider} could not be listed: {_reason(each)}")
+    forget_unused_keys(shop)
     if not any(_answers_later(shop, each) for each in surveys):
-        _forget_lost_keys(shop)
         with shop.journal.write() as tx:
             set_mark(tx, STATE_LOST, 0)
 
@@ -53,19 +51,6 @@ def _answers_later(shop: Shop, found: Survey) -> bool:
     lag_s = shop.provider(found.provider).info.listing_lag_s
     is_early = lag_s > 0 and found.listed_at <= get_mark(shop.journal.store, BORN) + lag_s
     return is_early or bool(found.unlisted)
-
-
-def _forget_lost_keys(shop: Shop) -> None:
-    """Forget keys of machines and clusters that nothing is known of any more."""
-    store, vault = shop.journal.store, shop.vault
-    for name in vault.names("host/"):
-        token = parse_token(name.removeprefix("host/"))
-        if token and get_attempt(store, attempt_token(token.owner, token.cluster_id, token.seq)):
-            continue
-        vault.delete(name)
-    for name in vault.names("gang/"):
-        if get_by_id(store, name.removeprefix("gang/")) is None:
-            vault.delete(name)
 
 
 def _name(orphan: Orphan) -> str:
