@@ -68,12 +68,50 @@ def test_when_nothing_answers_that_is_an_error(account):
         account.list()
 
 
-@pytest.mark.parametrize("body", [{}, {"items": {}}, {"items": {"global": {}}}, []])
+@pytest.mark.parametrize("body", [{}, {"items": []}, {"error": "no"}, []])
 def test_an_answer_of_another_form_ends_nothing(account, body):
     account.buy()
     account.cloud.fault("status", match=AGGREGATED, status=200, body=body, count=9)
     with pytest.raises(ProviderUnavailable):
         account.list()
+
+
+def answered(account, **facts):
+    body = {"kind": "compute#instanceAggregatedList", "id": "x", **facts}
+    account.cloud.fault("status", match=AGGREGATED, status=200, body=body)
+    return account.list(owner=OWNER)
+
+
+def test_a_list_without_the_empty_zones_covers_everywhere_all_the_same(account):
+    assert answered(account).complete == {Listing.EVERYWHERE}
+    zones = {"zones/us-east4-a": {"instances": []}}
+    assert answered(account, items=zones).complete == {Listing.EVERYWHERE, "us-east4"}
+
+
+def test_a_list_that_misses_something_somewhere_covers_nothing(account):
+    _, result, (machine,) = account.buy()
+    account.terminate(account.ref(machine, result))
+    account.cloud.advance(5)
+    listing = answered(
+        account,
+        items={"zones/us-east4-a": {"warning": {"code": "NO_RESULTS_ON_PAGE"}}},
+        warning={"code": "PARTIAL_SUCCESS", "message": "the list is not complete"},
+    )
+    assert (listing.instances, listing.complete) == ((), frozenset())
+    assert listing.errors == {Listing.EVERYWHERE: "the list is not complete"}
+    harmless = answered(account, warning={"code": "NO_RESULTS_ON_PAGE", "message": "none"})
+    assert harmless.complete == {Listing.EVERYWHERE}
+
+
+@pytest.mark.parametrize("status", [404, 501])
+def test_where_no_log_over_all_zones_is_told_the_zones_own_are_read(account, status):
+    _, _, (machine,) = account.buy(account.offer(spot=True))
+    account.cloud.preempt(machine.id)
+    account.cloud.advance(5)
+    body = {"error": {"code": status, "message": "no", "errors": [{"reason": "notFound"}]}}
+    account.cloud.fault("status", match=LOG, status=status, body=body, count=9)
+    wanted = {machine.id: (InstanceState.GONE, GoneReason.PREEMPTED)}
+    assert states(account.list(tokens=frozenset({machine.token}))) == wanted
 
 
 def test_reads_are_tried_again_and_then_answered(account):

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from arb.types import ListQuery, ProviderContext
     from arb_gcp.oplog import End
 
-__all__ = ["list_instances"]
+__all__ = ["list_instances", "silent_zones"]
 
 _TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}(-[0-9]{4})?")
+_KIND: Final = "compute#instanceAggregatedList"
+_INCOMPLETE: Final = frozenset({"LIST_OVERHEAD_QUOTA_EXCEED", "PARTIAL_SUCCESS", "UNREACHABLE"})
+_SOMEWHERE: Final = ""
+"""Stands for the zone that a list does not name although it says that one is missing."""
 _RECENT_S: Final = 3600.0
 """Without being asked for tokens, only machines that ended so recently are told."""
 _OFF: Final = frozenset({InstanceState.STOPPING, InstanceState.STOPPED, InstanceState.TERMINATING})
@@ -40,22 +44,31 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     zones: set[str] = set()
     errors: dict[str, str] = {}
     for page in client.aggregated(path, {"filter": _filter(query)}):
+        if not isinstance(page.get("items"), dict) and page.get("kind") != _KIND:
+            raise ProviderUnavailable("gcp answered with no list", code="gcp-unreadable")
         for said in _machines(page):
             machine = instance_of(context.provider, client.project, said)
             if _is_wanted(machine, query):
                 found[machine.id] = machine
         zones |= {last_part(s) for s in page.get("items") or {} if s.startswith("zones/")}
-        errors |= _silent_zones(page)
-    if not zones:  # Google names every zone, if only to say that it is empty
-        raise ProviderUnavailable("gcp listed no zone at all", code="gcp-unreadable")
-    ended = _ended(client, context, query, found, errors.keys())
-    by_region: dict[str, str] = {}
-    for zone, why in sorted(errors.items()):
-        by_region.setdefault(region_of(zone), f"{zone}: {why}")
-    complete = {region_of(zone) for zone in zones} - set(by_region)
+        errors |= silent_zones(page)
+    ended = _ended(client, query, found, zones, errors)
+    by_region = _by_region(errors)
+    complete = {region_of(zone) for zone in zones if _SOMEWHERE not in errors} - set(by_region)
     if not errors:
         complete.add(Listing.EVERYWHERE)
     return Listing((*found.values(), *ended), frozenset(complete), by_region, client.project)
+
+
+def _by_region(errors: Mapping[str, str]) -> dict[str, str]:
+    """Return why regions are not complete, the first reason of each."""
+    by_region: dict[str, str] = {}
+    for zone, why in sorted(errors.items()):
+        if zone:
+            by_region.setdefault(region_of(zone), f"{zone}: {why}")
+        else:
+            by_region[Listing.EVERYWHERE] = why
+    return by_region
 
 
 def _filter(query: ListQuery) -> str:
@@ -69,9 +82,15 @@ def _machines(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
         yield from (said for said in scope.get("instances") or () if said.get("name"))
 
 
-def _silent_zones(page: Mapping[str, Any]) -> dict[str, str]:
-    """Return the zones of a page that could not be asked, with the reason."""
+def silent_zones(page: Mapping[str, Any]) -> dict[str, str]:
+    """Return the zones of a page that could not be asked, with the reason.
+
+    A page may also say that something is missing without saying where: that is the empty zone.
+    """
     silent = {last_part(scope): "unreachable" for scope in page.get("unreachables") or ()}
+    of_page = page.get("warning") or {}
+    if of_page.get("code") in _INCOMPLETE and not silent:
+        silent[_SOMEWHERE] = str(of_page.get("message") or of_page["code"])
     for scope, said in (page.get("items") or {}).items():
         warning = said.get("warning") or {}
         if warning.get("code") not in {None, "NO_RESULTS_ON_PAGE"}:
@@ -90,9 +109,9 @@ def _is_wanted(machine: Instance, query: ListQuery) -> bool:
 
 def _ended(
     client: Client,
-    context: ProviderContext,
     query: ListQuery,
     found: dict[str, Instance],
+    zones: Collection[str],
     silent: Collection[str],
 ) -> list[Instance]:
     """Return the machines that the log alone still knows; those that are off get their reason.
@@ -104,8 +123,9 @@ def _ended(
     missing = query.tokens - found.keys()
     if query.tokens and not (off or missing):
         return []
+    context = client.context
     try:
-        ends = read_ends(client, client.project)
+        ends = read_ends(client, client.project, _likely(found, zones, query))
     except ArbError:
         return []
     for name in off & ends.keys():
@@ -116,10 +136,17 @@ def _ended(
         machine
         for machine in gone
         if machine.id not in found
-        and machine.zone not in silent
+        and not {machine.zone, _SOMEWHERE}.intersection(silent)
         and ends[machine.id].at >= since
         and _is_wanted(machine, query)
     ]
+
+
+def _likely(found: Mapping[str, Instance], zones: Collection[str], query: ListQuery) -> list[str]:
+    """Return the zones where the ends that are asked for are most likely told, first."""
+    near = {machine.zone for machine in found.values()}
+    asked = {zone for zone in zones if region_of(zone) in query.regions}
+    return sorted(near | set(zones), key=lambda zone: (zone not in near, zone not in asked, zone))
 
 
 def _with_reason(machine: Instance, end: End) -> Instance:

@@ -127,7 +127,7 @@ def _unlisted(
     except ApiError as error:
         if not error.is_missing:
             raise
-    end = read_ends(client, project).get(token)
+    end = read_ends(client, project, [zone]).get(token)
     return replace(
         ordered(provider, project, request, token, operation),
         state=InstanceState.GONE,
