@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from clouds.lambda_cloud import OTHER_KEY
 
 from arb.catalog import offers_from_catalog
 from arb.catalog.validate import validate
@@ -102,13 +103,31 @@ def test_shipped_offers_and_live_ones_have_the_same_names(account, anybody):
         assert listed.price_usd_hour == live.price_usd_hour
 
 
-def test_without_an_answer_nothing_is_made_up(account):
+def test_without_an_answer_rows_that_were_read_before_are_not_replaced(account):
+    account.offers()
+    account.cloud.advance(100_000)
     account.cloud.fault("status", count=2)
     with pytest.raises(ProviderUnavailable):
         plugin.arb_catalog(account.context())
     account.budgets.raises = RateLimited("used up", retry_after_s=9)
     with pytest.raises(RateLimited):
         plugin.arb_catalog(account.context())
+
+
+def test_without_a_first_answer_the_shipped_list_is_shown_and_why(account):
+    account.cloud.fault("status", match=TYPES, count=2)
+    catalog = plugin.arb_catalog(account.context())
+    assert (catalog.source, catalog.as_of) == ("bundled", BUNDLED_AS_OF)
+    assert catalog.why == "lambda gave no good answer to /instance-types (HTTP 503)"
+    live = plugin.arb_catalog(account.context())
+    assert (live.source, live.why) == ("live", "")
+
+
+def test_a_first_answer_of_another_key_is_none(account, tmp_path):
+    account.offers()
+    account.env = {"LAMBDA_API_KEY": OTHER_KEY}
+    account.cloud.fault("status", match=TYPES, count=2)
+    assert plugin.arb_catalog(account.context()).source == "bundled"
 
 
 def test_without_regions_the_known_ones_will_do(account):
@@ -138,6 +157,8 @@ def test_a_damaged_cache_costs_one_read(account):
 
 @pytest.mark.parametrize("body", [[], {"data": None}, {"data": {}}, {"rows": []}, 7], ids=str)
 def test_an_answer_of_another_form_is_none(account, body):
+    account.offers()
+    account.cloud.advance(100)
     account.cloud.fault("status", match=TYPES, status=200, body=body)
     with pytest.raises(ProviderUnavailable):
         plugin.arb_catalog(account.context())

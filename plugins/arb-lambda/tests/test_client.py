@@ -9,6 +9,7 @@ from clouds.lambda_cloud import KEY
 
 from arb.errors import CredentialsError, ProviderUnavailable, RateLimited
 from arb_lambda.client import LambdaClient
+from arb_lambda.errors import Reply
 
 REGIONS = "GET /regions"
 
@@ -77,6 +78,29 @@ def test_what_counts_is_the_code_at_any_status(account, status, code, told):
         get(account)
     assert caught.value.code == told
     assert len(operations(account)) == 1
+
+
+def test_a_refusal_that_is_new_to_us_is_one_of_the_account(account):
+    body = {"error": {"code": "global/suspended", "message": "?"}}
+    account.cloud.fault("status", match=REGIONS, status=403, body=body)
+    with pytest.raises(CredentialsError, match="does not allow this"):
+        get(account)
+
+
+@pytest.mark.parametrize("code", ["global/quota-exceeded", "global/forbidden", "global/whatever"])
+def test_too_many_requests_is_a_limit_whatever_its_code(account, code):
+    body = {"error": {"code": code, "message": "?"}}
+    account.cloud.fault("status", match=REGIONS, status=429, body=body)
+    assert get(account)
+
+
+@pytest.mark.parametrize(
+    ("told", "waits"),
+    [("1.5", 1.5), ("\xb2", 2), ("-3", 2), ("9" * 400, 2), ("Wed, 31 Dec 9999 23:59:59", 2)],
+)
+def test_a_wait_is_read_where_it_is_one(told, waits):
+    now = 0.0 if "Dec" not in told else 3e11
+    assert Reply(429, None, {"Retry-After": told}).retry_after_s(now) == pytest.approx(waits, abs=1)
 
 
 def test_a_firewalls_page_is_no_refusal_of_the_key(account):

@@ -41,6 +41,7 @@ def test_the_environment_comes_before_the_file(tmp_path):
         f"ssh_key_name = laptop\napi_key = {KEY}\nother = x\n",
         f'  api_key = "{KEY}"\n',
         f"{KEY}\n",
+        f"# mine\n\napi_key =   {KEY}\r\n",
     ],
 )
 def test_the_key_is_the_value_of_api_key_or_alone(tmp_path, text):
@@ -48,8 +49,15 @@ def test_the_key_is_the_value_of_api_key_or_alone(tmp_path, text):
     assert find_key({}, tmp_path).text == KEY
 
 
+@pytest.mark.parametrize("key", ["test-1", "k"])
+def test_nobody_says_how_long_a_key_is(tmp_path, key):
+    assert find_key({"LAMBDA_API_KEY": key}, tmp_path).text == key
+    put(tmp_path, f"api_key = {key}\n")
+    assert find_key({}, tmp_path).text == key
+
+
 @pytest.mark.parametrize(
-    "text", ["api_key = a key with spaces", "api_key =", "ssh_key_name = laptop", "kürzer", "short"]
+    "text", ["api_key = a key with spaces", "api_key =", "ssh_key_name = laptop", "kürzer"]
 )
 def test_what_is_no_key_is_named_by_its_place_and_not_shown(tmp_path, text):
     put(tmp_path, text)

@@ -80,6 +80,21 @@ def test_what_cannot_be_bought_is_left_out(item):
     assert rows_of({"x": item}, {"us-east-1": ""}) == []
 
 
+@pytest.mark.parametrize("cents", [10**400, -1, float("nan"), float("inf"), True, "129", None])
+def test_what_is_no_price_makes_no_offer(cents):
+    kind = {**TYPES["gpu_1x_a10"]["instance_type"], "price_cents_per_hour": cents}
+    item = {"instance_type": kind, "regions_with_capacity_available": []}
+    assert rows_of({"x": item}, {"us-east-1": ""}) == []
+
+
+def test_a_size_that_is_none_is_not_told():
+    kind = TYPES["gpu_1x_a10"]["instance_type"]
+    sizes = {"vcpus": 10**400, "memory_gib": -5, "storage_gib": None, "gpus": 1}
+    item = {"instance_type": {**kind, "specs": sizes}, "regions_with_capacity_available": []}
+    (row,) = rows_of({"x": item}, {"us-east-1": ""})
+    assert (row["vcpus"], row["memory_gib"], row["disk_gib"]) == (0, 0, 0)
+
+
 def test_quotes_are_told_of_what_is_sold():
     asked = [
         ("gpu_1x_a10@us-west-1", "gpu_1x_a10", "us-west-1"),

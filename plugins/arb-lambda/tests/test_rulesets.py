@@ -6,6 +6,7 @@ import pytest
 
 from arb.errors import CredentialsError, ProviderUnavailable, QuotaError, RequestError, Scope
 from arb_lambda import plugin
+from arb_lambda.bodies import merged
 
 LAUNCH = "POST /instance-operations/launch"
 ADD = "POST /firewall-rulesets"
@@ -90,6 +91,13 @@ def test_a_rule_that_somebody_added_to_it_by_hand_stays(account):
         "by hand",
         "arb: port 9000",
     ]
+
+
+def test_what_lambda_adds_to_rules_is_not_sent_back():
+    icmp = {"protocol": "icmp", "source_network": "0.0.0.0/0", "description": "ping"}
+    shown = [{**icmp, "port_range": None, "id": "r1"}]
+    assert merged(shown, ()) == [icmp]
+    assert merged(shown, ("80",))[0] == icmp
 
 
 def test_ports_of_a_cluster_whose_rule_set_is_gone_cannot_be_opened(account):

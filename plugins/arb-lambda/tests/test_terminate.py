@@ -77,6 +77,30 @@ def test_what_was_preempted_is_ended_because_it_may_be_billed(account, machine):
     assert billed(account) == []
 
 
+def test_what_was_preempted_and_cannot_be_ended_has_ended(account, machine):
+    account.cloud.configure(preempted_can_end=False, preempted_bills=False)
+    account.cloud.preempt(machine.id)
+    assert [i.detail for i in account.list().instances] == ["preempted"]  # for ever
+    assert account.terminate(machine).gone
+
+
+def test_a_refusal_to_end_what_was_preempted_is_not_its_end_while_it_may_be_ended(account, machine):
+    account.cloud.preempt(machine.id)
+    error = {"code": "global/conflict", "message": "?"}
+    account.cloud.fault("status", match=END, status=409, body={"error": error})
+    assert not account.terminate(machine).gone
+    assert billed(account) == [machine.id]
+
+
+def test_an_end_of_what_was_preempted_is_one_whatever_it_is_called_then(account, machine):
+    account.cloud.preempt(machine.id)
+    shown = account.cloud.shown(machine.id)
+    assert shown["status"] == "preempted"
+    told = {"data": {"terminated_instances": [shown]}}
+    account.cloud.fault("status", match=END, status=200, body=told)
+    assert account.terminate(machine).gone
+
+
 def test_an_unhealthy_machine_is_ended(account, machine):
     account.cloud.make_unhealthy(machine.id)
     assert account.terminate(machine).gone

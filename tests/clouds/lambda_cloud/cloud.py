@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
 from arb_local.room import Place
 from clouds.cloud import Cloud
@@ -17,6 +18,7 @@ from clouds.lambda_cloud.openapi import described
 from clouds.lambda_cloud.rules import Firewalls
 from clouds.lambda_cloud.settings import KEY, LambdaSettings
 from clouds.lambda_cloud.shop import REGIONS, TYPES, Kind, changed, region_view
+from clouds.lambda_cloud.strange import strange
 from clouds.lambda_cloud.views import image_views
 from clouds.model import Order, Vm, VmState
 from clouds.nodes import Nodes
@@ -74,7 +76,8 @@ class Lambda(Cloud):
 
     def new_id(self, prefix: str) -> str:
         """Return an id in the form of the API's; the prefix is left out."""
-        return f"{next(self._numbers):032x}"
+        odd = "/%2f?#" if self.settings.strange else ""
+        return f"{next(self._numbers):032x}{odd}"
 
     def quota(self, name: str) -> float | None:
         """Return a limit that a test set; None for none."""
@@ -155,6 +158,8 @@ class Lambda(Cloud):
         """Answer one call, and hold both against the description."""
         try:
             answer = self._answered(request)
+            if self.settings.strange:
+                answer = Answer(answer.status, {"data": strange(answer.body["data"])})
         except Refused as refused:
             answer = refused.answer
             if self.settings.echo and isinstance(answer.body, dict):
@@ -169,7 +174,7 @@ class Lambda(Cloud):
             if method == request.method and (match := path.fullmatch(request.path)):
                 if set(request.query) - {"cluster_id"}:
                     raise invalid("There is no such query parameter.")
-                return handler(request, account, *match.groups())
+                return handler(request, account, *map(unquote, match.groups()))
         raise Refused(404, "global/not-found", "The requested resource was not found.")
 
     def _hold_against_description(self, request: Request, answer: Answer) -> None:

@@ -68,6 +68,8 @@ class Instances:
         for vm in vms:
             if status_of(vm, now) == "booting" and not how.booting_can_end:
                 raise invalid("The instance has not finished launching.")
+            if status_of(vm, now) == "preempted" and not how.preempted_can_end:
+                raise invalid("The instance is being terminated.")
             if not can_end(vm, now, booting=True):
                 raise Refused(500, "global/unknown", "An unknown error occurred.")
         for vm in vms:
@@ -88,7 +90,7 @@ class Instances:
     def view(self, vm: Vm, at: float | None = None) -> dict[str, Any]:
         """Return a machine as it is shown."""
         at = self._cloud.clock.now() if at is None else at
-        return instance_view(vm, at, booting_can_end=self._cloud.settings.booting_can_end)
+        return instance_view(vm, at, self._cloud.settings)
 
     def _order(self, body: dict[str, Any], account: str) -> Order:
         known = {kind.name: kind for kind in self._cloud.types}

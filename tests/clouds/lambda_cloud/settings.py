@@ -28,6 +28,10 @@ class LambdaSettings(Settings):
         duplicate_names: Two SSH keys may have one name, as happens when two clients make them at
             once; then nothing can be launched with it.
         echo: Errors repeat what was sent.
+        strange: Ids have signs that mean something in URLs, answers have fields that nobody knows
+            and no optional ones.
+        preempted_can_end: Whether what was preempted can be terminated; otherwise it keeps that
+            status for ever.
     """
 
     calls_per_s: float = 1
@@ -40,3 +44,5 @@ class LambdaSettings(Settings):
     terminated_listed_s: float = 60
     duplicate_names: bool = False
     echo: bool = False
+    strange: bool = False
+    preempted_can_end: bool = True

@@ -10,6 +10,8 @@ from clouds.model import Vm, VmState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from clouds.lambda_cloud.settings import LambdaSettings
+
 __all__ = ["IMAGES", "can_end", "image_views", "instance_view", "status_of"]
 
 IMAGES = {
@@ -46,7 +48,7 @@ def can_end(vm: Vm, at: float, *, booting: bool) -> bool:
     return status in {"active", "unhealthy", "preempted"} or (booting and status == "booting")
 
 
-def instance_view(vm: Vm, at: float, *, booting_can_end: bool) -> dict[str, Any]:
+def instance_view(vm: Vm, at: float, how: LambdaSettings) -> dict[str, Any]:
     """Return an ``Instance`` as it is at a time."""
     order, tags, status = vm.order, vm.order.tags, status_of(vm, at)
     shown = {
@@ -57,7 +59,7 @@ def instance_view(vm: Vm, at: float, *, booting_can_end: bool) -> dict[str, Any]
         "file_system_names": [],
         "region": region_view(order.region),
         "instance_type": tags["kind"].view(),
-        "actions": _actions(status, booting_can_end=booting_can_end),
+        "actions": _actions(status, how),
         "tags": tags["tags"],
         "firewall_rulesets": [{"id": id_} for id_ in tags["rulesets"]],
     }
@@ -91,13 +93,14 @@ def image_views(regions: Iterable[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _actions(status: str, *, booting_can_end: bool) -> dict[str, Any]:
-    blocked = _BLOCKED.get(status)
+def _actions(status: str, how: LambdaSettings) -> dict[str, Any]:
+    lost = status == "preempted" and not how.preempted_can_end
+    blocked = _BLOCKED.get("terminating" if lost else status)
     if blocked is None:
         return {name: {"available": True} for name in _ACTIONS}
     code, description = blocked
     no = {"available": False, "reason_code": code, "reason_description": description}
     actions: dict[str, Any] = {name: dict(no) for name in _ACTIONS}
-    if status == "booting" and booting_can_end:
+    if status == "booting" and how.booting_can_end:
         actions["terminate"] = {"available": True}
     return actions

@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError
+from arb_lambda.client import path_of
 from arb_lambda.instances import token_of
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def check_machine(client: LambdaClient, ref: InstanceRef) -> None:
     if ref.account == own:
         return
     if not own:
-        reply = client.read(f"/instances/{ref.id}")
+        reply = client.read(path_of("/instances", ref.id))
         row = client.data(reply, "an instance") if reply.is_ok else {}
         if isinstance(row, dict) and ref.token and token_of(row) == ref.token:
             return

@@ -24,6 +24,8 @@ _MOST_USER_DATA: Final = 1_000_000
 _NOT_IN_KEYS: Final = re.compile(r"[^a-z0-9:-]+")
 _ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EVERYBODY: Final = "0.0.0.0/0"
+_RULE: Final = ("protocol", "port_range", "source_network", "description")
+"""What a rule may say when it is sent; what is read may say more."""
 
 
 def launch_body(
@@ -99,7 +101,7 @@ def check_request(request: ProvisionRequest) -> None:
 
 def merged(rules: Iterable[Mapping[str, Any]], ports: Sequence[str]) -> list[dict[str, Any]]:
     """Return rules with those added that open more ports; nothing is opened twice."""
-    kept = [dict(rule) for rule in rules]
+    kept = [{name: rule[name] for name in _RULE if rule.get(name) is not None} for rule in rules]
     known = {_reach(rule) for rule in kept}
     return kept + [rule for rule in map(port_rule, ports) if _reach(rule) not in known]
 

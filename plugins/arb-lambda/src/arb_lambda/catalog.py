@@ -6,8 +6,9 @@ import contextlib
 import csv
 import hashlib
 import json
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from io import StringIO
@@ -46,16 +47,21 @@ class _Answer:
 
 
 def read_catalog(context: ProviderContext) -> Catalog:
-    """Return what is sold now; without an API key the shipped list.
+    """Return what is sold now; without an API key, and without a first answer, the shipped list.
 
     Raises:
         CredentialsError: There is a key, and it was refused.
-        ProviderUnavailable, RateLimited: No answer.
+        ProviderUnavailable, RateLimited: No answer, and there was one before: its rows are better.
     """
     if find_key(context.env, context.home) is None:
         return read_bundled()
     with LambdaClient.open(context) as client:
-        types = _read_types(client, _TYPES)
+        try:
+            types = _read_types(client, _TYPES)
+        except (ProviderUnavailable, RateLimited) as error:
+            if _ever_read(client):
+                raise
+            return replace(read_bundled(), why=error.summary)
         rows = rows_of(types.data, _read_regions(client))
     return Catalog(_frame(rows), "live", types.as_of)
 
@@ -159,15 +165,21 @@ def _whose(client: LambdaClient) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _kept(client: LambdaClient, name: str) -> _Answer | None:
+def _kept(client: LambdaClient, name: str, fresh_s: float | None = None) -> _Answer | None:
     """Return what some process read lately; a file that is damaged or another's is none."""
+    fresh_s = _FRESH_S[name] if fresh_s is None else fresh_s
     try:
         document = json.loads(_path(client, name).read_text())
         age_s = client.context.clock.now() - document["as_of"]
-        is_good = document["whose"] == _whose(client) and 0 <= age_s <= _FRESH_S[name]
+        is_good = document["whose"] == _whose(client) and 0 <= age_s <= fresh_s
         return _Answer(document["data"], document["as_of"]) if is_good else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _ever_read(client: LambdaClient) -> bool:
+    """Say whether prices were read with this key before, however long ago."""
+    return _kept(client, _TYPES, fresh_s=math.inf) is not None
 
 
 def _keep(client: LambdaClient, name: str, data: Any) -> _Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
 from arb.errors import CredentialsError, ProviderUnavailable, RateLimited
 from arb_lambda.credentials import SET_UP, ApiKey, find_key
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from arb.types import ProviderContext
 
-__all__ = ["LambdaClient"]
+__all__ = ["LambdaClient", "path_of"]
 
 _PREFIX: Final = "/api/v1"
 _CONNECT_S: Final = 5.0
@@ -195,6 +196,11 @@ class LambdaClient:
         if left_s < _LEAST_S:
             raise _unavailable(path, "no time was left to ask")
         return min(_CONNECT_S, left_s), min(patience_s, left_s)
+
+
+def path_of(collection: str, id_: str) -> str:
+    """Return the path of one thing. Ids are texts: nobody says which characters they may have."""
+    return f"{collection}/{quote(id_, safe='')}"
 
 
 def _has(row: object, needed: tuple[str, ...]) -> bool:

@@ -21,7 +21,7 @@ SET_UP: Final = (
     f"create a key at https://cloud.lambda.ai/api-keys and put it into {VARIABLE}, "
     f"or as a line 'api_key = KEY' into ~/{KEY_FILE}"
 )
-_KEY: Final = re.compile(r"[!-~]{8,}")
+_KEY: Final = re.compile(r"[!-~]+")
 _LINE: Final = re.compile(r"(?m)^\s*api_key\s*=\s*(.*?)\s*$")
 _BARE: Final = re.compile(r"\s*([^\s=]+)\s*")
 """A file with nothing but a key in it is understood too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -55,9 +56,11 @@ _ACCOUNT: Final = {
         "use a key of somebody who may, see https://cloud.lambda.ai/api-keys",
     ),
 }
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]*)?")
 _RETRY_S: Final = 2.0
 _LONGEST_TEXT: Final = 160
 _UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
 _TOO_MANY: Final = 429
 
 
@@ -86,11 +89,11 @@ class Reply:
     def retry_after_s(self, now: float) -> float:
         """Return how long to wait, from ``Retry-After`` or by default."""
         value = self.headers.get("Retry-After", "").strip()
-        if value.isdigit():
+        if _SECONDS.fullmatch(value):
             return max(1.0, float(value))
         try:
             return max(1.0, parsedate_to_datetime(value).timestamp() - now)
-        except ValueError:
+        except (ValueError, OverflowError):
             return _RETRY_S
 
     def _told(self, name: str) -> str:
@@ -107,7 +110,7 @@ def call_error(reply: Reply, what: str, now: float) -> ArbError:
         what: What was asked, for people.
         now: Seconds since the epoch.
     """
-    return _account_error(reply) or _limit_error(reply, now) or _no_answer(reply, what)
+    return _limit_error(reply, now) or _account_error(reply) or _no_answer(reply, what)
 
 
 def launch_error(reply: Reply, offer: Offer, now: float, secrets: tuple[str, ...]) -> ArbError:
@@ -119,6 +122,8 @@ def launch_error(reply: Reply, offer: Offer, now: float, secrets: tuple[str, ...
         now: Seconds since the epoch.
         secrets: How texts begin that must not be repeated.
     """
+    if error := _limit_error(reply, now) or _account_error(reply):
+        return error
     if reply.code == _NO_CAPACITY:
         summary = f"lambda has no {offer.instance_type} in {offer.region} now"
         return CapacityError(summary, scope=Scope.INSTANCE_TYPE, code="lambda-no-capacity")
@@ -126,8 +131,6 @@ def launch_error(reply: Reply, offer: Offer, now: float, secrets: tuple[str, ...
         hint = "ask Lambda's support for more, or give machines back"
         summary = "lambda: the account's quota is used up"
         return QuotaError(summary, scope=Scope.PROVIDER, code="lambda-quota", hint=hint)
-    if error := _account_error(reply) or _limit_error(reply, now):
-        return error
     scope = {INVALID: Scope.OFFER, MISSING: Scope.OFFER, _WRONG_REGION: Scope.REGION}.get(
         reply.code
     )
@@ -156,6 +159,8 @@ def _account_error(reply: Reply) -> ArbError | None:
     known = _ACCOUNT.get(reply.code)
     if known is None and reply.status == _UNAUTHORIZED:
         known = _ACCOUNT["global/invalid-api-key"]
+    if known is None and reply.status == _FORBIDDEN and reply.code:
+        known = _ACCOUNT[FORBIDDEN]  # without a code it is a page of some firewall before the API
     if known is None:
         return None
     code, summary, hint = known

@@ -10,20 +10,24 @@ from arb.types import GoneReason, Instance, InstanceState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TOKEN_TAG", "blocked", "has_ended", "instance_of", "token_of"]
+__all__ = ["TOKEN_TAG", "blocked", "has_ended", "instance_of", "may_end", "number_of", "token_of"]
+__all__ += ["usd", "was_preempted"]
 
 TOKEN_TAG: Final = "arb-token"  # noqa: S105 - the key of a tag
 _TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}")
 _TERMINATED: Final = "terminated"
+_PREEMPTED: Final = "preempted"
+_MOST: Final = 1e12
+"""No amount is larger; numbers in JSON may be."""
 _STATES: Final = {
     "booting": InstanceState.PENDING,
     "active": InstanceState.RUNNING,
     "unhealthy": InstanceState.RUNNING,  # it may recover, and costs as much
     "terminating": InstanceState.TERMINATING,
-    "preempted": InstanceState.TERMINATING,  # lost; nobody says that its billing has ended
+    _PREEMPTED: InstanceState.TERMINATING,  # lost; nobody says that its billing has ended
     _TERMINATED: InstanceState.GONE,
 }
-_REASONS: Final = {"preempted": GoneReason.PREEMPTED, _TERMINATED: GoneReason.USER}
+_REASONS: Final = {_PREEMPTED: GoneReason.PREEMPTED, _TERMINATED: GoneReason.USER}
 _FOR_NOW: Final = frozenset({"vm-has-not-launched", "vm-is-terminating", "vm-action-in-progress"})
 """Why a machine cannot be ended at the moment."""
 
@@ -60,20 +64,42 @@ def has_ended(row: Mapping[str, Any]) -> bool:
     return row.get("status") == _TERMINATED
 
 
+def may_end(row: Mapping[str, Any]) -> bool:
+    """Say whether Lambda would end a machine now; yes where nobody says."""
+    return _terminate(row).get("available") is not False
+
+
+def was_preempted(row: Mapping[str, Any]) -> bool:
+    """Say whether Lambda took a machine away."""
+    return row.get("status") == _PREEMPTED
+
+
 def blocked(row: Mapping[str, Any]) -> str:
     """Return why a machine cannot be ended now, for people; empty when it can, or nobody says."""
     if row.get("status") == "terminating":
         return "terminating"
-    action = _dict(_dict(row.get("actions")).get("terminate"))
-    if action.get("available") is not False or action.get("reason_code") not in _FOR_NOW:
+    if was_preempted(row):
+        return ""  # it may stay in this status for ever, so it is asked for
+    if may_end(row) or _terminate(row).get("reason_code") not in _FOR_NOW:
         return ""
     return f"cannot end while {row.get('status') or 'it changes'}"
 
 
+def _terminate(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _dict(_dict(row.get("actions")).get("terminate"))
+
+
 def usd(cents: object) -> float | None:
     """Return a price in USD; None for what is none."""
-    is_number = isinstance(cents, int | float) and not isinstance(cents, bool)
-    return float(cents) / 100 if is_number else None  # type: ignore[arg-type]
+    number = number_of(cents)
+    return None if number is None else number / 100
+
+
+def number_of(value: object) -> float | None:
+    """Return what can be an amount: finite, and not under 0; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= _MOST else None
 
 
 def _dict(value: object) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from arb.errors import ProviderUnavailable
 from arb_lambda.account import first_id, keep, kept, key_name
+from arb_lambda.client import path_of
 from arb_lambda.errors import MISSING, TAKEN, presentable
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _leave_one(client: LambdaClient, named: list[str], mine: str) -> None:
     account = kept(client).get("account")
     extra = sorted(named, key=lambda id_: (id_ != account, id_))[1:]
     for id_ in [mine] if mine in named else extra:
-        reply = client.change("DELETE", f"{_KEYS}/{id_}")
+        reply = client.change("DELETE", path_of(_KEYS, id_))
         if reply.code not in _GONE:
             client.data(reply, "the removal of an SSH key")
 

@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from arb_lambda.instances import usd
+from arb_lambda.instances import number_of, usd
 from arb_lambda.regions import place
 
 if TYPE_CHECKING:
@@ -147,5 +147,4 @@ def _stocked(item: object) -> dict[str, str]:
 
 def _number(value: object) -> float:
     """Return a number; 0 for what is missing or none."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else 0.0  # type: ignore[arg-type]
+    return number_of(value) or 0.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import ProviderUnavailable, QuotaError, RequestError, Scope
 from arb_lambda.account import check_account
 from arb_lambda.bodies import firewall_rules, merged
-from arb_lambda.client import LambdaClient
+from arb_lambda.client import LambdaClient, path_of
 from arb_lambda.errors import IN_USE, INVALID, MISSING, QUOTA, presentable
 from arb_lambda.regions import NO_FIREWALL
 
@@ -60,7 +60,7 @@ def remove_ruleset(client: LambdaClient, id_: str) -> None:
     Raises:
         CredentialsError, RateLimited, ProviderUnavailable: It is still there, or in use.
     """
-    reply = client.change("DELETE", f"{_SETS}/{id_}")
+    reply = client.change("DELETE", path_of(_SETS, id_))
     if reply.code == MISSING:
         return
     if reply.code == IN_USE:
@@ -112,7 +112,7 @@ def _add_ports(client: LambdaClient, row: dict[str, Any], ports: Sequence[str]) 
     rules = merged(before, ports)
     if len(rules) == len(before):
         return
-    reply = client.change("PATCH", f"{_SETS}/{row['id']}", {"rules": rules})
+    reply = client.change("PATCH", path_of(_SETS, row["id"]), {"rules": rules})
     _check_made(client, reply, _region(row))
     client.data(reply, "a firewall rule set")
 

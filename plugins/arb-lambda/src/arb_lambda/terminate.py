@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import ProviderUnavailable
 from arb.types import Termination
 from arb_lambda.account import check_machine
-from arb_lambda.client import LambdaClient
-from arb_lambda.errors import MISSING, call_error
+from arb_lambda.client import LambdaClient, path_of
+from arb_lambda.errors import INVALID, MISSING, call_error
 from arb_lambda.info import LISTING_LAG_S
-from arb_lambda.instances import blocked, has_ended
+from arb_lambda.instances import blocked, has_ended, may_end, was_preempted
 
 if TYPE_CHECKING:
     from arb.types import InstanceRef, ProviderContext
@@ -20,9 +20,8 @@ __all__ = ["terminate"]
 _NOT_FOUND: Final = 404
 _ASK_AGAIN_S: Final = 10.0
 _SOON_S: Final = 5.0
-_REFUSED_FOR_NOW: Final = frozenset(
-    {"global/invalid-parameters", "global/conflict", "global/unknown"}
-)
+_REFUSED_FOR_GOOD: Final = frozenset({INVALID, "global/conflict"})
+_REFUSED_FOR_NOW: Final = _REFUSED_FOR_GOOD | {"global/unknown"}
 """What a machine that cannot end at the moment is refused with, as far as is known."""
 
 
@@ -42,12 +41,12 @@ def terminate(context: ProviderContext, ref: InstanceRef) -> Termination:
             return Termination.GONE
         if why := blocked(row):
             return _pending(why, _ASK_AGAIN_S)
-        return _end(client, ref)
+        return _end(client, ref, was_lost=was_preempted(row) and not may_end(row))
 
 
 def _look(client: LambdaClient, ref: InstanceRef) -> dict[str, Any] | None:
     """Return the machine as it is now; None when Lambda does not know it."""
-    path = f"/instances/{ref.id}"
+    path = path_of("/instances", ref.id)
     reply = client.read(path)
     if reply.status == _NOT_FOUND and reply.code == MISSING:
         return None
@@ -58,18 +57,26 @@ def _look(client: LambdaClient, ref: InstanceRef) -> dict[str, Any] | None:
     return row
 
 
-def _end(client: LambdaClient, ref: InstanceRef) -> Termination:
+def _end(client: LambdaClient, ref: InstanceRef, *, was_lost: bool) -> Termination:
+    """Ask for the end.
+
+    A machine that Lambda took away may keep that status for ever: it has ended once Lambda agrees to
+    end it, or says twice (``was_lost``, and now) that there is nothing to end.
+    """
     path = "/instance-operations/terminate"
     reply = client.change("POST", path, {"instance_ids": [ref.id]})
     if reply.is_ok:
         data = client.data(reply, path)
         told = data.get("terminated_instances") if isinstance(data, dict) else None
         rows = [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
-        if any(row.get("id") == ref.id and has_ended(row) for row in rows):
+        mine = [row for row in rows if row.get("id") == ref.id]
+        if any(has_ended(row) or was_preempted(row) for row in mine):
             return Termination.GONE
         return _pending("asked to end", _SOON_S)
     if reply.code == MISSING:
         return _missing(client.context, ref)
+    if was_lost and reply.code in _REFUSED_FOR_GOOD:
+        return Termination.GONE
     if reply.code in _REFUSED_FOR_NOW:
         return _pending(f"cannot end now ({reply.code})", _ASK_AGAIN_S)
     raise call_error(reply, "a termination", client.context.clock.now())
