@@ -17,6 +17,7 @@ from arb.types import (
     CheckStatus,
     Instance,
     InstanceState,
+    Leftovers,
     Listing,
     Offer,
     ProviderInfo,
@@ -58,6 +59,9 @@ class FakeCloud:
         on_terminate: Scripts by instance id, then for all others under ``""``.
         on_list: Scripts for whole listings; they take the honest listing.
         on_cleanup: Scripts; they take the cluster reference.
+        on_leftovers: The same for ``arb_list_leftovers``, which exists only when this is not None. A
+            script takes the owner; without one, ``leftovers`` are told.
+        leftovers: Tokens of purchases that left something beside machines; clean-up takes theirs away.
         on_ssh_ports: Scripts; they take the instance.
         hidden_until: Instance id -> time at which listings begin to show it.
         machines: Everything that was ever made.
@@ -78,9 +82,11 @@ class FakeCloud:
     )
     on_list: list[Callable[[Listing], Listing]] = field(default_factory=list)
     on_cleanup: list[Callable[[Any], None]] = field(default_factory=list)
+    on_leftovers: list[Callable[[str], Leftovers]] | None = None
     on_ssh_ports: list[Callable[[Instance], SshEndpoint]] = field(default_factory=list)
     hidden_until: dict[str, float] = field(default_factory=dict)
     machines: dict[str, Instance] = field(default_factory=dict)
+    leftovers: set[str] = field(default_factory=set)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     shop: list[Offer] = field(default_factory=list)
     catalog_error: Exception | None = None
@@ -205,6 +211,12 @@ class FakeCloud:
         def arb_cleanup(context, cluster):
             self.calls.append(("arb_cleanup", cluster))
             self._scripted(self.on_cleanup, cluster, lambda _: None)
+            self.leftovers -= set(cluster.tokens)
+
+        def arb_list_leftovers(context, owner):
+            self.calls.append(("arb_list_leftovers", owner))
+            told = Leftovers(frozenset(self.leftovers), account=self.account)
+            return self._scripted(self.on_leftovers, owner, lambda _: told)
 
         def arb_ssh_ports(context, instance):
             return self._scripted(
@@ -215,6 +227,8 @@ class FakeCloud:
         hooks += [arb_terminate, arb_ssh_ports]
         if self.with_cleanup:
             hooks.append(arb_cleanup)
+        if self.on_leftovers is not None:
+            hooks.append(arb_list_leftovers)
         if self.on_poll is not None:
             hooks.append(arb_poll)
         if self.on_prices is not None:

@@ -112,6 +112,37 @@ def test_a_lost_attempt_is_cleaned_up_in_whatever_region_it_was(account):
     assert account.cloud.ledger().alive() == []
 
 
+def told(account, owner="ownerabc"):
+    return plugin.arb_list_leftovers(account.context(), owner)
+
+
+def test_groups_of_orders_that_nobody_knows_are_told_by_owner(account):
+    account.cloud.configure(page_size=1)
+    near, *_ = account.buy()
+    far = account.request(account.offer(zone="usw2-az1", region="us-west-2"))
+    account.cloud.fault("status", match="RunInstances", status=500)
+    with pytest.raises(ProviderUnavailable):
+        account.provision(far)
+    found = told(account)
+    assert found.tokens == {near.token, far.token}
+    assert (found.account, found.errors) == (account.list().account, {})
+    assert told(account, "otherabc").tokens == frozenset()
+
+
+def test_a_region_that_does_not_tell_what_is_left_is_named(account):
+    request, *_ = account.buy()
+    account.cloud.configure(failing_regions=["us-west-2"])
+    found = told(account)
+    assert found.tokens == {request.token}
+    assert list(found.errors) == ["us-west-2"]
+
+
+def test_no_region_that_tells_what_is_left_is_an_error(account):
+    account.cloud.fault("status", match="DescribeSecurityGroups", status=503, count=99)
+    with pytest.raises(ProviderUnavailable):
+        told(account)
+
+
 def test_a_disk_that_outlives_its_machine_is_removed(account):
     request, result, (machine,) = account.buy()
     instance = account.cloud.engine.records[machine.id].instance
@@ -119,6 +150,7 @@ def test_a_disk_that_outlives_its_machine_is_removed(account):
         disk.delete_on_termination = False
     account.terminate(account.ref(machine))
     assert [e.kind for e in account.cloud.ledger().alive("volume")] == ["volume"]
+    assert told(account).tokens == {request.token}
     plugin.arb_cleanup(account.context(), account.cluster(request, result))
     assert account.cloud.ledger().alive() == []
 

@@ -19,6 +19,8 @@ from arb.types import ClusterRef, InstanceRef, InstanceState, Termination
 from arb_gcp import plugin
 from arb_gcp.client import Client
 
+OWNER = "ownerabc"
+
 DELETE = "compute.instances.delete"
 WORLD = "0.0.0.0/0"
 
@@ -175,6 +177,39 @@ def test_rules_of_a_refused_or_lost_order_go_too(account):
         account.provision(request)
     cleanup(account, request, None)
     assert rules(account) == set()
+
+
+def told(account, owner=OWNER):
+    return plugin.arb_list_leftovers(account.context(), owner)
+
+
+def test_rules_of_orders_that_nobody_knows_are_told_by_owner(account):
+    account.cloud.configure(page_size=1)
+    for name in (f"arb-{OWNER}-by-hand", f"my-arb-{OWNER}-clusterx-000-ssh", "theirs"):
+        account.cloud.add_foreign(name, "firewall")
+    one, *_ = account.buy(count=2, ports=("80",))
+    two, *_ = account.buy()
+    found = told(account)
+    assert found.tokens == {one.token, two.token}
+    assert (found.account, found.errors) == ("arb-test", {})
+    assert told(account, "otherabc").tokens == frozenset()
+    cluster = ClusterRef("x", OWNER, tuple(found.tokens), frozenset(), account=found.account)
+    plugin.arb_cleanup(account.context(), cluster)
+    assert rules(account) == set()
+    assert told(account).tokens == frozenset()
+
+
+def test_who_makes_no_rules_looks_for_none(account):
+    account.buy()
+    account.options |= {"firewall": False}
+    account.cloud.fault("status", match="compute.firewalls.list", status=403)
+    assert told(account).tokens == frozenset()
+
+
+def test_rules_that_cannot_be_listed_are_an_error(account):
+    account.cloud.fault("status", match="compute.firewalls.list", status=503, count=9)
+    with pytest.raises(ProviderUnavailable):
+        told(account)
 
 
 def test_rules_are_found_by_the_handle_whatever_is_configured_today(account):

@@ -93,6 +93,7 @@ def test_what_is_optional_has_a_neutral_answer(world):
     assert provider.self_terminate(REF) is None
     assert provider.preemption_notice() is None
     assert not provider.has("arb_poll")
+    assert provider.list_leftovers("me") is None
     with pytest.raises(PluginError, match=r"dist-good 1\.0: arb_poll is not implemented"):
         provider.poll(None, "")
 
@@ -114,7 +115,7 @@ def test_what_a_provider_cannot_do_is_a_usage_error(world, call):
 
 
 EVERYTHING = """
-from arb.types import InstanceRef, NoticeProbe, SelfTerminate
+from arb.types import InstanceRef, Leftovers, NoticeProbe, SelfTerminate
 import pandas as pd
 ALL = frozenset({Capability.STOP, Capability.PORTS, Capability.SELF_TERMINATE})
 
@@ -131,6 +132,11 @@ def arb_query_prices(context, offers):
 def arb_poll(context, request, handle):
     CALLS.append(("arb_poll", request, handle))
     return [Instance("x", "i-1", "r", InstanceState.RUNNING)]
+
+@hookimpl
+def arb_list_leftovers(context, owner):
+    CALLS.append(("arb_list_leftovers", owner))
+    return Leftovers(["t"])
 
 @hookimpl
 def arb_cleanup(context, cluster):
@@ -180,6 +186,7 @@ def test_every_hook_has_a_method_that_hands_its_arguments_over(world):
 
     assert list(provider.query_prices(["offer"])["offer_id"]) == ["a"]
     assert [i.provider for i in provider.poll("request", "handle")] == ["all"]
+    assert provider.list_leftovers("me").tokens == {"t"}
     provider.cleanup(cluster)
     assert provider.stop([REF]) == provider.start([REF]) == ()
     provider.open_ports(cluster, ["80"])
@@ -191,6 +198,7 @@ def test_every_hook_has_a_method_that_hands_its_arguments_over(world):
     assert [
         ("arb_query_prices", ("offer",)),
         ("arb_poll", "request", "handle"),
+        ("arb_list_leftovers", "me"),
         ("arb_cleanup", cluster),
         ("arb_stop", (REF,)),
         ("arb_start", (REF,)),

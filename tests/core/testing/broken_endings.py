@@ -237,6 +237,41 @@ class WantsSomethingToCleanUp(Reference):
         super().arb_cleanup(context, cluster)
 
 
+@breaks("what_machines_left_is_told_by_owner")
+class TellsNobodyWhatIsLeft(Reference):
+    arb_list_leftovers = None
+
+
+@breaks("what_machines_left_is_told_by_owner")
+class TellsOfEverybodysRules(Reference):
+    def is_of_owner(self, name, owner):
+        return name.startswith("arb-")
+
+
+@breaks("what_machines_left_is_told_by_owner")
+class NeverForgetsWhatWasLeft(Reference):
+    @hookimpl
+    def arb_list_leftovers(self, context, owner):
+        rules = self.client(context).server.rules.values()
+        names = frozenset(rule.name.removeprefix("rule-") for rule in rules)
+        found = super().arb_list_leftovers(context, owner)
+        return replace(found, tokens=frozenset(n for n in names if self.is_of_owner(n, owner)))
+
+
+@breaks("what_machines_left_is_told_by_owner")
+class TellsOnlyWhatThisComputerMade(Reference):
+    @hookimpl
+    def arb_list_leftovers(self, context, owner):
+        found = super().arb_list_leftovers(context, owner)
+        known = {path.name for path in context.data_dir.iterdir()}
+        return replace(found, tokens=found.tokens & known)
+
+    @hookimpl
+    def arb_provision(self, context, request):
+        (context.data_dir / request.token).touch()
+        return super().arb_provision(context, request)
+
+
 @breaks("a_stopped_machine_starts_again")
 class CannotStopTwice(Reference):
     def switch(self, api, operation, ref):

@@ -25,6 +25,7 @@ from arb.types import (
     GoneReason,
     Instance,
     InstanceState,
+    Leftovers,
     Listing,
     NoticeProbe,
     ProviderInfo,
@@ -366,6 +367,16 @@ class Reference:
 
     def ending(self):
         return Termination(gone=False, retry_after_s=5, detail="ending")
+
+    @hookimpl
+    def arb_list_leftovers(self, context, owner):
+        api = self.client(context)
+        names = [rule["name"].removeprefix("rule-") for rule in api("rules")]
+        ours = frozenset(name for name in names if self.is_of_owner(name, owner))
+        return Leftovers(ours, account=api.account())
+
+    def is_of_owner(self, name, owner):
+        return name.startswith(f"arb-{owner}-")
 
     @hookimpl
     def arb_cleanup(self, context, cluster):

@@ -31,14 +31,14 @@ def reap(
     yes: Yes = False,
     as_json: Json = False,
 ) -> int:
-    """End machines that nobody asked for.
+    """End machines that nobody asked for, and remove what purchases left beside them.
 
     Lists every provider and compares with what is known here. Machines of other owners are never
-    touched, nor is a launch that is under way. Every launch does the same for the providers that it
+    touched, nor is a launch that is under way. Every launch ends such machines of the providers that it
     uses.
     """
     from arb.cli.progress import open_progress
-    from arb.clusters.reaping import end, ended, find
+    from arb.clusters.reaping import end, ended, find, removed
     from arb.clusters.session import Session
     from arb.provision.resume import resume
 
@@ -49,16 +49,18 @@ def reap(
         progress.state("")
         if not as_json:
             _show(found, session.store.owner())
-        orphans = [orphan for each in found for orphan in each.orphans]
-        if orphans and not render.confirm(_question(found), yes=yes):
+        if any(each.orphans or each.leftovers for each in found) and not render.confirm(
+            _question(found), yes=yes
+        ):
             return 1
         left = end(session, found, patience_s=_PATIENCE_S)
-        gone = ended(session, found)
+        gone, clean = ended(session, found), removed(session, found)
         failed = _failed(session, found, left)
     if as_json:
-        render.json_document(_document(found, gone, left))
+        render.json_document({**_document(found, gone, left), "removed": clean})
     else:
         _tell(found, gone, left)
+        _tell_beside(found, clean)
     return 1 if failed else 0
 
 
@@ -69,7 +71,8 @@ def _failed(session: Session, found: list[Survey], left: list[Machine]) -> bool:
 
     for each in found:
         matters = bool(open_machines(session.store, provider=each.provider))
-        if each.unlisted or (each.error and not isinstance(each.error, CredentialsError)):
+        errors = (each.error, each.beside.error if each.beside else None)
+        if each.unlisted or any(e and not isinstance(e, CredentialsError) for e in errors):
             return True
         if each.error and matters:
             return True
@@ -88,6 +91,11 @@ def _show(found: list[Survey], owner: str) -> None:
             tell(f"{each.provider} was not listed: {each.error.summary}")
         for region, reason in each.unlisted.items():
             render.warn(f"{each.provider} {region} was not listed: {reason}")
+        if each.beside and each.beside.error:
+            tell = render.hint if isinstance(each.beside.error, CredentialsError) else render.warn
+            tell(f"{each.provider}: rules, groups and disks were not listed: {each.beside.error}")
+        for leftover in each.leftovers:
+            render.note(f"{each.provider}: something is left of the purchase {leftover.token}")
         for machine in each.gone:
             render.note(f"{machine.key} is gone: {machine.reason.value or 'no longer listed'}")
 
@@ -132,10 +140,15 @@ def _question(found: list[Survey]) -> str:
     from arb.text import counted
 
     orphans = [orphan for each in found for orphan in each.orphans]
+    leftovers = sum(len(each.leftovers) for each in found)
+    rest = f"what is left of {counted(leftovers, 'purchase')}"
+    if not orphans:
+        return f"Remove {rest}?"
     prices = [orphan.instance.price_usd_hour for orphan in orphans]
     told = [price for price in prices if price is not None]
     cost = f" ({render.money(sum(told))} an hour)" if told else ""
-    return f"End {counted(len(orphans), 'machine')}{cost}?"
+    more = f" and remove {rest}" if leftovers else ""
+    return f"End {counted(len(orphans), 'machine')}{cost}{more}?"
 
 
 def _tell(found: list[Survey], gone: list[str], left: list[Machine]) -> None:
@@ -154,6 +167,17 @@ def _tell(found: list[Survey], gone: list[str], left: list[Machine]) -> None:
     render.note(", ".join(parts))
 
 
+def _tell_beside(found: list[Survey], clean: list[str]) -> None:
+    from arb.text import counted
+
+    leftovers = sum(len(each.leftovers) for each in found)
+    if clean:
+        render.note(f"removed what was left of {counted(len(clean), 'purchase')}")
+    if len(clean) < leftovers:
+        rest = counted(leftovers - len(clean), "purchase")
+        render.warn(f"what is left of {rest} is removed by the next command")
+
+
 def _document(found: list[Survey], gone: list[str], left: list[Machine]) -> dict[str, Any]:
     return {
         "providers": [
@@ -164,6 +188,7 @@ def _document(found: list[Survey], gone: list[str], left: list[Machine]) -> dict
                 "unlisted": dict(each.unlisted),
                 "gone": [machine.key for machine in each.gone],
                 "machines": [_machine(sighting) for sighting in each.sightings],
+                "leftovers": [leftover.token for leftover in each.leftovers],
             }
             for each in found
         ],

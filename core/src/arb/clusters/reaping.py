@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from arb.clusters.refresh import close_if_empty
 from arb.errors import ArbError
 from arb.provision.reaper import certain, end_orphans, survey, tidy
+from arb.state.attempts import get_attempt
 from arb.state.clusters import list_clusters
 from arb.state.leases import LeaseHeld, Leases
 from arb.state.machines import get_machine, providers_of_machines
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from arb.state.machines import Machine
     from arb.types import Offer
 
-__all__ = ["end", "ended", "find", "reap_along"]
+__all__ = ["end", "ended", "find", "reap_along", "removed"]
 
 _EVERY_S: Final = 60
 """A provider that was listed within this time, by whatever process, is not listed again."""
@@ -36,7 +37,7 @@ _AHEAD: Final = 40
 
 
 def find(session: Session, names: Sequence[str] = (), *, all_owners: bool = False) -> list[Survey]:
-    """List what is at providers and say what each machine is. Ends nothing.
+    """List what is at providers and say what each machine is, and what is left over. Ends nothing.
 
     Args:
         session: Of this process.
@@ -47,7 +48,7 @@ def find(session: Session, names: Sequence[str] = (), *, all_owners: bool = Fals
         UsageError: There is no such provider.
     """
     chosen = tuple(names) or session.plugins.provider_names()
-    found = survey(session.shop, chosen, all_owners=all_owners)
+    found = survey(session.shop, chosen, all_owners=all_owners, beside=True)
     _close_empty(session)
     return found
 
@@ -60,7 +61,8 @@ def end(session: Session, found: Iterable[Survey], *, patience_s: float = 0) -> 
     """
     surveys = list(found)
     orphans = [orphan for each in surveys for orphan in each.orphans]
-    left = end_orphans(session.shop, orphans, patience_s=patience_s)
+    leftovers = [leftover for each in surveys for leftover in each.leftovers]
+    left = end_orphans(session.shop, orphans, leftovers, patience_s=patience_s)
     tidy(session.shop, [each.provider for each in surveys if each.error is None])
     return left
 
@@ -70,6 +72,13 @@ def ended(session: Session, found: Iterable[Survey]) -> list[str]:
     orphans = [orphan for each in found for orphan in each.orphans]
     machines = [get_machine(session.store, o.instance.provider, o.instance.id) for o in orphans]
     return [m.key for m in machines if m is not None and m.state is InstanceState.GONE]
+
+
+def removed(session: Session, found: Iterable[Survey]) -> list[str]:
+    """Return the purchases that something was left of and nothing is any more, by token."""
+    tokens = [leftover.token for each in found for leftover in each.leftovers]
+    attempts = [get_attempt(session.store, token) for token in tokens]
+    return [attempt.id for attempt in attempts if attempt is not None and not attempt.is_open]
 
 
 def reap_along(session: Session, offers: Sequence[Offer] | None) -> None:

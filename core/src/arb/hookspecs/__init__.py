@@ -39,6 +39,7 @@ PROVIDER_HOOKS: Final = (
     "arb_poll",
     "arb_list_instances",
     "arb_terminate",
+    "arb_list_leftovers",
     "arb_cleanup",
     "arb_stop",
     "arb_start",

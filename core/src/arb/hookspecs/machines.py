@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ClusterRef,
         Instance,
         InstanceRef,
+        Leftovers,
         Listing,
         ListQuery,
         ProviderContext,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "arb_cleanup",
     "arb_list_instances",
+    "arb_list_leftovers",
     "arb_poll",
     "arb_provision",
     "arb_start",
@@ -148,6 +150,29 @@ def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Terminatio
         CredentialsError: The account was refused, or is not ``instance.account``; the intent to
             terminate stays and is shown.
         ProviderUnavailable, RateLimited: Nothing is known; called again later.
+    """
+
+
+@hookspec(firstresult=True)
+def arb_list_leftovers(context: ProviderContext, owner: str) -> Leftovers:  # type: ignore[empty-body]
+    """Say of which purchases there is anything that is not an instance, wherever it is.
+
+    Called by ``arb reap``, and after a state was lost: then nobody knows the token of a rule whose
+    machine is gone or was never made. Not optional where ``arb_cleanup`` has something to remove.
+    Budget: 30 s. Reads only. Never relies on local memory. Every page is read.
+
+    Args:
+        context: As ever.
+        owner: Only what carries a token of this owner.
+
+    Returns:
+        ``Leftovers``: the purchases' tokens, without ranks; also those whose machines are alive. What
+        all clusters of an owner share is none. A region that failed is named in ``errors``.
+
+    Raises:
+        CredentialsError: The account was refused, or may not look.
+        ProviderUnavailable: No region answered.
+        RateLimited: As before; the wait is kept.
     """
 
 

@@ -15,6 +15,7 @@ BUDGETS_S: Final[dict[str, float]] = {
     "arb_poll": 20,
     "arb_list_instances": 30,
     "arb_terminate": 30,
+    "arb_list_leftovers": 30,
     "arb_cleanup": 30,
     "arb_stop": 30,
     "arb_start": 60,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ClusterRef,
         Instance,
         InstanceRef,
+        Leftovers,
         Listing,
         ListQuery,
         NoticeProbe,
@@ -187,6 +188,13 @@ class Provider(Origin):
         """Stop paying for one instance."""
         result: Termination = self.ask("arb_terminate", instance=instance).value
         return result
+
+    def list_leftovers(self, owner: str) -> Leftovers | None:
+        """Say of which purchases there is anything beside machines; None when nobody can tell."""
+        if not self.has("arb_list_leftovers"):
+            return None
+        found: Leftovers = self.ask("arb_list_leftovers", owner=owner).value
+        return found
 
     def cleanup(self, cluster: ClusterRef) -> None:
         """Remove what is not an instance; nothing where the provider makes nothing else."""

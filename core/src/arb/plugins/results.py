@@ -19,6 +19,7 @@ from arb.types import (
     CheckStatus,
     Instance,
     InstanceState,
+    Leftovers,
     Listing,
     NoticeProbe,
     ProviderInfo,
@@ -163,6 +164,19 @@ def _listing(value: object, provider: str) -> Listing:
     return replace(listing, instances=instances, complete=frozenset(complete))
 
 
+def _leftovers(value: object, provider: str) -> Leftovers:
+    found = _is(Leftovers)(value, provider)
+    tokens: object = found.tokens
+    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+        raise WrongResult(f"returned {_kind(tokens)} as tokens, not a set of texts")
+    if not all(map(_is_text, found.tokens)):
+        raise WrongResult("returned tokens that are no texts")
+    _mapping(found.errors, "errors")
+    if not _is_text(found.account):
+        raise WrongResult(f"returned {_kind(found.account)} as account, not text")
+    return replace(found, tokens=frozenset(found.tokens))
+
+
 def _termination(value: object, provider: str) -> Termination:
     result = _is(Termination)(value, provider)
     if not (_is_flag(result.gone) and _is_number(result.retry_after_s)):
@@ -219,6 +233,7 @@ _CHECKS: Final[dict[str, Callable[[object, str], Any]]] = {
     "arb_poll": own_instances,
     "arb_list_instances": _listing,
     "arb_terminate": _termination,
+    "arb_list_leftovers": _leftovers,
     "arb_cleanup": _nothing,
     "arb_stop": own_instances,
     "arb_start": own_instances,

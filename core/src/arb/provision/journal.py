@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
-from arb.provision.orphans import claim, give_up
+from arb.provision.orphans import claim, claim_leftover, give_up
 from arb.provision.records import attempt_row, error_text, is_alive, machine_row, want_gone
 from arb.state.attempts import (
     ENDED,
@@ -32,6 +32,7 @@ from arb.types import InstanceState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from arb.provision.leftovers import Leftover
     from arb.provision.order import Node
     from arb.provision.orphans import Orphan
     from arb.state.leases import Lease
@@ -256,14 +257,15 @@ class Journal:
                 if machine is not None and is_alive(machine):
                     want_gone(tx, machine)
 
-    def reaped(self, orphans: Iterable[Orphan]) -> bool:
-        """Record machines that nobody asked for, and the wish to end them: all at once or none.
+    def reaped(self, orphans: Iterable[Orphan], leftovers: Iterable[Leftover] = ()) -> bool:
+        """Record what nobody asked for, and the wish to end it: all at once or none.
 
         Returns:
-            False when all of them ended meanwhile.
+            False when all of it ended meanwhile.
         """
         with self.write() as tx:
-            return any([claim(tx, orphan) for orphan in orphans])  # noqa: C419 - each is written
+            written = [claim(tx, orphan) for orphan in orphans]
+            return any([*written, *(claim_leftover(tx, leftover) for leftover in leftovers)])
 
     def given_up(
         self,

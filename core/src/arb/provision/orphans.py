@@ -32,11 +32,12 @@ from arb.types import GoneReason, InstanceState, NodeSetup, Offer, ProvisionRequ
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from arb.provision.leftovers import Leftover
     from arb.state.machines import Machine
     from arb.state.store import Transaction
     from arb.types import Instance
 
-__all__ = ["Orphan", "claim", "give_up"]
+__all__ = ["Orphan", "claim", "claim_leftover", "give_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,22 @@ def claim(tx: Transaction, orphan: Orphan) -> bool:
         instance=machine.key,
         data=data,
     )
+    return True
+
+
+def claim_leftover(tx: Transaction, leftover: Leftover) -> bool:
+    """Write a purchase down of which something is left beside machines, to be given back.
+
+    Returns:
+        False when somebody carries on with it already: nothing changed.
+    """
+    attempt = get_attempt(tx, leftover.token)
+    if attempt is None:
+        attempt = _attempt_from(tx, leftover.as_instance())
+    elif attempt.is_open:
+        return False
+    account = attempt.account or leftover.account
+    update_attempt(tx, attempt.id, state=AttemptState.GIVING_BACK, account=account)
     return True
 
 

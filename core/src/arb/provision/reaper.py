@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from arb.provision.cleanup import clean_up
 from arb.provision.giveback import drive
+from arb.provision.leftovers import look_beside
 from arb.provision.orphans import Orphan
 from arb.provision.resume import carry_on
 from arb.provision.sightings import settle
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from arb.errors import ArbError
     from arb.plugins.provider import Provider
+    from arb.provision.leftovers import Beside, Leftover
     from arb.provision.shop import Shop
     from arb.state.machines import Machine
     from arb.types import Instance
@@ -60,6 +62,7 @@ class Survey:
         unlisted: Region -> why it could not be listed; its machines are as they were.
         error: Why nothing could be listed at all; None when something was.
         gone: Machines that state called alive and that are no more.
+        beside: What is left that is not a machine; None when that was not asked for.
         listed_at: When it was asked, seconds since the epoch.
     """
 
@@ -69,6 +72,7 @@ class Survey:
     unlisted: Mapping[str, str] = field(default_factory=dict)
     error: ArbError | None = None
     gone: tuple[Machine, ...] = ()
+    beside: Beside | None = None
     listed_at: float = 0
 
     @property
@@ -80,8 +84,15 @@ class Survey:
             if sighting.kind in ORPHANS
         ]
 
+    @property
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """What nobody asks for any more and is not a machine."""
+        return self.beside.leftovers if self.beside else ()
 
-def survey(shop: Shop, names: Iterable[str], *, all_owners: bool = False) -> list[Survey]:
+
+def survey(
+    shop: Shop, names: Iterable[str], *, all_owners: bool = False, beside: bool = False
+) -> list[Survey]:
     """List the machines of some providers, side by side, and say what each is.
 
     What state calls alive and a complete listing does not show is recorded as gone. Nothing else
@@ -91,18 +102,27 @@ def survey(shop: Shop, names: Iterable[str], *, all_owners: bool = False) -> lis
         shop: The means.
         names: Of providers.
         all_owners: Show other owners' machines as well.
+        beside: Look for what is not a machine as well.
     """
-    replies = shop.plugins.ask_all(lambda p: _survey(shop, p, all_owners=all_owners), names)
+    replies = shop.plugins.ask_all(
+        lambda p: _survey(shop, p, all_owners=all_owners, beside=beside), names
+    )
     return [reply.value or Survey(reply.provider, error=reply.error) for reply in replies]
 
 
-def end_orphans(shop: Shop, orphans: Sequence[Orphan], *, patience_s: float = 0) -> list[Machine]:
-    """Commit the wish to end some machines, then carry it out as far as that goes now.
+def end_orphans(
+    shop: Shop,
+    orphans: Sequence[Orphan],
+    leftovers: Sequence[Leftover] = (),
+    *,
+    patience_s: float = 0,
+) -> list[Machine]:
+    """Commit the wish to end what nobody asked for, then carry it out as far as that goes now.
 
     Returns:
         Machines whose end is wanted and not confirmed: the next command carries on.
     """
-    if not orphans or not shop.journal.reaped(orphans):
+    if not (orphans or leftovers) or not shop.journal.reaped(orphans, leftovers):
         return []
     store = shop.journal.store
     drive(shop, lambda: ending_machines(store), patience_s=patience_s)
@@ -138,7 +158,7 @@ def tidy(shop: Shop, names: Iterable[str]) -> None:
         clean_up(shop, record, only=frozenset(names))
 
 
-def _survey(shop: Shop, provider: Provider, *, all_owners: bool) -> Survey:
+def _survey(shop: Shop, provider: Provider, *, all_owners: bool, beside: bool) -> Survey:
     store = shop.journal.store
     owner, listed_at, lag_s = store.owner(), store.now(), provider.info.listing_lag_s
     listing = provider.list_instances(ListQuery(owner="" if all_owners else owner))
@@ -152,13 +172,15 @@ def _survey(shop: Shop, provider: Provider, *, all_owners: bool) -> Survey:
         if kind is Kind.RETURNED:
             shop.journal.seen(known.machines[instance.id], instance)
         sightings.append(Sighting(instance, kind, _cluster(instance, known)))
+    found = look_beside(shop, provider, listing) if beside else None
     unlisted = {} if Listing.EVERYWHERE in listing.complete else dict(listing.errors)
     return Survey(
         provider.name,
         listing.account,
         tuple(sightings),
-        unlisted,
+        {**(found.unlisted if found else {}), **unlisted},
         gone=tuple(gone),
+        beside=found,
         listed_at=listed_at,
     )
 

@@ -28,16 +28,19 @@ def recover(shop: Shop) -> None:
     plugin that works, is not: ``arb reap`` does that later.
     """
     shop.progress.step("The state of this ARB_HOME was lost: looking for its machines")
-    surveys = survey(shop, shop.plugins.provider_names())
+    surveys = survey(shop, shop.plugins.provider_names(), beside=True)
     orphans = [o for each in surveys for o in each.orphans if o.kind is Kind.STRAY]
     for orphan in orphans:
         shop.progress.warn(f"{_name(orphan)} is ended: nothing is known of it any more")
-    left = end_orphans(shop, orphans)
+    left = end_orphans(shop, orphans, [o for each in surveys for o in each.leftovers])
     if left:
         shop.progress.warn(f"{counted(len(left), 'machine')} will end later; see: arb status")
-    failed = [each for each in surveys if each.error is not None]
-    for each in failed:
-        shop.progress.warn(f"{each.provider} could not be listed: {_reason(each)}")
+    for each in surveys:
+        if each.error is not None:
+            shop.progress.warn(f"{each.provider} could not be listed: {explained(each.error)}")
+        if each.beside and each.beside.error:
+            why = explained(each.beside.error)
+            shop.progress.warn(f"{each.provider}: rules, groups and disks were not listed: {why}")
     forget_unused_keys(shop)
     if not any(_answers_later(shop, each) for each in surveys):
         with shop.journal.write() as tx:
@@ -46,8 +49,11 @@ def recover(shop: Shop) -> None:
 
 def _answers_later(shop: Shop, found: Survey) -> bool:
     """Say whether a later listing may show more."""
+    errors = (found.error, found.beside.error if found.beside else None)
+    if any(isinstance(error, ProviderUnavailable | RateLimited) for error in errors):
+        return True
     if found.error is not None:
-        return isinstance(found.error, ProviderUnavailable | RateLimited)
+        return False
     lag_s = shop.provider(found.provider).info.listing_lag_s
     is_early = lag_s > 0 and found.listed_at <= get_mark(shop.journal.store, BORN) + lag_s
     return is_early or bool(found.unlisted)
@@ -55,7 +61,3 @@ def _answers_later(shop: Shop, found: Survey) -> bool:
 
 def _name(orphan: Orphan) -> str:
     return f"{orphan.instance.provider}/{orphan.instance.id}"
-
-
-def _reason(found: Survey) -> str:
-    return explained(found.error) if found.error else ""

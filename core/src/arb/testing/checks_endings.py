@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import CredentialsError
+from arb.testing.checks_listings import OTHER_OWNER
 from arb.testing.orders import Bought, ContractOrders, told
 from arb.testing.rig import OWNER
 from arb.testing.skips import DoesNotApply, NotProven
@@ -26,7 +27,7 @@ _STARTED: Final = frozenset({InstanceState.PENDING, InstanceState.RUNNING})
 
 
 class EndingChecks(ContractOrders):
-    """``arb_terminate``, ``arb_cleanup``, ``arb_stop``, ``arb_start``."""
+    """``arb_terminate``, ``arb_list_leftovers``, ``arb_cleanup``, ``arb_stop``, ``arb_start``."""
 
     @check
     def test_an_unknown_machine_is_gone(self) -> None:
@@ -211,6 +212,39 @@ class EndingChecks(ContractOrders):
         for bought in (ended, ended, never):
             _, error = self.attempt("arb_cleanup", cluster=self.cluster(bought))
             demand(error is None, f"it raised {told(error)}")
+
+    @check
+    def test_what_machines_left_is_told_by_owner(self) -> None:
+        """Let machines end whose orders are forgotten, and list what is left of them.
+
+        ``arb_list_leftovers``: "Not optional where ``arb_cleanup`` has something to remove."
+        ``arb_list_leftovers``: "Only what carries a token of this owner."
+        ``arb_list_leftovers``: "Never relies on local memory."
+        """
+        stranger = replace(self.context(), owner=OTHER_OWNER)
+        bought = self.buy(ports=("8080",))
+        other = self.buy(ports=("8080",), owner=OTHER_OWNER, context=stranger)
+        token = bought.request.token
+        self._end_all(bought)
+        left = [name for name in self.things().values() if token in name]
+        if not left:
+            raise DoesNotApply("nothing is left of a machine that ended")
+        known = "arb_list_leftovers" in self.hooks
+        demand(
+            known, f"without arb_list_leftovers nobody finds {left[0]} once its order is forgotten"
+        )
+        self.cloud.advance(self.info.listing_lag_s)
+        elsewhere = self.context("arb_list_leftovers", computer="another")
+        found = self.call("arb_list_leftovers", elsewhere, owner=OWNER)
+        demand(token in found.tokens, f"{left[0]} is left, and {token} is not told")
+        demand(other.request.token not in found.tokens, "it tells of another owner's purchase")
+        accounts = (bought.result.account, found.account)
+        demand(accounts[0] == accounts[1], f"the order and what is left name {accounts}")
+        self.call("arb_cleanup", cluster=self.cluster(bought))
+        self.cloud.advance(self.info.listing_lag_s)
+        after = self.call("arb_list_leftovers", owner=OWNER)
+        is_there = any(token in name for name in self.things().values())
+        demand(is_there or token not in after.tokens, "all is removed, and told all the same")
 
     @check
     def test_a_stopped_machine_starts_again(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.testing.orders import Bought, ContractOrders
+from arb.testing.rig import OWNER
 from arb.types import Capability
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ContractCalls(ContractOrders):
             Call("arb_provision", {"request": self.request()}),
             Call("arb_poll", order),
             Call("arb_list_instances", {"query": bought.query}),
+            Call("arb_list_leftovers", {"owner": OWNER}),
             Call("arb_ssh_ports", {"instance": machine}),
             Call("arb_credential_mounts"),
             Call("arb_self_terminate", {"instance": ref}),

@@ -15,6 +15,7 @@ __all__ = [
     "Instance",
     "InstanceRef",
     "InstanceState",
+    "Leftovers",
     "ListQuery",
     "Listing",
     "ProvisionResult",
@@ -163,6 +164,21 @@ class Listing:
         if account != self.account:
             return False
         return self.EVERYWHERE in self.complete or region in self.complete
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What is there beside machines: rules, groups, keys, disks.
+
+    Attributes:
+        tokens: Of the purchases that it was made for, without ranks.
+        errors: Region -> what went wrong, one line; what is there is not known.
+        account: See ``Listing``.
+    """
+
+    tokens: frozenset[str]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError, CredentialsError, ProviderUnavailable, RateLimited
+from arb.errors import ArbError
 from arb.types import Listing
 from arb_aws.client import Client
+from arb_aws.leftovers import worst
 from arb_aws.machines import instance_of
 from arb_aws.regions import enabled_regions
 from arb_aws.tags import OWNER, TOKEN
@@ -16,8 +17,6 @@ from arb_aws.threads import side_by_side
 from arb_aws.zones import zone_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from arb.types import Instance, ListQuery, ProviderContext
 
 __all__ = ["list_instances"]
@@ -53,7 +52,7 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
             found += outcome
             complete.add(region)
     if errors and not complete:
-        raise _worst(outcomes)
+        raise worst(outcomes)
     return Listing(tuple(found), frozenset(complete), errors, account)
 
 
@@ -84,13 +83,3 @@ def _is_wanted(machine: Instance, query: ListQuery) -> bool:
         and (not query.owner or machine.token.startswith(f"arb-{query.owner}-"))
         and (not query.tokens or machine.token in query.tokens)
     )
-
-
-def _worst(outcomes: Sequence[object]) -> Exception:
-    """Return what the call raises when no region answered."""
-    errors = [error for error in outcomes if isinstance(error, Exception)]
-    for kind in (ProviderUnavailable, RateLimited, CredentialsError):
-        chosen = next((error for error in errors if isinstance(error, kind)), None)
-        if chosen is not None:
-            return chosen
-    return errors[0]

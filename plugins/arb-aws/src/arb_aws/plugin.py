@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ClusterRef,
         Instance,
         InstanceRef,
+        Leftovers,
         Listing,
         ListQuery,
         NoticeProbe,
@@ -87,6 +88,13 @@ def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Terminatio
     from arb_aws.terminate import terminate
 
     return terminate(context, instance)
+
+
+@hookimpl
+def arb_list_leftovers(context: ProviderContext, owner: str) -> Leftovers:
+    from arb_aws.leftovers import list_leftovers
+
+    return list_leftovers(context, owner)
 
 
 @hookimpl

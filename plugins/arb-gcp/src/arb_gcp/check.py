@@ -41,6 +41,7 @@ PERMISSIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "compute.firewalls.create",
         "compute.firewalls.delete",
         "compute.firewalls.get",
+        "compute.firewalls.list",
         "compute.firewalls.update",
         "compute.globalOperations.get",
         "compute.networks.updatePolicy",

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError, ProviderUnavailable, QuotaError, Scope
+from arb.types import Leftovers
 from arb_gcp.answers import ApiError, faults_of_operation
 from arb_gcp.bodies import ports_body
 from arb_gcp.client import Client
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
     from arb.types import ClusterRef, ProviderContext
 
-__all__ = ["cleanup", "make_rules", "open_ports", "remove_rules"]
+__all__ = ["cleanup", "list_leftovers", "make_rules", "open_ports", "remove_rules"]
 
 _CONFLICT: Final = 409
 _KINDS: Final = ("ssh", "ports", "peers")
+_RULE: Final = re.compile(
+    rf"(arb-([a-z2-7]{{8}})-[a-z2-7]{{8}}-[0-9a-z]{{3}})-(?:{'|'.join(_KINDS)})"
+)
 _WAIT_S: Final = 0.3
 _PATIENCE_S: Final = 20.0
 
@@ -89,6 +93,26 @@ def cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
     except CredentialsError:
         if cluster.account or any(cluster.handles):
             raise
+
+
+def list_leftovers(context: ProviderContext, owner: str) -> Leftovers:
+    """Return the tokens of an owner's purchases that have firewall rules.
+
+    Looked at is where today's settings make them: who makes none looks at nothing, and needs no
+    permission to. Disks go with their machines.
+
+    Raises:
+        ArbError: As ``Client.get``.
+    """
+    client = Client.from_context(context)
+    if not client.settings.firewall:
+        return Leftovers(frozenset(), account=client.project)
+    path = _rules_path(client, client.settings.network_project or client.project)
+    wanted = {"filter": f'name eq "arb-{owner}-.*"', "fields": "items/name,nextPageToken"}
+    rules = (rule for page in client.pages(path, wanted) for rule in page.get("items") or ())
+    names = [_RULE.fullmatch(str(rule.get("name"))) for rule in rules]
+    tokens = frozenset(name[1] for name in names if name and name[2] == owner)
+    return Leftovers(tokens, account=client.project)
 
 
 def remove_rules(client: Client, homes: Iterable[tuple[str, str]]) -> None:

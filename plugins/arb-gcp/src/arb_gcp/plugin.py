@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ClusterRef,
         Instance,
         InstanceRef,
+        Leftovers,
         Listing,
         ListQuery,
         NoticeProbe,
@@ -79,6 +80,13 @@ def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Terminatio
     from arb_gcp.terminate import terminate
 
     return terminate(context, instance)
+
+
+@hookimpl
+def arb_list_leftovers(context: ProviderContext, owner: str) -> Leftovers:
+    from arb_gcp.firewalls import list_leftovers
+
+    return list_leftovers(context, owner)
 
 
 @hookimpl
