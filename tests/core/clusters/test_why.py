@@ -46,7 +46,7 @@ def test_every_attempt_is_told_with_its_price_and_its_reason(site):
     assert told[0] == "cluster train is launched: 2 nodes"
     begin = told.index("1. fake a in r1/a at $1.00/h x 2")
     assert told[begin + 1] == "   none of a"
-    assert told[begin + 2].startswith("   a in r1 is not tried again before ")
+    assert told[begin + 2].startswith("   a in r1 is not tried again for 2 nodes or more before ")
     assert told[begin + 3] == "2. fake b in r1/a at $2.00/h x 2"
     assert "   fake/i-1 was made, at $2.00/h" in told
     assert told[-1] == "cluster train is up"
@@ -58,8 +58,8 @@ def test_every_attempt_is_told_with_its_price_and_its_reason(site):
         (Scope.OFFER, "it is not"),
         (Scope.ZONE, "a in a is not"),
         (Scope.REGION, "nothing of fake in r1 is"),
-        (Scope.QUOTA_FAMILY, "nothing under the quota of P5 in r1 is"),
-        (Scope.QUOTA_FAMILY_EVERYWHERE, "nothing under the quota of P5 is"),
+        (Scope.QUOTA_FAMILY, "nothing as large under the quota of P5 in r1 is"),
+        (Scope.QUOTA_FAMILY_EVERYWHERE, "nothing as large under the quota of P5 is"),
         (Scope.PROVIDER, "nothing of fake is"),
     ],
 )
@@ -160,3 +160,29 @@ def test_the_document_has_the_data_behind_each_line(site):
     (blocked,) = [event for event in document["events"] if event["kind"] == "offers-blocked"]
     assert blocked["data"]["scope"] == "instance-type"
     assert blocked["data"]["until"] > blocked["at"]
+
+
+def test_how_a_launch_ended_and_what_else_is_sold_is_told(site):
+    gpus = {"accelerator": "H100", "accelerator_gib": 80}
+    site.cloud.shop = [offer(f"h{n}", n, accelerator_count=n, **gpus) for n in (1, 2, 8)]
+    site.cloud.on_provision = [refuse]
+    with pytest.raises(NoOfferError) as caught:
+        site.launch(resources={"accelerators": "H100:2"})
+    nearby = "fake sells 1 and 8: write H100:8, or H100:2+ to allow more"
+    assert nearby in caught.value.hint
+
+    (told,) = lines(site)
+    assert any(line.startswith("no offer could be bought, 1 tried; last: fake h2") for line in told)
+    assert any(nearby in line for line in told)
+
+
+def test_other_counts_of_the_other_capacity_class_are_not_advised(site):
+    gpus = {"accelerator": "H100", "accelerator_gib": 80}
+    site.cloud.shop = [
+        offer("h2", 2, accelerator_count=2, **gpus),
+        offer("h8", 8, accelerator_count=8, spot=True, **gpus),
+    ]
+    site.cloud.on_provision = [refuse]
+    with pytest.raises(NoOfferError) as caught:
+        site.launch(resources={"accelerators": "H100:2"})
+    assert "sells" not in caught.value.hint

@@ -119,6 +119,7 @@ class Orders:
             standing=ranking.standing if ranking else None,
             bringup_timeout_s=self._session.config.bringup_timeout * 60,
             agreement=self._agreement,
+            nearby="; ".join(ranking.nearby) if ranking else "",
         )
 
 

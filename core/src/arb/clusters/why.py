@@ -126,7 +126,7 @@ class _Said:
             events.MACHINE_GONE: self._gone,
             events.MACHINE_REAPED: self._reaped,
             events.MACHINE_FORGOTTEN: self._forgotten,
-            events.WALK_ENDED: lambda _, data: [data["summary"]],
+            events.WALK_ENDED: self._ended,
         }
 
     def lines(self, event: Event, data: Mapping[str, Any]) -> tuple[str, ...]:
@@ -157,7 +157,9 @@ class _Said:
         return {"ready": ["   its machines run"], "closed": ["   given back"]}.get(data["to"], [])
 
     def _blocked(self, _: Event, data: Mapping[str, Any]) -> list[str]:
-        return [f"   {_covered(data)} tried again before {clock_time(data['until'])}"]
+        nodes = data.get("nodes", 1)
+        size = f" for {nodes} nodes or more" if nodes > 1 else ""
+        return [f"   {_covered(data)} tried again{size} before {clock_time(data['until'])}"]
 
     def _prices(self, _: Event, data: Mapping[str, Any]) -> list[str]:
         asked = f"{counted(data['asked'], 'offer')} of {', '.join(data['providers'])}"
@@ -167,6 +169,10 @@ class _Said:
     def _skipped(self, _: Event, data: Mapping[str, Any]) -> list[str]:
         until = f" (until {clock_time(data['until'])})"
         return [line + until for line in lines_of(events.OFFERS_SKIPPED, data)]
+
+    def _ended(self, _: Event, data: Mapping[str, Any]) -> list[str]:
+        hint = data.get("hint")
+        return [data["summary"], *([f"   {hint}"] if hint else [])]
 
     def _made(self, event: Event, data: Mapping[str, Any]) -> list[str]:
         if event.instance in self._machines:
@@ -199,7 +205,7 @@ def _covered(block: Mapping[str, Any]) -> str:
         return f"nothing of {block['provider']} in {place[0]} is"
     if scope in {Scope.QUOTA_FAMILY, Scope.QUOTA_FAMILY_EVERYWHERE}:
         where = f" in {place[3]}" if scope == Scope.QUOTA_FAMILY else ""
-        return f"nothing under the quota of {place[0] or place[1]}{where} is"
+        return f"nothing as large under the quota of {place[0] or place[1]}{where} is"
     if scope == Scope.OFFER:
         return "it is not"
     zone = place[2] if scope == Scope.ZONE else ""

@@ -34,12 +34,14 @@ class Chosen:
         removed: What each filter took away.
         hint: What to do, when no group is left.
         on_demand_instead: The named provider has no spot market, so this is on demand.
+        nearby: In which other counts the same is sold, when some of the count asked for is left.
     """
 
     groups: tuple[Group, ...]
     removed: tuple[Removed, ...]
     hint: str = ""
     on_demand_instead: bool = False
+    nearby: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class _Filter:
         admits: What passes: a value, or a test of values.
         hint: What to say when nothing passes.
         exactly: What tells it from another one of that name and place.
+        nearby: Whether what it takes away would do as well, if it were asked for.
     """
 
     reason: str
@@ -59,6 +62,7 @@ class _Filter:
     admits: Any
     hint: Callable[[list[Group]], str]
     exactly: Any = None
+    nearby: bool = False
 
 
 class _Left(NamedTuple):
@@ -100,15 +104,17 @@ class GroupChooser:
         left = self._all
         steps: Steps = ()
         removed: list[Removed] = []
-        hint = ""
+        hint = nearby = ""
         for each in _filters(alternative, self._options, on_demand_instead=instead):
             kept, steps = self._kept(left, steps, each)
             if count := left.rows - kept.rows:
                 removed.append(Removed(each.reason, count))
             if count and not kept.groups:
                 hint = each.hint(list(left.groups))
+            elif count and each.nearby:
+                nearby = _told(each, left, kept, alternative, on_demand_instead=instead)
             left = kept
-        return Chosen(left.groups, tuple(removed), hint, instead)
+        return Chosen(left.groups, tuple(removed), hint, instead, nearby if left.groups else "")
 
     def _kept(self, left: _Left, steps: Steps, each: _Filter) -> tuple[_Left, Steps]:
         """Return what passes a filter, and the steps to there."""
@@ -133,6 +139,23 @@ class GroupChooser:
         if alternative.spot is not SpotUse.ALWAYS or not alternative.provider:
             return False
         return self._classes.get(alternative.provider) == {False}
+
+
+def _told(
+    each: _Filter, left: _Left, kept: _Left, alternative: Alternative, *, on_demand_instead: bool
+) -> str:
+    """Say what a filter took away that would do otherwise; nothing when there is none."""
+    wanted = _classes(alternative, on_demand_instead=on_demand_instead)
+    stayed = set(kept.groups)
+    others = [g for g in left.groups if g not in stayed and g.spot in wanted and g.accelerator]
+    return each.hint(others) if others else ""
+
+
+def _classes(alternative: Alternative, *, on_demand_instead: bool) -> frozenset[bool]:
+    """Return the capacity classes that will do."""
+    if alternative.spot is SpotUse.PREFER:
+        return frozenset({False, True})
+    return frozenset({alternative.spot is SpotUse.ALWAYS and not on_demand_instead})
 
 
 _NOTHING: Final = _Left((), 0)
@@ -164,8 +187,9 @@ def _filters(
 ) -> Iterator[_Filter]:
     yield from _provider_filters(alternative, options)
     yield from _accelerator_filters(alternative)
-    if alternative.spot is not SpotUse.PREFER:
-        wanted = alternative.spot is SpotUse.ALWAYS and not on_demand_instead
+    classes = _classes(alternative, on_demand_instead=on_demand_instead)
+    if len(classes) == 1:
+        (wanted,) = classes
         yield _Filter(
             f"use_spot: {alternative.spot}", _spot, wanted, nearest.capacity_class, wanted
         )
@@ -236,4 +260,5 @@ def _accelerator_filters(alternative: Alternative) -> Iterator[_Filter]:
             lambda g: g.accelerator_count > 0 and count.admits(g.accelerator_count),
             lambda left: nearest.count(left, title, count),
             count,
+            nearby=not count.at_least,
         )

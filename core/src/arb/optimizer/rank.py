@@ -57,7 +57,14 @@ def rank(
         for number, (alternative, each) in enumerate(zip(alternatives, chosen, strict=True))
     ]
     rejections = [
-        Rejections(alternative, total, one.removed + two.removed, two.left, two.hint or one.hint)
+        Rejections(
+            alternative,
+            total,
+            one.removed + two.removed,
+            two.left,
+            two.hint or one.hint,
+            one.nearby,
+        )
         for alternative, one, two in zip(alternatives, chosen, taken, strict=True)
     ]
     notices = _notices(chosen, taken, rejections)

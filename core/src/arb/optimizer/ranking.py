@@ -116,6 +116,11 @@ class Ranking:
             self._ranked.providers[code] for code in sorted(set(self._ranked.provider.tolist()))
         )
 
+    @property
+    def nearby(self) -> tuple[str, ...]:
+        """In which other counts the same is sold, alternatives that found offers included."""
+        return tuple(dict.fromkeys(each.nearby for each in self.rejections if each.nearby))
+
     def entry(self, place: int) -> Entry:
         """Return what is known of the offer at a place, 0 first."""
         ranked = self._columns()

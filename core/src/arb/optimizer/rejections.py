@@ -31,6 +31,7 @@ class Rejections:
         removed: In the order of the filters; filters that removed nothing are left out.
         left: Offers that will do.
         hint: What to do, when none is left; one line.
+        nearby: In which other counts the same is sold, where some of the count asked for is, too.
     """
 
     alternative: Alternative
@@ -38,6 +39,7 @@ class Rejections:
     removed: tuple[Removed, ...]
     left: int
     hint: str = ""
+    nearby: str = ""
 
     @property
     def where(self) -> str:

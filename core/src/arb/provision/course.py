@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from arb.state.blocks import Block
     from arb.types import Offer
 
-__all__ = ["Course", "Failure"]
+__all__ = ["Course", "Failure", "Skip"]
 
 _REACH: Final = 40
 """So many open offers ahead are looked at for live prices."""
@@ -39,6 +39,18 @@ class Failure(NamedTuple):
     error: ArbError
 
 
+class Skip(NamedTuple):
+    """Offers of one provider that a refusal kept out.
+
+    Attributes:
+        offers: How many.
+        until: When the first of them may be tried again, seconds since the epoch.
+    """
+
+    offers: int
+    until: float
+
+
 class Course:
     """The way through one order's offers, best first.
 
@@ -52,18 +64,16 @@ class Course:
 
     Attributes:
         failures: What could not be bought; the walk adds its own.
-        skipped: How many offers an earlier refusal kept out.
+        skips: Offers that a refusal kept out, by provider and reason.
         dropped: How many a live answer kept out.
-        last: Why the last of these was left out.
-        opens_at: When the first of the refusals that kept offers out expires; None when none did.
+        drops: Why, the last reason of each provider.
     """
 
     def __init__(self, shop: Shop, order: Order, teller: Teller) -> None:
         self.failures: list[Failure] = []
-        self.skipped = 0
+        self.skips: dict[tuple[str, str], Skip] = {}
         self.dropped = 0
-        self.last = ""
-        self.opens_at: float | None = None
+        self.drops: dict[str, str] = {}
         self._shop = shop
         self._order = order
         self._teller = teller
@@ -76,6 +86,11 @@ class Course:
     def count(self) -> int:
         """How many machines are wanted."""
         return self._order.count
+
+    @property
+    def nearby(self) -> str:
+        """In which other counts the same is sold, and how to allow them; may be empty."""
+        return self._order.nearby
 
     def __iter__(self) -> Iterator[Offer]:
         """Yield offers, looking anew before each; the first is agreed to, or ``Declined`` raised."""
@@ -124,10 +139,10 @@ class Course:
         self._order.agreement.passed(offer.price_usd_hour * self._order.count)
 
     def _skip(self, offer: Offer, block: Block) -> None:
-        self.skipped += 1
         self._pass(offer)
-        self.last = f"{offer.provider}: {block.reason}"
-        self.opens_at = min(block.until, self.opens_at or block.until)
+        key = (offer.provider, block.reason)
+        before = self.skips.get(key, Skip(0, block.until))
+        self.skips[key] = Skip(before.offers + 1, min(before.until, block.until))
         run = self._run
         if (run.get("provider"), run.get("reason")) == (offer.provider, block.reason):
             run["count"] += 1
@@ -198,8 +213,7 @@ class Course:
         self.dropped += len(dropped)
         for change in dropped:
             self._pass(change.offer)
-        if dropped:
-            self.last = f"{dropped[-1].offer.provider}: {dropped[-1].reason}"
+            self.drops[change.offer.provider] = change.reason
         failed = [
             {"provider": name, "reason": explained(error)}
             for name, error in quotes.failed.items()

@@ -39,7 +39,8 @@ class Order:
 
     ``authorized_key`` is the public line of the owner's client key. ``extras`` says what the
     alternative of the task that an offer came from asks for besides. ``standing`` is the ranking's:
-    it says where an offer stands at a new price; without it the price alone does.
+    it says where an offer stands at a new price; without it the price alone does. ``nearby`` tells,
+    should nothing be had, in which other counts the same is sold.
     """
 
     cluster: str
@@ -51,6 +52,7 @@ class Order:
     bringup_timeout_s: float = 1800
     standing: Callable[[Offer], Standing] | None = None
     agreement: Agreement = field(default_factory=Agreement)
+    nearby: str = ""
 
 
 @dataclass(frozen=True, slots=True)
