@@ -131,11 +131,52 @@ def test_the_users_image_is_sent_by_id_or_family(account, image, option, told):
     assert sent(account)[0].get("image") == told
 
 
-def test_an_unknown_image_is_a_request_error_of_this_offer_only(account):
+def images(account, *rows):
+    shown = [{**recorded("images")["data"][0], **row} for row in rows]
+    account.cloud.fault("status", match="GET /images", status=200, body={"data": shown}, count=9)
+
+
+def test_an_unknown_image_costs_no_launch_and_the_next_one_is_named(account):
+    error = refusal(account, account.request(image="lambda-stack-24.04"), RequestError)
+    assert (error.scope, error.made, error.block_s) == (Scope.PROVIDER, (), 5)
+    assert "unknown image 'lambda-stack-24.04': did you mean 'lambda-stack-24-04'?" in str(error)
+    assert (sent(account), rulesets(account)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("row", "scope", "told"),
+    [
+        ({"region": {"name": "us-west-1"}}, Scope.REGION, "in us-west-1 only"),
+        ({"architecture": "arm64"}, Scope.INSTANCE_TYPE, "is for arm64, gpu_1x_a10 is x86_64"),
+    ],
+    ids=["region", "architecture"],
+)
+def test_an_image_that_does_not_fit_costs_no_launch(account, row, scope, told):
+    images(account, row)
+    for image in ("lambda-stack-24-04", recorded("images")["data"][0]["id"]):
+        error = refusal(account, account.request(image=image), RequestError)
+        assert (error.scope, error.code) == (scope, "lambda-image")
+        assert told in str(error)
+    assert sent(account) == []
+
+
+def test_an_id_of_any_form_is_known_by_the_list(account):
+    images(account, {"id": "img-7"}, {"id": "img-8", "family": "other"})
+    body = {"data": {"instance_ids": ["i-1"]}}
+    account.cloud.fault("status", match=LAUNCH, status=200, body=body)
+    account.buy(image="img-8")
+    assert sent(account)[0]["image"] == {"id": "img-8"}
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_without_the_list_the_launch_says_whether_there_is_such_an_image(account, status):
+    account.cloud.fault("status", match="GET /images", status=status, body={}, count=9)
     error = refusal(account, account.request(image="beos"), RequestError)
     assert (error.scope, error.made) == (Scope.OFFER, ())
     assert "The image does not exist" in error.summary
     assert rulesets(account) == []
+    account.buy(image="a1b2c3d4-0000-4000-8000-000000000001")
+    assert sent(account)[-1]["image"] == {"id": "a1b2c3d4-0000-4000-8000-000000000001"}
 
 
 @pytest.mark.parametrize(("gib", "fits"), [(0, True), (1400, True), (1500, False)])

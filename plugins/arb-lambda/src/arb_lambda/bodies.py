@@ -14,30 +14,39 @@ if TYPE_CHECKING:
     from arb.types import NodeSetup, ProvisionRequest
     from arb_lambda.settings import Settings
 
-__all__ = ["check_request", "firewall_rules", "launch_body", "merged", "port_rule", "tags_of"]
+__all__ = [
+    "BLOCK_S",
+    "check_request",
+    "firewall_rules",
+    "launch_body",
+    "merged",
+    "port_rule",
+    "tags_of",
+]
 
+BLOCK_S: Final = 5.0
+"""What is wrong with one order is no reason to hold up the next: it counts for this walk."""
 _OWN: Final = "arb-"
 """How the keys of our own tags begin."""
 _LONGEST_KEY: Final = 55
 _LONGEST_VALUE: Final = 128
 _MOST_USER_DATA: Final = 1_000_000
 _NOT_IN_KEYS: Final = re.compile(r"[^a-z0-9:-]+")
-_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EVERYBODY: Final = "0.0.0.0/0"
 _RULE: Final = ("protocol", "port_range", "source_network", "description")
 """What a rule may say when it is sent; what is read may say more."""
 
 
 def launch_body(
-    request: ProvisionRequest, setup: NodeSetup, settings: Settings, *, key: str, ruleset: str
+    request: ProvisionRequest, setup: NodeSetup, *, key: str, image: Mapping[str, str], ruleset: str
 ) -> dict[str, Any]:
     """Return the body of one launch.
 
     Args:
         request: The order.
         setup: Of the machine.
-        settings: The user's.
         key: Name of our SSH key in the account.
+        image: As ``find_image`` returned it.
         ruleset: Id of the firewall rule set; empty for none.
     """
     body: dict[str, Any] = {
@@ -49,8 +58,8 @@ def launch_body(
     }
     if setup.files or setup.commands:
         body["user_data"] = setup.user_data()
-    if image := request.image or settings.image:
-        body["image"] = {"id" if _ID.fullmatch(image.lower()) else "family": image}
+    if image:
+        body["image"] = dict(image)
     if ruleset:
         body["firewall_rulesets"] = [{"id": ruleset}]
     return body
@@ -96,7 +105,7 @@ def check_request(request: ProvisionRequest) -> None:
     largest = max((len(setup.user_data().encode()) for setup in request.setups), default=0)
     if largest > _MOST_USER_DATA:
         summary = f"lambda takes {_MOST_USER_DATA} bytes of user data, {largest} are needed"
-        raise RequestError(summary, scope=Scope.PROVIDER, code="lambda-user-data")
+        raise RequestError(summary, scope=Scope.PROVIDER, code="lambda-user-data", block_s=BLOCK_S)
 
 
 def merged(rules: Iterable[Mapping[str, Any]], ports: Sequence[str]) -> list[dict[str, Any]]:

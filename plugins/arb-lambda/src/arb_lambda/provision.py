@@ -18,6 +18,7 @@ from arb.types import Instance, InstanceState, ProvisionResult
 from arb_lambda.bodies import check_request, launch_body
 from arb_lambda.client import LambdaClient
 from arb_lambda.errors import NOT_FOUND, launch_error
+from arb_lambda.images import find_image
 from arb_lambda.info import API, LAUNCH
 from arb_lambda.keys import LaunchKey, forget_key, launch_key
 from arb_lambda.listing import read_instances
@@ -61,6 +62,7 @@ class _Purchase:
         self._request = request
         self._machines: dict[str, Instance] = {}
         self._key = LaunchKey("", "")
+        self._image: dict[str, str] = {}
         self._ruleset = ""
 
     def made(self) -> ProvisionResult:
@@ -102,11 +104,14 @@ class _Purchase:
         return made
 
     def _prepare(self) -> None:
-        if has_firewall(self._client, self._request.offer.region):
-            try:
-                self._ruleset = make_ruleset(self._client, self._request)
-            except (CredentialsError, RateLimited, Refusal) as error:
-                raise self._with_made(error) from None
+        client, offer = self._client, self._request.offer
+        try:
+            image = self._request.image or client.settings.image
+            self._image = find_image(client, offer, image)
+            if has_firewall(client, offer.region):
+                self._ruleset = make_ruleset(client, self._request)
+        except (CredentialsError, RateLimited, Refusal) as error:
+            raise self._with_made(error) from None
 
     def _order(self, setup: NodeSetup) -> Instance:
         """Send one launch; a limit is waited for where there is time.
@@ -161,7 +166,7 @@ class _Purchase:
     def _send(self, setup: NodeSetup) -> Instance:
         client, offer = self._client, self._request.offer
         body = launch_body(
-            self._request, setup, client.settings, key=self._key.name, ruleset=self._ruleset
+            self._request, setup, key=self._key.name, image=self._image, ruleset=self._ruleset
         )
         path = "/instance-operations/launch"
         reply = client.send("POST", path, body, patience_s=_LAUNCH_S)
