@@ -39,6 +39,7 @@ def test_only_the_key_file_is_mounted(account):
     folder = account.context().home / ".spheron"
     folder.mkdir()
     (folder / "api_key").write_text(KEY)
+    (folder / "token").touch()  # an empty file holds no key
     mounts = plugin.arb_credential_mounts(account.context())
     assert mounts == {"~/.spheron/api_key": str(folder / "api_key")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from clouds.spheron.customer import recorded
 
 from arb.catalog import offers_from_catalog
 from arb.catalog.validate import validate
@@ -33,6 +34,30 @@ def test_every_page_is_read(anybody):
     anybody.cloud.configure(page_size=2)
     assert set(anybody.offers()) == whole
     assert reads(anybody) == 1 + 4
+
+
+@pytest.mark.parametrize("told", ["3", None, "?"])
+def test_pages_are_read_to_the_end_however_their_number_is_told(anybody, told):
+    pages = [recorded("gpu-offers-page1"), recorded("gpu-offers-page2")]
+    for page in (*pages, {"data": []}):
+        body = page | {"totalPages": told}
+        anybody.cloud.fault("status", status=200, body=body)
+    assert len(anybody.offers()) == 5
+    assert reads(anybody) == 3
+
+
+def test_a_server_that_knows_no_pages_is_read_twice(anybody):
+    body = recorded("gpu-offers-page1") | {"totalPages": None}
+    anybody.cloud.fault("status", status=200, body=body, count=9)
+    assert len(anybody.offers()) == 3
+    assert reads(anybody) == 2
+
+
+def test_a_server_that_wants_smaller_pages_gets_them(anybody):
+    body = {"error": "Input payload validation failed", "details": [{"message": "limit"}]}
+    anybody.cloud.fault("status", status=400, body=body)
+    assert plugin.arb_catalog(anybody.context()).source == "live"
+    assert reads(anybody) == 2
 
 
 def test_a_team_with_a_discount_sees_its_prices(account, anybody):

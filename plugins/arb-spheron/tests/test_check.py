@@ -40,6 +40,23 @@ def test_an_empty_balance_is_limited(account):
     assert "top up" in result.hint
 
 
+def test_a_balance_may_be_a_text(account):
+    body = {"teams": [{"teamId": "t", "teamName": "crew", "balance": "0.00"}]}
+    account.cloud.fault("status", status=200, body=body)
+    assert check(account).status is CheckStatus.LIMITED
+
+
+@pytest.mark.parametrize("shape", ["array", "teams", "data"])
+@pytest.mark.parametrize(
+    "answer", [{"status": 404, "body": {"error": "?"}}, {"status": 200, "body": {"teams": []}}]
+)
+def test_where_no_balance_is_told_the_teams_are(account, shape, answer):
+    account.cloud.configure(teams_shape=shape)
+    account.cloud.fault("status", match="GET /api/balance", **answer)
+    result = check(account)
+    assert (result.status, result.summary) == (CheckStatus.OK, "team arb test")
+
+
 def test_without_a_key_prices_work_and_the_hint_says_how_to_get_one(anybody):
     result = check(anybody)
     assert result.status is CheckStatus.NOT_CONFIGURED

@@ -58,6 +58,12 @@ def test_a_refused_key_is_told_without_it(account, key, settings, code):
     assert "sai_pk_wrong" not in repr(caught.value) + caught.value.hint
 
 
+def test_a_refusal_without_words_is_one(account):
+    account.cloud.fault("status", status=403, body="")
+    with pytest.raises(CredentialsError):
+        get(account)
+
+
 def test_a_firewalls_page_is_no_refusal_of_the_key(account):
     account.cloud.fault("status", status=403, body="<html>Access denied</html>")
     with pytest.raises(ProviderUnavailable):
@@ -89,8 +95,15 @@ def test_no_second_try_without_time_for_it(account):
 
 @pytest.mark.parametrize(
     ("headers", "waits"),
-    [({"Retry-After": "7"}, 7), ({"Retry-After": "soon"}, 60), ({}, 60)],
-    ids=["told", "nonsense", "not told"],
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"retry-after": "7"}, 7),
+        ({"Retry-After": "7.5"}, 7.5),
+        ({"Retry-After": "900000"}, 3600),
+        ({"Retry-After": "soon"}, 60),
+        ({}, 60),
+    ],
+    ids=["told", "small letters", "a part", "too long to be true", "nonsense", "not told"],
 )
 def test_too_many_requests_say_when_to_come_back(account, headers, waits):
     account.cloud.fault("status", status=429, headers=headers)
@@ -98,6 +111,13 @@ def test_too_many_requests_say_when_to_come_back(account, headers, waits):
         get(account)
     assert caught.value.retry_after_s == waits
     assert len(operations(account)) == 1
+
+
+def test_the_wait_may_be_told_in_the_body(account):
+    account.cloud.fault("status", status=429, body={"error": "slow down", "retryAfter": 33})
+    with pytest.raises(RateLimited) as caught:
+        get(account)
+    assert caught.value.retry_after_s == 33
 
 
 def test_retry_after_may_be_a_date(account):

@@ -42,6 +42,9 @@ def test_a_deploying_one_has_no_address_yet():
         ("failed", "SPOT", InstanceState.TERMINATING, GoneReason.FAILED_START),
         ("deploying", "SPOT", InstanceState.PENDING, GoneReason.NONE),
         ("something-new", "SPOT", InstanceState.PENDING, GoneReason.NONE),
+        ("terminating", "SPOT", InstanceState.TERMINATING, GoneReason.NONE),
+        ("RUNNING", "SPOT", InstanceState.RUNNING, GoneReason.NONE),
+        ("Terminated-Provider", "spot", InstanceState.GONE, GoneReason.PREEMPTED),
     ],
 )
 def test_every_status_has_its_state(status, kind, state, reason):
@@ -66,13 +69,17 @@ def test_a_status_that_nobody_knows_is_never_the_end():
         ({}, ("ubuntu", 22)),
         ({"sshPort": None, "user": "root"}, ("root", 22)),
         ({"sshPort": 2222}, ("ubuntu", 2222)),
+        ({"sshPort": "2222"}, ("ubuntu", 2222)),
+        ({"sshPort": 70000}, ("ubuntu", 22)),
+        ({"sshPort": 22, "portForwards": [{"external": "40022", "internal": "22"}]}, ("ubuntu", 40022)),
+        ({"sshPort": None, "sshCommand": "ssh root@1.2.3.4 -p 31022", "user": None}, ("root", 31022)),
         (
             {"sshPort": None, "portForwards": [
                 {"external": 8080, "internal": 80}, {"external": 40022, "internal": 22}
             ]},
             ("ubuntu", 40022),
         ),
-        ({"user": None, "sshCommand": "ssh -p 2222 shadeform@1.2.3.4"}, ("shadeform", 22)),
+        ({"user": None, "sshCommand": "ssh -p 2222 shadeform@1.2.3.4"}, ("shadeform", 2222)),
         ({"user": None, "sshCommand": None, "portForwards": "none"}, ("ubuntu", 22)),
     ],
 )  # fmt: skip
@@ -92,3 +99,9 @@ def test_names_of_others_are_no_tokens(name):
 def test_times_and_amounts_that_are_missing_are_unknown():
     instance = read(createdAt=None, hourlyRate=None, totalCost="?")
     assert (instance.made_at, instance.price_usd_hour, instance.reported_usd) == (0, None, None)
+    assert read(hourlyRate=float("nan")).price_usd_hour is None
+
+
+def test_amounts_may_be_texts():
+    instance = read(hourlyRate="1.15", totalCost="0.50")
+    assert (instance.price_usd_hour, instance.reported_usd) == (1.15, 0.5)

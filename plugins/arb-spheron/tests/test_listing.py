@@ -54,10 +54,17 @@ def test_a_listing_is_restricted_as_asked(account):
         {"list_shape": "array-paged"},
         {"list_shape": "object"},
         {"page_size": 2},
+        {"page_size": 2, "list_shape": "array-paged"},
+        {"page_size": 7, "list_shape": "data", "total_pages": "text"},
+        {"page_size": 2, "total_pages": "none"},
+        {"knows_pages": False},
     ],
-    ids=["array", "paged array", "object", "pages of two"],
+    ids=[
+        *("array", "paged array", "object", "pages of two", "array in pages of two"),
+        *("a number told as a text", "no number told", "no parameters allowed"),
+    ],
 )
-@pytest.mark.parametrize("count", [1, 10, 13, 20])
+@pytest.mark.parametrize("count", [1, 10, 13])
 def test_every_page_is_read_in_any_form(account, settings, count):
     account.cloud.configure(posts=100, reads=1000, **settings)
     offer = account.offer()
@@ -65,13 +72,56 @@ def test_every_page_is_read_in_any_form(account, settings, count):
     assert ids(listed(account, owner=OWNER)) == made
 
 
-def test_a_server_that_shows_the_same_page_again_ends_the_listing(account):
+@pytest.mark.parametrize("knows_pages", [True, False])
+def test_how_a_server_pages_is_found_out_once(account, knows_pages):
+    account.cloud.configure(knows_pages=knows_pages)
+    made = {account.buy().instances[0].id for _ in range(3)}
+    reads = []
+    for _ in range(2):
+        before = account.cloud.ledger().count(LIST)
+        assert ids(listed(account, owner=OWNER)) == made
+        reads.append(account.cloud.ledger().count(LIST) - before)
+    assert reads[1] == 1
+
+
+def test_a_round_number_of_rows_may_be_a_full_page_though_pages_were_unknown(account):
     account.cloud.configure(posts=100)
+    listed(account, owner=OWNER)
     offer = account.offer()
-    made = {i.id for _ in range(10) for i in account.buy(offer=offer).instances}
-    before = account.cloud.ledger().count(LIST)
+    made = {account.buy(offer=offer).instances[0].id for _ in range(10)}
     assert ids(listed(account, owner=OWNER)) == made
-    assert account.cloud.ledger().count(LIST) - before == 2
+    account.cloud.configure(list_shape="array-paged")
+    made |= {account.buy(offer=offer).instances[0].id for _ in range(3)}
+    assert ids(listed(account, owner=OWNER)) == made
+
+
+def test_a_status_that_is_neither_active_nor_inactive_hides_no_machine(account):
+    account.cloud.configure(odd_status="queued", boot_delay_s=300)
+    (bought,) = account.buy().instances
+    (instance,) = listed(account, tokens=frozenset({bought.token})).instances
+    assert (instance.id, instance.state, instance.detail) == (
+        bought.id,
+        InstanceState.PENDING,
+        "queued",
+    )
+
+
+@pytest.mark.parametrize("told", [None, "canada 1"], ids=["no region", "spelled otherwise"])
+def test_a_machine_is_found_in_its_region_however_that_is_told(account, told):
+    (bought,) = account.buy().instances
+    shown = account.cloud.shown(bought.id) | {"region": told}
+    account.cloud.fault("status", match=LIST, status=200, body=[shown])
+    query = {"tokens": frozenset({bought.token}), "regions": frozenset({"CANADA-1"})}
+    assert ids(listed(account, **query)) == {bought.id}
+
+
+def test_a_team_that_is_gone_is_asked_for_again(account):
+    account.buy()
+    account.cloud.fault("status", match=LIST, status=404, body={"error": "Team not found"}, count=2)
+    with pytest.raises(CredentialsError):
+        listed(account)
+    listed(account)
+    assert account.cloud.ledger().count("GET /api/balance") == 2
 
 
 def test_a_page_that_is_missing_makes_the_whole_unknown(account):
@@ -83,7 +133,9 @@ def test_a_page_that_is_missing_makes_the_whole_unknown(account):
         listed(account, owner=OWNER)
 
 
-@pytest.mark.parametrize("body", [{"deployments": None}, {"rows": []}, ["x"], 7], ids=str)
+@pytest.mark.parametrize(
+    "body", [{"deployments": None}, {"rows": []}, ["x"], 7, [{"name": "no id"}]], ids=str
+)
 def test_an_answer_of_another_form_is_no_empty_listing(account, body):
     account.buy()
     account.cloud.fault("status", match=LIST, status=200, body=body)

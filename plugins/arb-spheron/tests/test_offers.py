@@ -101,10 +101,15 @@ def test_without_clusters_the_region_counts():
         {"offerId": None},
         {"provider": ""},
         {"clusters": [], "region": None},
+        {"gpuCount": None},
+        {"gpuCount": 0},
         {"price": None, "spot_price": None},
         {"price": "free", "spot_price": -1},
     ],
-    ids=["no image", "no id", "no provider", "no region", "no price", "wrong price"],
+    ids=[
+        *("no image", "no id", "no provider", "no region", "no count", "no accelerator"),
+        *("no price", "wrong price"),
+    ],
 )
 def test_what_cannot_be_ordered_is_left_out(broken):
     assert rows(**broken) == []
@@ -115,6 +120,23 @@ def test_fields_that_are_missing_or_of_another_kind_break_nothing():
     assert len(rows(**odd)) == len(rows())
     assert {row["vcpus"] for row in rows(**odd)} == {0}
     assert rows_of([{}, {"offers": None}, {"offers": ["?"]}]) == []
+
+
+def test_numbers_may_be_texts():
+    names = ("price", "gpuCount", "vcpus", "memory", "storage", "gpu_memory")
+    group = recorded("gpu-offers-page2")["data"][0]
+    (offer,) = group["offers"]
+    texts = {name: str(offer[name]) for name in (*names, "spot_price")}
+    assert rows_of([{**group, "offers": [{**offer, **texts}]}]) == rows_of([group])
+
+
+@pytest.mark.parametrize("name", ["baseGpuType", "gpuModel"])
+def test_a_group_without_its_type_is_known_by_its_model(name):
+    group = recorded("gpu-offers-page2")["data"][0]
+    group = {"offers": group["offers"], name: "H100"}
+    row = rows_of([group])[0]
+    assert (row["accelerator"], row["interconnect"]) == ("H100", "SXM")
+    assert json.loads(row["payload"])["gpuType"] is None
 
 
 def test_an_offer_that_is_shown_twice_is_one_row():

@@ -166,11 +166,13 @@ def test_no_stock_is_told_by_its_text_at_any_status(account, status, text):
         {"error": {"message": "sold out", "code": 7}},
         {"message": "sold out"},
         {"error": "Bad Request", "details": [{"field": "offerId", "message": "sold out"}]},
+        ["sold out"],
+        "instance type sold out",
     ],
-    ids=["object", "message", "details"],
+    ids=["object", "message", "details", "list", "no JSON"],
 )
 def test_the_text_is_found_wherever_it_stands(account, body):
-    account.cloud.fault("status", match=ORDER, status=400, body=body)
+    account.cloud.fault("status", match=ORDER, status=500, body=body)
     refusal(account, expected=CapacityError)
 
 
@@ -304,6 +306,30 @@ def test_an_answer_around_the_deployment_is_understood(account):
     (instance,) = plugin.arb_provision(account.context(), request).instances
     assert (instance.id, instance.token) == ("dep_7", request.setups[0].token)
     assert (instance.state, instance.region) == (InstanceState.PENDING, "CANADA-1")
+
+
+def test_an_answer_that_names_nothing_else_than_the_id_is_understood(account):
+    deployment = {"id": 7, "name": None, "region": None, "status": "queued"}
+    account.cloud.fault("status", match=ORDER, status=200, body={"data": deployment})
+    request = account.request()
+    (instance,) = plugin.arb_provision(account.context(), request).instances
+    assert (instance.id, instance.token) == ("7", request.setups[0].token)
+    assert (instance.state, instance.region) == (InstanceState.PENDING, "CANADA-1")
+
+
+def test_a_machine_of_a_status_that_nobody_knows_is_not_ordered_again(account):
+    account.cloud.configure(odd_status="queued", boot_delay_s=300)
+    request = account.request()
+    for _ in range(2):
+        plugin.arb_provision(account.context(), request)
+    assert len(machines(account)) == 1
+
+
+@pytest.mark.parametrize("status", [408, 409])
+def test_a_conflict_may_mean_that_something_was_made(account, status):
+    body = {"error": "A deployment with this name is being created"}
+    account.cloud.fault("status", match=ORDER, status=status, body=body)
+    refusal(account, expected=ProviderUnavailable)
 
 
 def test_when_spheron_is_down_before_the_order_nothing_was_made_for_certain(account):

@@ -51,8 +51,13 @@ def test_in_the_first_twenty_minutes_the_wait_is_told(account, machine):
         ({"error": "Minimum runtime not met", "timeRemaining": 0}, 30),
         ({"error": "Minimum runtime not met", "timeRemaining": 900}, 1200),
         ({"error": "Minimum runtime not met", "timeRemaining": "soon"}, 60),
+        ({"error": "?", "timeRemaining": "12"}, 720),
+        ({"error": "Minimum runtime not met", "currentStatus": "failed", "timeRemaining": 5}, 300),
     ],
-    ids=["number", "text", "neither", "nothing left", "other unit", "nonsense"],
+    ids=[
+        *("number", "text", "neither", "nothing left", "other unit", "nonsense"),
+        *("number as a text", "of what failed"),
+    ],
 )
 def test_the_wait_is_read_from_number_or_text(account, machine, body, wait_s):
     account.cloud.fault("status", match=DELETE, status=400, body=body)
@@ -110,6 +115,58 @@ def test_another_state_that_cannot_end_is_pending(account, machine):
     account.cloud.fault("status", match=DELETE, status=400, body=body)
     answer = end(account, machine)
     assert (answer.gone, answer.detail) == (False, "cannot end while deploying")
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 422])
+def test_the_minimum_is_known_by_its_text_at_any_status(account, machine, status):
+    body = {"error": "Minimum runtime not met", "message": "Time remaining: 9 minutes."}
+    account.cloud.fault("status", match=DELETE, status=status, body=body)
+    answer = end(account, machine)
+    assert (answer.gone, answer.retry_after_s) == (False, 540)
+
+
+def test_a_refusal_that_names_no_status_is_looked_up(account, machine):
+    account.cloud.advance(1201)
+    body = {
+        "error": "Cannot terminate instance",
+        "message": "Instance has already been terminated.",
+    }
+    account.cloud.fault("status", match=DELETE, status=400, body=body)
+    with pytest.raises(ProviderUnavailable):
+        end(account, machine)
+    end(account, machine)
+    account.cloud.fault("status", match=DELETE, status=400, body=body)
+    assert end(account, machine) == Termination.GONE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>Not Found</html>",
+        {"error": "Not Found"},
+        {"error": "Cannot DELETE /api/deployments/dep_00000001"},
+        {"error": "User not found", "code": "NOT_FOUND"},
+    ],
+    ids=["page", "of nothing", "of the address", "of the user"],
+)
+def test_a_404_that_is_not_about_the_machine_is_not_its_end(account, machine, body):
+    account.cloud.advance(1201)
+    account.cloud.fault("status", match=DELETE, status=404, body=body)
+    with pytest.raises(ProviderUnavailable):
+        end(account, machine)
+    assert end(account, machine) == Termination.GONE
+    account.cloud.fault("status", match=DELETE, status=404, body=body)
+    assert end(account, machine) == Termination.GONE  # the listing shows that it ended
+
+
+def test_what_failed_and_cannot_be_ended_is_gone_once_no_minimum_can_hold_it(account, machine):
+    account.cloud.fail_machine(machine.id)
+    body = {"error": "Cannot terminate instance", "currentStatus": "failed"}
+    account.cloud.fault("status", match=DELETE, status=400, body=body, count=2)
+    answer = end(account, machine)
+    assert (answer.gone, answer.detail) == (False, "cannot end while failed")
+    account.cloud.advance(1201)
+    assert end(account, machine) == Termination.GONE
 
 
 def test_not_found_means_nothing_at_first_and_gone_later(account):

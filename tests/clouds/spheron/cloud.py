@@ -265,7 +265,12 @@ class Spheron(Cloud):
         ports = self.settings.ports
         if ports == "mixed":
             ports = ("sshPort", "forwards")[int(vm.id[-1]) % 2]
-        return deployment(vm, at, ports=ports, tell_user=self.settings.tell_user)
+        shown = deployment(vm, at, ports=ports, tell_user=self.settings.tell_user)
+        return shown | {"status": self._status(vm, at)}
+
+    def _status(self, vm: Vm, at: float) -> str:
+        status = status_of(vm, at)
+        return self.settings.odd_status or status if status == "deploying" else status
 
     def _own(self, key: str) -> list[Vm]:
         teams = {team.id for team in self.teams[key]}
@@ -279,25 +284,32 @@ class Spheron(Cloud):
 
     def _list(self, request: Request, key: str) -> Answer:
         query = request.query
-        if unknown := set(query) - {"teamId", "userId", "status", "page", "limit"}:
+        pages = {"page", "limit"} if self.settings.knows_pages else set()
+        if unknown := set(query) - {"teamId", "userId", "status"} - pages:
             raise Refused(400, "Bad Request", message=f"unknown query {min(unknown)}")
         at = self.listed_at()
         status, team = query.get("status", "active"), query.get("teamId")
         rows = [
             self._shown(vm, at)
             for vm in self._own(key)
-            if vm.state(at) and _has_status(status_of(vm, at), status)
+            if vm.state(at) and _has_status(self._status(vm, at), status)
             if team in {None, vm.order.tags["team"]}
         ]
-        shape = "object" if self.settings.page_size else self.settings.list_shape
-        if shape == "array":
+        return self._listed(rows, int(query.get("page", 1)), int(query.get("limit", 10)))
+
+    def _listed(self, rows: list[dict[str, Any]], page: int, limit: int) -> Answer:
+        settings, shape = self.settings, self.settings.list_shape
+        if shape == "array" and not settings.page_size:
             return Answer(200, rows)
-        size = self.settings.page_size or min(int(query.get("limit", 10)), 10)
-        page = int(query.get("page", 1))
+        size = settings.page_size or min(limit, 10)
         shown = rows[(page - 1) * size : page * size]
         if shape == "array-paged":
             return Answer(200, shown)
-        return Answer(200, {"deployments": shown, "totalPages": math.ceil(len(rows) / size)})
+        body: dict[str, Any] = {"data" if shape == "data" else "deployments": shown}
+        pages = math.ceil(len(rows) / size)
+        if settings.total_pages != "none":
+            body["totalPages"] = pages if settings.total_pages == "number" else str(pages)
+        return Answer(200, body)
 
     def _get(self, _: Request, key: str, id_: str) -> Answer:
         return Answer(200, self._shown(self._find_own(key, id_), self.clock.now()))

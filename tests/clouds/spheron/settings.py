@@ -24,8 +24,12 @@ class SpheronSettings(Settings):
         reads: GETs in 15 minutes, for each address.
         posts: Orders in 15 minutes, for each user.
         retry_after: Whether a 429 says when.
-        list_shape: ``array``: everything at once; ``array-paged``: ten on a page;
-            ``object``: ``{deployments, totalPages}``.
+        list_shape: ``array``: everything at once; ``array-paged``: ten on a page, or
+            ``page_size``; ``object`` and ``data``: ``{deployments|data, totalPages}``.
+        total_pages: How ``totalPages`` is told: as a ``number``, as a ``text``, or not at all
+            (``none``).
+        knows_pages: Whether parameters of pages are allowed; else they are refused.
+        odd_status: Told instead of ``deploying``: neither active nor inactive.
         teams_shape: ``array``, ``teams`` or ``data``.
         ports: ``sshPort``, ``forwards``, or ``mixed``.
         tell_user: Whether ``user`` is filled.
@@ -44,6 +48,9 @@ class SpheronSettings(Settings):
     posts: int = 10
     retry_after: bool = True
     list_shape: str = "array"
+    total_pages: str = "number"
+    knows_pages: bool = True
+    odd_status: str = ""
     teams_shape: str = "array"
     ports: str = "mixed"
     tell_user: bool = True

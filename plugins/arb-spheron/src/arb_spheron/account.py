@@ -6,25 +6,21 @@ team in the dashboard keeps the old one here: machines that it pays for must sta
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError, ProviderUnavailable
+from arb_spheron.memory import asker, forget, recall, remember
+from arb_spheron.values import number
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from arb_spheron.client import SpheronClient
 
 __all__ = ["Team", "check_account", "forget_team", "read_teams", "team_id"]
 
 NOT_UNDERSTOOD: Final = "spheron-balance"
 """Code of the error for an answer of another form than is known."""
-_FILE: Final = "teams.json"
+_FILE: Final = "teams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +41,11 @@ def team_id(client: SpheronClient) -> str:
         CredentialsError: The key was refused, or there is no such team.
         RateLimited, ProviderUnavailable: It could not be found out.
     """
-    known = _remembered(client)
-    if known:
-        return known
+    who = asker(client, client.settings.team)
+    if known := recall(client, _FILE).get(who):
+        return str(known)
     team = chosen(read_teams(client), client.settings.team)
-    _remember(client, team.id)
+    remember(client, _FILE, {who: team.id})  # one account: a command needs no more
     return team.id
 
 
@@ -73,12 +69,11 @@ def read_teams(client: SpheronClient) -> tuple[Team, ...]:
         CredentialsError: The key was refused, or is in no team.
         RateLimited, ProviderUnavailable: No good answer.
     """
-    answer = client.get("/api/balance")
-    rows = answer.get("teams") if isinstance(answer, dict) else None
-    if not isinstance(rows, list):
-        raise ProviderUnavailable("spheron tells no teams", code=NOT_UNDERSTOOD)
-    teams = tuple(_team(row) for row in rows if isinstance(row, dict))
-    teams = tuple(team for team in teams if team.id)
+    reply = client.read("/api/balance")
+    teams: tuple[Team, ...] = ()
+    if reply.status != 404:  # noqa: PLR2004 - HTTP; then the teams alone are told
+        teams = _teams(client.good(reply, "/api/balance"))
+    teams = teams or _teams(client.get("/api/teams"))
     if not teams:
         raise CredentialsError("spheron: this API key is in no team", code="spheron-no-team")
     return teams
@@ -106,41 +101,28 @@ def chosen(teams: tuple[Team, ...], wanted: str) -> Team:
 
 def forget_team(client: SpheronClient) -> None:
     """Ask again next time: the team is gone."""
-    with contextlib.suppress(OSError):
-        _path(client).unlink(missing_ok=True)
+    forget(client, _FILE)
+
+
+def _teams(answer: Any) -> tuple[Team, ...]:
+    """Return the teams that an answer tells, in any of the forms that clients know.
+
+    Raises:
+        ProviderUnavailable: It is of another form.
+    """
+    if isinstance(answer, dict):
+        answer = answer.get("teams", answer.get("data"))
+    if not isinstance(answer, list):
+        raise ProviderUnavailable("spheron tells no teams", code=NOT_UNDERSTOOD)
+    teams = (_team(row) for row in answer if isinstance(row, dict))
+    return tuple(team for team in teams if team.id)
 
 
 def _team(row: dict[str, Any]) -> Team:
-    balance = row.get("balance")
     return Team(
         id=str(row.get("teamId") or row.get("id") or ""),
         name=str(row.get("teamName") or row.get("name") or ""),
         is_current=row.get("isCurrentTeam") is True,
-        balance_usd=float(balance) if isinstance(balance, int | float) else None,
+        balance_usd=number(row.get("balance")),
         role=str(row.get("role") or ""),
     )
-
-
-def _path(client: SpheronClient) -> Path:
-    return client.context.cache_dir / _FILE
-
-
-def _who(client: SpheronClient) -> str:
-    key = client.key.text if client.key else ""
-    text = f"{client.settings.api_url}\0{client.settings.team}\0{key}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _remembered(client: SpheronClient) -> str:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return str(json.loads(_path(client).read_text()).get(_who(client), ""))
-    return ""
-
-
-def _remember(client: SpheronClient, team: str) -> None:
-    """Keep one account; the folder is a cache, and a command needs no more."""
-    path = _path(client)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        partial.write_text(json.dumps({_who(client): team}))
-        partial.replace(path)

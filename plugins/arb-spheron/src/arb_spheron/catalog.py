@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -16,11 +12,12 @@ from arb.errors import ProviderUnavailable, RateLimited
 from arb.types import Catalog
 from arb_spheron.client import SpheronClient
 from arb_spheron.info import MINIMUM_S
+from arb_spheron.memory import asker, recall, remember
 from arb_spheron.offers import rows_of
+from arb_spheron.values import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pandas as pd
 
@@ -30,13 +27,15 @@ __all__ = ["read_catalog", "read_prices"]
 
 BUNDLED_AS_OF: Final = datetime(2026, 6, 3, tzinfo=UTC).timestamp()
 """The latest date in ``data/catalog.csv``."""
-_FILE: Final = "offers.json"
+_FILE: Final = "offers"
 _FRESH_S: Final = 30.0
 """Within this time processes share one answer."""
 _KEPT_S: Final = 86_400.0
 """For so long an answer stands in for one that cannot be had."""
-_GROUPS: Final = 200
+_GROUPS: Final = 100
 _MOST_PAGES: Final = 100
+_PATH: Final = "/api/gpu-offers"
+_TOO_HIGH: Final = frozenset({400, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +90,37 @@ def read_bundled() -> Catalog:
 
 def _read_live(client: SpheronClient) -> _Answer:
     """Read every page, and keep what they say for other processes."""
-    groups: list[dict[str, Any]] = []
-    page = pages = 1
-    while page <= pages:
-        query = {"page": str(page), "limit": str(_GROUPS)}
-        answer = client.get("/api/gpu-offers", query)
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(data, list):
-            raise ProviderUnavailable("spheron tells no offers", code="spheron-offers")
-        groups += [group for group in data if isinstance(group, dict)]
-        told = answer.get("totalPages")
-        pages = min(told, _MOST_PAGES) if isinstance(told, int) and data else page
-        page += 1
-    found = _Answer(rows_of(groups), client.context.clock.now())
+    groups: list[Any] = []
+    before: list[Any] = []
+    query = {"page": "1", "limit": str(_GROUPS)}
+    for page in range(1, _MOST_PAGES + 1):
+        query["page"] = str(page)
+        data, pages = _read_page(client, query)
+        groups += (
+            data if data != before else []
+        )  # a server that knows no pages shows the first again
+        if not data or data == before or (pages is not None and page >= pages):
+            break
+        before = data
+    found = _Answer(rows_of(g for g in groups if isinstance(g, dict)), client.context.clock.now())
     _keep(client, found)
     return found
+
+
+def _read_page(client: SpheronClient, query: dict[str, str]) -> tuple[list[Any], int | None]:
+    """Return a page's groups, and how many pages there are when that is told.
+
+    A ``limit`` that is too high for the server is taken out of ``query``.
+    """
+    reply = client.read(_PATH, query)
+    if reply.status in _TOO_HIGH and "limit" in query:
+        del query["limit"]
+        reply = client.read(_PATH, query)
+    answer = client.good(reply, _PATH)
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list):
+        raise ProviderUnavailable("spheron tells no offers", code="spheron-offers")
+    return data, whole(answer.get("totalPages"))
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -141,37 +156,19 @@ _EMPTY: Final = {
 """Columns with their dtypes."""
 
 
-def _path(client: SpheronClient) -> Path:
-    return client.context.cache_dir / _FILE
-
-
-def _whose(client: SpheronClient) -> str:
-    """Return whose prices they are: a team may have a discount."""
-    key = client.key.text if client.key else ""
-    return hashlib.sha256(f"{client.settings.api_url}\0{key}".encode()).hexdigest()[:16]
-
-
 def _kept(client: SpheronClient) -> _Answer | None:
     """Return what some process read lately; a file that is damaged or another's is none."""
+    document = recall(client, _FILE)
     try:
-        document = json.loads(_path(client).read_text())
-        if document["whose"] != _whose(client) or document["columns"] != list(_EMPTY):
+        if document["whose"] != asker(client) or document["columns"] != list(_EMPTY):
             return None
         age_s = client.context.clock.now() - document["as_of"]
         return _Answer(document["rows"], document["as_of"]) if 0 <= age_s <= _KEPT_S else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
 
 
 def _keep(client: SpheronClient, found: _Answer) -> None:
-    document = {
-        "whose": _whose(client),
-        "columns": list(_EMPTY),
-        "as_of": found.as_of,
-        "rows": found.rows,
-    }
-    path = _path(client)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):  # it is a cache
-        partial.write_text(json.dumps(document))
-        partial.replace(path)
+    """Keep an answer; whose it is counts, because a team may have a discount."""
+    facts = {"whose": asker(client), "columns": list(_EMPTY), "as_of": found.as_of}
+    remember(client, _FILE, {**facts, "rows": found.rows})

@@ -83,7 +83,14 @@ class SpheronClient:
             RateLimited: The budget is used up, or the API says so.
             ProviderUnavailable: No answer, or one that says nothing.
         """
-        reply = self.read(path, query)
+        return self.good(self.read(path, query), path)
+
+    def good(self, reply: Reply, path: str) -> Any:
+        """Return what a good answer holds.
+
+        Raises:
+            CredentialsError, RateLimited, ProviderUnavailable: It is none.
+        """
         if not reply.is_ok:
             raise call_error(reply, path, self.context.clock.now())
         return reply.body
@@ -160,14 +167,21 @@ class SpheronClient:
         return min(_CONNECT_S, left_s), min(patience_s, left_s)
 
     def _reply(self, answer: requests.Response, path: str) -> Reply:
-        body: Any = None
+        body: Any = None if answer.ok else ""
         if answer.content.strip():
             try:
                 body = json.loads(answer.content)
             except ValueError:
                 if answer.ok:
                     raise _unavailable(path, "the answer is not JSON") from None
-        return Reply(answer.status_code, body, dict(answer.headers))
+                body = _plain(answer.content)
+        return Reply(answer.status_code, body, answer.headers)
+
+
+def _plain(content: bytes) -> str | None:
+    """Return a refusal that is told in plain words; None for a page of a proxy."""
+    text = content.decode(errors="replace").strip()
+    return None if text.startswith("<") else text
 
 
 def _unavailable(path: str, why: str) -> ProviderUnavailable:

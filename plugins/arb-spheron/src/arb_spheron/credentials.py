@@ -52,8 +52,9 @@ def find_key(env: Mapping[str, str], home: Path) -> ApiKey | None:
 
 
 def key_file(home: Path) -> Path | None:
-    """Return the first of the key files that is there; it is not read."""
-    return next((path for name in KEY_FILES if (path := home / name).is_file()), None)
+    """Return the first of the key files that is there and not empty; it is not read."""
+    paths = (home / name for name in KEY_FILES)
+    return next((path for path in paths if path.is_file() and path.stat().st_size), None)
 
 
 def _read(path: Path, name: str) -> str | None:

@@ -8,19 +8,33 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.types import GoneReason, Instance, InstanceState
+from arb_spheron.values import number, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENDED", "has_ended", "instance_of", "ssh_port", "ssh_user", "token_of"]
+__all__ = [
+    "ENDED",
+    "FAILED",
+    "has_ended",
+    "instance_of",
+    "ssh_port",
+    "ssh_user",
+    "status_of",
+    "token_of",
+]
 
 ENDED: Final = frozenset({"terminated", "terminated-provider"})
 """Statuses of what is not billed any more."""
-_FAILED: Final = "failed"
+FAILED: Final = "failed"
 _TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}")
 _USER: Final = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)@")
 _DEFAULT_USER: Final = "ubuntu"
 _SSH: Final = 22
+_LAST_PORT: Final = 65_535
+_COMMAND_PORT: Final = re.compile(r"\s-p\s*(\d+)")
+_ENDING: Final = ("terminating", "deleting", "destroying", "stopping")
+"""How statuses begin that nobody documents and everybody understands."""
 
 
 def token_of(deployment: Mapping[str, Any]) -> str:
@@ -31,8 +45,8 @@ def token_of(deployment: Mapping[str, Any]) -> str:
 
 def instance_of(provider: str, deployment: Mapping[str, Any]) -> Instance:
     """Return a deployment as the contract shows it."""
-    status = str(deployment.get("status") or "")
-    spot = deployment.get("instanceType") == "SPOT"
+    status = status_of(deployment)
+    spot = str(deployment.get("instanceType")).upper() == "SPOT"
     state = _state(deployment, status)
     return Instance(
         provider=provider,
@@ -46,15 +60,20 @@ def instance_of(provider: str, deployment: Mapping[str, Any]) -> Instance:
         instance_type=str(deployment.get("offerId") or ""),
         spot=spot,
         made_at=_time(deployment.get("createdAt")),
-        price_usd_hour=_amount(deployment.get("hourlyRate")),
-        reported_usd=_amount(deployment.get("totalCost")),
+        price_usd_hour=number(deployment.get("hourlyRate")),
+        reported_usd=number(deployment.get("totalCost")),
         payload=json.dumps({"user": ssh_user(deployment), "port": ssh_port(deployment)}),
     )
 
 
 def has_ended(deployment: Mapping[str, Any]) -> bool:
     """Say whether Spheron itself calls a deployment ended, so that it costs nothing any more."""
-    return _state(deployment, str(deployment.get("status") or "")) is InstanceState.GONE
+    return _state(deployment, status_of(deployment)) is InstanceState.GONE
+
+
+def status_of(deployment: Mapping[str, Any]) -> str:
+    """Return the status; empty when there is none."""
+    return str(deployment.get("status") or "").lower()
 
 
 def ssh_user(deployment: Mapping[str, Any]) -> str:
@@ -66,17 +85,30 @@ def ssh_user(deployment: Mapping[str, Any]) -> str:
 
 
 def ssh_port(deployment: Mapping[str, Any]) -> int:
-    """Return where the SSH server is reached: ``sshPort``, else what 22 is forwarded from."""
-    port = deployment.get("sshPort")
-    if isinstance(port, int) and port > 0:
-        return port
+    """Return where the SSH server is reached.
+
+    That is ``sshPort``, else what ``sshCommand`` says, else what 22 is forwarded from. 22 itself is
+    no answer yet: it may be the port inside.
+    """
+    port = _port(deployment.get("sshPort"))
+    command = _COMMAND_PORT.search(str(deployment.get("sshCommand") or ""))
+    if port in {0, _SSH} and command:
+        port = _port(command[1])
+    return port if port not in {0, _SSH} else _forwarded(deployment) or _SSH
+
+
+def _forwarded(deployment: Mapping[str, Any]) -> int:
+    """Return the port outside that leads to 22; 0 when there is none."""
     forwards = deployment.get("portForwards")
     for forward in forwards if isinstance(forwards, list) else ():
-        if isinstance(forward, dict) and forward.get("internal") == _SSH:
-            outside = forward.get("external")
-            if isinstance(outside, int) and outside > 0:
-                return outside
-    return _SSH
+        if isinstance(forward, dict) and whole(forward.get("internal")) == _SSH:
+            return _port(forward.get("external"))
+    return 0
+
+
+def _port(value: object) -> int:
+    port = whole(value) or 0
+    return port if 0 < port <= _LAST_PORT else 0
 
 
 def _state(deployment: Mapping[str, Any], status: str) -> InstanceState:
@@ -84,11 +116,12 @@ def _state(deployment: Mapping[str, Any], status: str) -> InstanceState:
     if status in ENDED:
         return InstanceState.GONE
     stopped = bool(deployment.get("stoppedAt"))
-    if status == _FAILED:  # it may be billed until it is deleted, unless Spheron says that it ended
+    if status == FAILED:  # it may be billed until it is deleted, unless Spheron says that it ended
         return InstanceState.GONE if stopped else InstanceState.TERMINATING
     if status == "running":
         return InstanceState.RUNNING
-    return InstanceState.TERMINATING if stopped else InstanceState.PENDING
+    ending = stopped or status.startswith(_ENDING)
+    return InstanceState.TERMINATING if ending else InstanceState.PENDING
 
 
 def _reason(status: str, *, spot: bool) -> GoneReason:
@@ -96,7 +129,7 @@ def _reason(status: str, *, spot: bool) -> GoneReason:
         return GoneReason.USER
     if status == "terminated-provider":  # a reclaim and broken hardware look the same
         return GoneReason.PREEMPTED if spot else GoneReason.HARDWARE
-    return GoneReason.FAILED_START if status == _FAILED else GoneReason.NONE
+    return GoneReason.FAILED_START if status == FAILED else GoneReason.NONE
 
 
 def _time(value: object) -> float:
@@ -106,8 +139,3 @@ def _time(value: object) -> float:
     except ValueError:
         return 0.0
     return moment.timestamp() if moment.tzinfo else 0.0
-
-
-def _amount(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]

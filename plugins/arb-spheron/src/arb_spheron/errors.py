@@ -17,6 +17,7 @@ from arb.errors import (
     Scope,
 )
 from arb_spheron.credentials import SET_UP
+from arb_spheron.values import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +34,24 @@ _NO_BALANCE: Final = re.compile(r"(?i)insufficient (balance|credits?|funds)")
 _NO_TEAM: Final = re.compile(r"(?i)team not found")
 _TOO_MANY: Final = re.compile(r"(?i)rate limit|too many requests")
 _RETRY_S: Final = 60.0
+_LONGEST_RETRY_S: Final = 3600.0
+"""Limits are for 15 minutes: what says more is not to be believed."""
 _LONGEST_TEXT: Final = 160
 _SERVER_ERROR: Final = 500
+_UNSURE: Final = frozenset({408, 409, 425})
+"""Time-out, conflict, too early: an order that is refused so may have been taken before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. ``body`` is the JSON value; None when there was none, or it was no JSON."""
+    """An answer.
+
+    Attributes:
+        status: Of HTTP.
+        body: The JSON value; of a refusal that is no JSON its text; None for a web page, and for
+            a good answer without a body.
+        headers: Names in whatever case.
+    """
 
     status: int
     body: Any
@@ -53,19 +65,22 @@ class Reply:
     def text(self) -> str:
         """Return what the error says, in one line; empty when it says nothing."""
         if not isinstance(self.body, dict):
-            return ""
-        parts = [_words(self.body.get(name)) for name in ("error", "message", "details")]
+            return " ".join(_words(self.body).split())
+        names = ("error", "message", "details", "errors")
+        parts = [_words(self.body.get(name)) for name in names]
         return " ".join(": ".join(part for part in parts if part).split())
 
     def retry_after_s(self, now: float) -> float:
         """Return how long to wait, from ``Retry-After`` or by default."""
         value = self.headers.get("Retry-After", "").strip()
-        if value.isdigit():
-            return max(1.0, float(value))
+        told = self.body if isinstance(self.body, dict) else {}
+        seconds = number(value or told.get("retryAfter"))
         try:
-            return max(1.0, parsedate_to_datetime(value).timestamp() - now)
-        except ValueError:
+            if seconds is None:
+                seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError):
             return _RETRY_S
+        return min(max(1.0, seconds), _LONGEST_RETRY_S)
 
 
 def call_error(reply: Reply, what: str, now: float) -> ArbError:
@@ -94,7 +109,7 @@ def order_error(reply: Reply, offer: Offer, now: float, secrets: tuple[str, ...]
         return CapacityError(summary, scope=Scope.OFFER, code="spheron-no-stock")
     if error := _account_error(reply) or _limit_error(reply, now):
         return error
-    if reply.status >= _SERVER_ERROR:
+    if reply.status >= _SERVER_ERROR or reply.status in _UNSURE:
         return _no_answer(reply, "the order")
     summary = f"spheron refused the order of {offer.instance_type} (HTTP {reply.status})"
     said = _presentable(text, secrets)
@@ -115,7 +130,7 @@ def _account_error(reply: Reply) -> ArbError | None:
     if reply.status == 401:  # noqa: PLR2004 - HTTP
         summary = "spheron refused the API key (HTTP 401)"
         return CredentialsError(summary, code="spheron-key-refused", hint=SET_UP)
-    if reply.status == 403 and isinstance(reply.body, dict):  # noqa: PLR2004 - HTTP; a firewall's page is none
+    if reply.status == 403 and reply.body is not None:  # noqa: PLR2004 - HTTP; None is a firewall's page
         summary = "spheron does not allow this with the API key (HTTP 403)"
         hint = "enable API access at https://app.spheron.ai under settings, API"
         return CredentialsError(summary, code="spheron-forbidden", hint=hint)

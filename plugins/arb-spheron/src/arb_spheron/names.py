@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["fabric", "place", "read_gpu_type"]
+__all__ = ["fabric", "place", "plug_of", "read_gpu_type"]
 
 _PLUGS: Final = {"SXM": "SXM", "PCIE": "PCIe", "NVL": "NVL"}
 _PLUG: Final = re.compile(r"_(SXM|PCIE|NVL)\d*$")
@@ -50,6 +50,12 @@ def read_gpu_type(text: str, gib: float) -> tuple[str, str, bool]:
         rest = "A100-80GB"
     name = _NAMES.get(rest, rest.replace("_", "-"))
     return name, _PLUGS[plug[1]] if plug else "", bare_metal
+
+
+def plug_of(text: str) -> str:
+    """Return the interconnect that an offer names by itself, for instance ``SXM5``; else no text."""
+    upper = text.upper()
+    return next((name for word, name in _PLUGS.items() if upper.startswith(word)), "")
 
 
 def fabric(description: str) -> str:

@@ -8,7 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from arb_spheron.info import MINIMUM_S
-from arb_spheron.names import fabric, place, read_gpu_type
+from arb_spheron.names import fabric, place, plug_of, read_gpu_type
+from arb_spheron.values import number, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["offer_id", "rows_of"]
 
 SPOT: Final = "SPOT"
+_GPU_NAMES: Final = ("gpuType", "baseGpuType", "gpuModel")
+"""Of a group, the most exact one first."""
 _OS_WISHES: Final = ("cuda", "docker", "ubuntu")
 """What an image must say of itself to be taken before others, the first counting most."""
 _DESKTOP: Final = re.compile(r"(?i)desktop|windows")
@@ -42,8 +45,9 @@ def offer_id(offer: str, region: str) -> str:
 
 def _rows(group: Mapping[str, Any], offer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     images = [text for text in _list(offer.get("os_options")) if isinstance(text, str)]
-    if not images or not offer.get("offerId") or not offer.get("provider"):
-        return
+    count = whole(offer.get("gpuCount")) or 0
+    if not images or count < 1 or not offer.get("offerId") or not offer.get("provider"):
+        return  # it cannot be ordered
     for kind, spot, price in _classes(offer):
         for region in _regions(offer):
             yield _row(group, offer, region, spot=spot, price=price) | {
@@ -51,7 +55,7 @@ def _rows(group: Mapping[str, Any], offer: Mapping[str, Any]) -> Iterator[dict[s
                     {
                         "provider": offer["provider"],
                         "gpuType": group.get("gpuType"),
-                        "gpuCount": int(_number(offer.get("gpuCount"))),
+                        "gpuCount": count,
                         "operatingSystem": max(images, key=_image_rank),
                         "instanceType": kind,
                     }
@@ -65,7 +69,7 @@ def _classes(offer: Mapping[str, Any]) -> Iterator[tuple[str, bool, float]]:
     A spot offer has its price in ``spot_price`` or in ``price``; one that is not spot and has a
     ``spot_price`` is sold as both.
     """
-    kind = str(offer.get("instanceType") or "DEDICATED")
+    kind = str(offer.get("instanceType") or "DEDICATED").upper()
     price, spot_price = _number(offer.get("price")), _number(offer.get("spot_price"))
     if kind != SPOT and price > 0:
         yield kind, False, price
@@ -84,7 +88,8 @@ def _row(
     group: Mapping[str, Any], offer: Mapping[str, Any], region: str, *, spot: bool, price: float
 ) -> dict[str, Any]:
     gib, count = _number(offer.get("gpu_memory")), _number(offer.get("gpuCount"))
-    name, plug, bare_metal = read_gpu_type(str(group.get("gpuType") or ""), gib)
+    gpu = next((str(group[name]) for name in _GPU_NAMES if group.get(name)), "")
+    name, plug, bare_metal = read_gpu_type(gpu, gib)
     latitude, longitude = place(region) or (math.nan, math.nan)
     available = offer.get("available") is not False and not offer.get("maintenance")
     return {
@@ -100,7 +105,7 @@ def _row(
         "disk_gib": _number(offer.get("storage")),
         "spot": spot,
         "price_usd_hour": price,
-        "interconnect": plug,
+        "interconnect": plug or plug_of(str(offer.get("interconnectType") or "")),
         "fabric": fabric(str(offer.get("interconnectDescription") or "")),
         "minimum_s": float(MINIMUM_S),
         "available": available,
@@ -118,8 +123,7 @@ def _image_rank(text: str) -> tuple[bool, ...]:
 
 def _number(value: object) -> float:
     """Return a number; 0 for what is missing or none."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else 0.0  # type: ignore[arg-type]
+    return number(value) or 0.0
 
 
 def _list(value: object) -> list[Any]:

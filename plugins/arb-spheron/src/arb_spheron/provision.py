@@ -17,7 +17,7 @@ from arb.errors import (
 from arb.types import ProvisionResult
 from arb_spheron.account import forget_team, team_id
 from arb_spheron.client import SpheronClient
-from arb_spheron.deployments import instance_of, token_of
+from arb_spheron.deployments import has_ended, instance_of, token_of
 from arb_spheron.errors import order_error
 from arb_spheron.info import LAUNCH
 from arb_spheron.listing import read_deployments
@@ -35,6 +35,7 @@ _ORDER_S: Final = 240.0
 _BLOCK_S: Final = 60.0
 _GB_A_GIB: Final = 1.08
 """Sizes are told in GB, and a GiB is as good as one."""
+_AROUND: Final = ("deployment", "data")
 _TELLING: Final = 12
 """So many characters of a secret's line are enough to know it by."""
 
@@ -141,10 +142,15 @@ def _look_before(
 def _made_before(
     client: SpheronClient, team: str, request: ProvisionRequest
 ) -> dict[str, Instance]:
-    """Return the machines that carry the request's names; the older of two counts."""
+    """Return the machines that carry the request's names; the older of two counts.
+
+    All are read, not the active ones alone: under a status that nobody knows a machine is neither
+    active nor inactive. What has ended is as if it had never been.
+    """
     wanted = {setup.token for setup in request.setups}
-    rows = [row for row in read_deployments(client, team, "active") if token_of(row) in wanted]
-    found = [instance_of(client.context.provider, row) for row in rows]
+    rows = read_deployments(client, team, "all", wanted)
+    mine = [row for row in rows if token_of(row) in wanted and not has_ended(row)]
+    found = [instance_of(client.context.provider, row) for row in mine]
     made: dict[str, Instance] = {}
     for instance in sorted(found, key=lambda i: (i.made_at, i.id)):
         made.setdefault(instance.token, instance)
@@ -185,14 +191,19 @@ def _send(
     if not reply.is_ok:
         now = client.context.clock.now()
         raise order_error(reply, request.offer, now, _secrets(client, setup))
-    deployment = reply.body
-    if isinstance(deployment, dict) and isinstance(deployment.get("deployment"), dict):
-        deployment = deployment["deployment"]
-    if not isinstance(deployment, dict) or not deployment.get("id"):
+    deployment = _deployment(reply.body)
+    if not deployment.get("id"):
         summary = "spheron took the order and did not name the machine"
         raise ProviderUnavailable(summary, code="spheron-no-id")
-    named = {"name": setup.token, "region": request.offer.region, **deployment}
+    region = deployment.get("region") or request.offer.region
+    named = {**deployment, "name": setup.token, "region": region}
     return instance_of(client.context.provider, named)
+
+
+def _deployment(body: Any) -> Mapping[str, Any]:
+    """Return the deployment in an answer, alone or inside of something; an empty one without."""
+    found = body if isinstance(body, dict) else {}
+    return next((found[n] for n in _AROUND if isinstance(found.get(n), dict)), found)
 
 
 def _with_made(error: ArbError, made: tuple[Instance, ...]) -> ArbError:
