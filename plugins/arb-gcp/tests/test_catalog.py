@@ -16,7 +16,7 @@ from arb_gcp.catalog.compose import price_of
 from arb_gcp.catalog.prices import Part, read_skus
 from arb_gcp.catalog.read import frame_of
 from arb_gcp.catalog.regions import PLACES
-from arb_gcp.catalog.shapes import Shape, guest_shapes, read_shapes
+from arb_gcp.catalog.shapes import FAMILIES, Shape, guest_shapes, read_shapes
 
 DATA = Path(__file__).parent / "data"
 SKUS = "cloudbilling.services.skus.list"
@@ -263,6 +263,42 @@ def test_an_answer_of_another_form_is_none_and_not_kept(account, body):
     assert account.offers()
 
 
+@pytest.mark.parametrize("filters", ["ignored", "refused"])
+def test_a_server_that_does_not_filter_sells_the_same(account, tmp_path, filters):
+    whole = {o.key for o in account.offers()}
+    account.cloud.configure(filters=filters)
+    assert {o.key for o in Customer(account.cloud, tmp_path / "again").offers()} == whole
+
+
+def test_where_no_filter_finds_anything_all_types_are_looked_through(account, tmp_path):
+    whole = {o.key for o in account.offers() if "guest" not in o.payload}
+    body = {"kind": "compute#machineTypeAggregatedList", "items": {}}
+    account.cloud.fault("status", match=TYPES, status=200, body=body, count=len(FAMILIES))
+    again = Customer(account.cloud, tmp_path / "again").offers()
+    assert {o.key for o in again if "guest" not in o.payload} == whole
+
+
+def test_types_of_a_zone_that_is_silent_are_not_forgotten_for_a_day(account, tmp_path):
+    whole = {o.key for o in account.offers()}
+    account.cloud.configure(zones_down=["us-east4-b"])
+    fresh = Customer(account.cloud, tmp_path / "fresh")
+    assert "us-east4-b" not in {o.zone for o in fresh.offers()}
+    account.cloud.advance(25 * 3600)
+    assert {o.key for o in account.offers()} == whole  # the last whole answer
+    account.cloud.configure(zones_down=[])
+    assert {o.key for o in fresh.offers()} == whole
+
+
+def test_what_is_on_its_way_out_is_not_sold():
+    page = recorded("machine-types-aggregated")
+    (types,) = [z["machineTypes"] for z in page["items"].values() if "machineTypes" in z]
+    types[0]["deprecated"] = {"state": "ACTIVE"}
+    assert [s.name for s in read_shapes(page)] == [types[0]["name"]]
+    for state in ("DEPRECATED", "OBSOLETE", "DELETED"):
+        types[0]["deprecated"] = {"state": state}
+        assert list(read_shapes(page)) == []
+
+
 def test_a_damaged_cache_is_read_anew(account):
     whole = {o.key for o in account.offers()}
     for path in (account.folder / "cache").glob("*.json.gz"):
@@ -320,7 +356,19 @@ def test_while_the_billing_api_is_off_the_shipped_list_says_why(account):
     account.cloud.switch_api("cloudbilling.googleapis.com", on=False)
     catalog = plugin.arb_catalog(account.context())
     assert catalog.source == "bundled"
-    assert all("cloudbilling.googleapis.com is off" in o.note for o in of_catalog(catalog))
+    assert "cloudbilling.googleapis.com is off" in catalog.why
+    assert "gcloud services enable cloudbilling.googleapis.com" in catalog.why
+    assert of_catalog(catalog)
+
+
+def test_until_the_billing_api_answered_once_the_shipped_list_says_why(account):
+    account.cloud.fault("status", match="cloudbilling*", count=999, status=503)
+    catalog = plugin.arb_catalog(account.context())
+    assert (catalog.source, len(catalog.frame) > 0) == ("bundled", True)
+    assert "HTTP 503" in catalog.why
+    account.cloud.clear_faults()
+    live = plugin.arb_catalog(account.context())
+    assert (live.source, live.why) == ("live", "")
 
 
 @pytest.mark.parametrize("what", ["api", "billing", "permission"])

@@ -114,6 +114,20 @@ def test_where_no_log_over_all_zones_is_told_the_zones_own_are_read(account, sta
     assert states(account.list(tokens=frozenset({machine.token}))) == wanted
 
 
+@pytest.mark.parametrize("filters", ["ignored", "refused"])
+def test_a_server_that_does_not_filter_shows_the_same(account, filters):
+    account.cloud.add_foreign("web-1")
+    account.buy()
+    request, result, (machine,) = account.buy()
+    account.cloud.configure(filters=filters)
+    assert [m.id for m in account.poll(request, result)] == [machine.id]
+    assert [m.id for m in account.list(tokens=frozenset({machine.token})).instances] == [machine.id]
+    account.terminate(account.ref(machine, result))
+    account.cloud.advance(5)
+    wanted = {machine.id: (InstanceState.GONE, GoneReason.USER)}
+    assert states(account.list(tokens=frozenset({machine.token}))) == wanted
+
+
 def test_reads_are_tried_again_and_then_answered(account):
     _, _, (machine,) = account.buy()
     account.cloud.fault("reset", match=AGGREGATED)

@@ -163,11 +163,11 @@ class Engine:
     def _zones(self, call: Call) -> Any:
         down = self._cloud.settings.zones_down
         zones = [zone_view(zone, is_up=zone not in down) for zone in ZONES]
-        return listed("compute#zoneList", zones, call.query, self._cloud.settings.page_size)
+        return listed("compute#zoneList", zones, call.query, self._cloud.settings)
 
     def _regions(self, call: Call) -> Any:
         regions = [region_view(self._cloud, region) for region in region_scopes()]
-        return listed("compute#regionList", regions, call.query, self._cloud.settings.page_size)
+        return listed("compute#regionList", regions, call.query, self._cloud.settings)
 
     def _machine_types(self, call: Call) -> Any:
         items, how = machine_types(call.project), self._cloud.settings
@@ -267,7 +267,7 @@ class Engine:
             for scope, item in self._shown(call.project)
             if scope == f"zones/{call.parts['zone']}"
         ]
-        return listed("compute#instanceList", items, call.query, self._cloud.settings.page_size)
+        return listed("compute#instanceList", items, call.query, self._cloud.settings)
 
     def _aggregated(self, call: Call) -> Any:
         how = self._cloud.settings

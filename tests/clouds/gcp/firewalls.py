@@ -81,7 +81,7 @@ class Firewalls:
     def _list(self, call: Call) -> Any:
         own = (rule for rule in self._rules.values() if rule.project == call.project)
         items = [firewall_view(rule) for rule in own]
-        return listed("compute#firewallList", items, call.query, self._cloud.settings.page_size)
+        return listed("compute#firewallList", items, call.query, self._cloud.settings)
 
     def _patch(self, call: Call) -> Any:
         rule = self._need(call)

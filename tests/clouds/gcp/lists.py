@@ -18,10 +18,10 @@ __all__ = ["aggregated", "listed"]
 
 
 def listed(
-    kind: str, items: Sequence[dict[str, Any]], query: Mapping[str, str], most: int
+    kind: str, items: Sequence[dict[str, Any]], query: Mapping[str, str], how: GcpSettings
 ) -> dict[str, Any]:
     """Return a page of ``kind``'s list."""
-    page, token = _page(items, query, most, key=lambda item: item)
+    page, token = _page(items, query, how, key=lambda item: item)
     answer: dict[str, Any] = {"kind": kind, "id": "list", "items": list(page)}
     if token:
         answer["nextPageToken"] = token
@@ -51,7 +51,7 @@ def aggregated(
     if silent and how.lists_fail_whole and call.wants_all:
         raise Refused(503, "backendError", "Backend Error")
     reached = [(scope, item) for scope, item in items if scope not in silent]
-    page, token = _page(reached, call.query, how.page_size, key=lambda pair: pair[1])
+    page, token = _page(reached, call.query, how, key=lambda pair: pair[1])
     scopes: dict[str, dict[str, Any]] = {}
     for scope, item in page:
         scopes.setdefault(scope, {}).setdefault(word, []).append(item)
@@ -68,11 +68,14 @@ def aggregated(
     return answer
 
 
-def _page(items: Sequence[Any], query: Mapping[str, str], most: int, *, key: Any) -> Any:
+def _page(items: Sequence[Any], query: Mapping[str, str], how: GcpSettings, *, key: Any) -> Any:
+    text = query.get("filter", "")
+    if text and how.filters == "refused":
+        raise Refused(400, "invalid", f"Invalid value for field 'filter': '{text}'.")
     try:
-        fits = parse_filter(query.get("filter", ""))
+        fits = parse_filter(text if how.filters == "understood" else "")
         found = [item for item in items if fits(key(item))]
-        return page_of(_sorted(found, query.get("orderBy", "name"), key), query, most)
+        return page_of(_sorted(found, query.get("orderBy", "name"), key), query, how.page_size)
     except WrongFilter as error:
         raise Refused(400, "invalid", str(error)) from None
 

@@ -119,7 +119,7 @@ class OperationLog:
     def _list(self, call: Call) -> Any:
         place = (call.project, call.parts["zone"])
         items = [self.view(o) for (*at, _), o in self._operations.items() if tuple(at) == place]
-        return listed("compute#operationList", items, call.query, self._cloud.settings.page_size)
+        return listed("compute#operationList", items, call.query, self._cloud.settings)
 
     def _aggregated(self, call: Call) -> Any:
         how = self._cloud.settings

@@ -31,6 +31,7 @@ class GcpSettings(Settings):
         zones_down: Zones (or regions) that lists cannot reach.
         lists_fail_whole: As before the version of November 2026: a list over all zones fails when
             one is silent, unless ``returnPartialSuccess`` says that parts will do.
+        filters: What lists do with a filter: ``understood``, ``ignored`` or ``refused``.
         image_gib: The least size of a boot disk.
     """
 
@@ -41,6 +42,7 @@ class GcpSettings(Settings):
     policies: list[str] = field(default_factory=list)
     zones_down: list[str] = field(default_factory=list)
     lists_fail_whole: bool = False
+    filters: str = "understood"
     image_gib: int = 10
     power_off: str = "stopped"
 

@@ -28,7 +28,10 @@ _SHARE: Final = 0.9
 """Of what is left of a hook's time: the rest is for telling that there was no answer."""
 _LEAST_S: Final = 0.2
 _TRIES: Final = 3
+_NOT_UNDERSTOOD: Final = 400
 _UNAUTHORIZED: Final = 401
+_NARROWING: Final = frozenset({"fields", "filter", "orderBy"})
+"""Query parameters without which a list says the same, and more."""
 _OVERRIDE: Final = "CLOUDSDK_API_ENDPOINT_OVERRIDES_"
 
 
@@ -123,10 +126,20 @@ class Client:
     def pages(
         self, path: str, params: Mapping[str, Any] | None = None, api: str = "compute"
     ) -> Iterator[Any]:
-        """Read every page of a list, or those from a ``pageToken`` on. Raises as ``get``."""
+        """Read every page of a list, or those from a ``pageToken`` on. Raises as ``get``.
+
+        A server that does not understand how the list is narrowed is asked for all of it, so whoever
+        narrows it looks at every item all the same.
+        """
         asked = dict(params or {})
         while True:
-            page = self.get(path, asked, api)
+            try:
+                page = self.get(path, asked, api)
+            except ApiError as error:
+                if error.status != _NOT_UNDERSTOOD or not _NARROWING & asked.keys():
+                    raise
+                asked = {name: value for name, value in asked.items() if name not in _NARROWING}
+                continue
             yield page
             asked["pageToken"] = page.get("nextPageToken")
             if not asked["pageToken"]:
@@ -138,18 +151,17 @@ class Client:
         That is so by itself since the API's version of November 2026. An older one fails as a whole
         unless it is told not to; the newer one does not know the parameter. Raises as ``get``.
         """
-        asked = dict(params or {})
+        pages = self.pages(path, params)
         try:
-            first = self.get(path, asked)
+            first = next(pages)
         except ServerError as error:
-            asked |= {"returnPartialSuccess": "true"}
+            pages = self.pages(path, {**(params or {}), "returnPartialSuccess": "true"})
             try:
-                first = self.get(path, asked)
+                first = next(pages)
             except ApiError:
                 raise error from None
         yield first
-        if token := first.get("nextPageToken"):
-            yield from self.pages(path, {**asked, "pageToken": token})
+        yield from pages
 
     def token(self) -> str:
         """Return an access token. Raises as ``get_token``."""

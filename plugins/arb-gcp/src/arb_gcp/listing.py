@@ -74,7 +74,7 @@ def _by_region(errors: Mapping[str, str]) -> dict[str, str]:
 def _filter(query: ListQuery) -> str:
     owners = {token.split("-")[1] for token in query.tokens if _TOKEN.fullmatch(token)}
     owner = query.owner or (owners.pop() if len(owners) == 1 else "")
-    return f'labels.{OWNER_LABEL} = "{owner}"' if owner else f"labels.{OWNER_LABEL}:*"
+    return f"labels.{OWNER_LABEL}={owner}" if owner else f"labels.{OWNER_LABEL}:*"
 
 
 def _machines(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -64,7 +64,7 @@ def poll(context: ProviderContext, request: ProvisionRequest, handle: str) -> Se
 
 def _listed(client: Client, project: str, request: ProvisionRequest) -> dict[str, Instance]:
     path = f"projects/{project}/zones/{request.offer.zone}/instances"
-    params = {"filter": f'labels.{ATTEMPT_LABEL} = "{request.token}"'}
+    params = {"filter": f"labels.{ATTEMPT_LABEL}={request.token}"}
     provider = client.context.provider
     machines = (
         instance_of(provider, project, said)

@@ -23,7 +23,7 @@ def bundled_catalog(settings: Settings, why: str = "") -> Catalog:
 
     Args:
         settings: Checked options: other regions than those that are wanted are left out.
-        why: Shown with every offer: why it is not live although there are credentials.
+        why: Why it is not live although there are credentials; empty when there are none.
     """
     text = files("arb_gcp").joinpath("data/catalog.csv").read_text(encoding="utf-8")
     frame = read_csv(StringIO(text))
@@ -41,9 +41,7 @@ def bundled_catalog(settings: Settings, why: str = "") -> Catalog:
     places = [place_of(region) for region in frame["region"].astype(str)]
     frame["latitude"] = [latitude for latitude, _ in places]
     frame["longitude"] = [longitude for _, longitude in places]
-    if why:
-        frame["note"] = [f"{note}; {why}" for note in frame["note"].astype(str)]
-    return Catalog(frame, "bundled", as_of)
+    return Catalog(frame, "bundled", as_of, why=why)
 
 
 def _google_name(accelerator: str) -> str:

@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from arb.types import ProviderContext
 
-__all__ = ["Kept", "kept_part", "readable"]
+__all__ = ["Kept", "Read", "is_kept", "keep", "kept_part", "readable"]
+
+T = TypeVar("T")
 
 _FORMAT: Final = 1
 
@@ -30,40 +32,64 @@ class Kept:
     read_at: float
 
 
-def kept_part(context: ProviderContext, name: str, fresh_s: float, read: Callable[[], Any]) -> Kept:
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of one part: JSON, and whether that is all of it."""
+
+    value: Any
+    is_whole: bool = True
+
+
+def kept_part(
+    context: ProviderContext, name: str, fresh_s: float, read: Callable[[], Read]
+) -> Kept:
     """Return a part of the catalog: the kept one while it is fresh, else as ``read`` returns it.
 
-    When the API does not answer, the last good one is used, whatever its age.
+    When the API does not answer, or not about all zones, the last whole one is used, whatever its
+    age.
 
     Args:
         context: Of the hook call.
         name: Of the part, with the project: other projects see other types.
         fresh_s: For how long a kept part is not read again.
-        read: Asks the API; returns what JSON can hold.
+        read: Asks the API.
 
     Raises:
         CredentialsError: The account was refused; what is kept stays for another day.
         ArbError: Of ``read``, when nothing is kept.
     """
-    path = context.cache_dir / f"{name}.json.gz"
+    path = _path(context, name)
     kept = _load(path)
     now = context.clock.now()
     if kept is not None and 0 <= now - kept.read_at < fresh_s:
         return kept
     try:
-        fresh = Kept(readable(name, read), now)
+        found = readable(name, read)
     except CredentialsError:
         raise
     except ArbError:
         if kept is None:
             raise
         return kept
-    if fresh.value:  # an empty part is taken as it is, and asked for again
+    if kept is not None and not found.is_whole:
+        return kept
+    fresh = Kept(found.value, now)
+    if found.value and found.is_whole:  # what is empty or partial is asked for again
         _store(path, fresh)
     return fresh
 
 
-def readable(name: str, read: Callable[[], Any]) -> Any:
+def keep(context: ProviderContext, name: str, kept: Kept) -> None:
+    """Keep a part by its name."""
+    _store(_path(context, name), kept)
+
+
+def is_kept(context: ProviderContext, name: str) -> bool:
+    """Say whether a part was ever read here."""
+    return _load(_path(context, name)) is not None
+
+
+def readable(name: str, read: Callable[[], T]) -> T:
     """Call ``read``; an answer of another form than described is as good as none.
 
     Args:
@@ -79,6 +105,10 @@ def readable(name: str, read: Callable[[], Any]) -> Any:
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         summary = f"gcp catalog, part {name}: the answer cannot be read ({type(error).__name__})"
         raise ProviderUnavailable(summary, code="gcp-unreadable") from error
+
+
+def _path(context: ProviderContext, name: str) -> Path:
+    return context.cache_dir / f"{name}.json.gz"
 
 
 def _load(path: Path) -> Kept | None:

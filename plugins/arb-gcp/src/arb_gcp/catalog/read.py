@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable
 from arb.types import Catalog
 from arb_gcp.catalog.bundled import bundled_catalog
-from arb_gcp.catalog.cache import Kept, kept_part, readable
+from arb_gcp.catalog.cache import Kept, Read, is_kept, keep, kept_part, readable
 from arb_gcp.catalog.compose import COLUMNS, rows
 from arb_gcp.catalog.prices import Part, UnitPrices, read_skus
 from arb_gcp.catalog.shapes import FAMILIES, Shape, guest_shapes, read_guests, read_shapes
 from arb_gcp.client import Client
 from arb_gcp.credentials import find_credentials
+from arb_gcp.listing import silent_zones
 from arb_gcp.machines import region_of
 from arb_gcp.settings import Settings
 from arb_gcp.threads import side_by_side
@@ -34,41 +36,55 @@ _SKU_FIELDS: Final = (
     "pricingInfo/pricingExpression(usageUnit,tieredRates)),nextPageToken"
 )
 _TYPE_FIELDS: Final = (
-    "items/*/machineTypes(name,guestCpus,memoryMb,accelerators,architecture,deprecated,"
-    "bundledLocalSsds),nextPageToken"
+    "items/*(machineTypes(name,guestCpus,memoryMb,accelerators,architecture,deprecated,"
+    "bundledLocalSsds),warning(code,message)),unreachables,warning(code,message),nextPageToken"
 )
+_PRICES: Final = "prices"
 
 
 def read_catalog(context: ProviderContext) -> Catalog:
     """Return every offer, one a machine type, zone and capacity class.
 
-    Without credentials, or while the Billing API is off, it is the price list of this package; the
-    rows say why.
+    Without credentials, while the Billing API is off, and until it answered once, it is the price
+    list of this package, with the reason.
 
     Raises:
         CredentialsError: The account was refused.
-        ProviderUnavailable, RateLimited: No answer about prices; or none about machine types, and none
-            is kept of an earlier one.
+        ProviderUnavailable, RateLimited: No answer about prices this time; or none about machine
+            types, and none is kept of an earlier one.
     """
     settings = Settings.of(context.options)
     if find_credentials(context, settings) is None:
         return bundled_catalog(settings)
     client = Client.from_context(context)
-    calls = [partial(_read_family, client, family) for family in FAMILIES]
+    calls = [partial(_read_family, client, number) for number in range(len(FAMILIES))]
     calls += [partial(_read_guests, client), partial(_read_prices, client)]
     *parts, priced = side_by_side(lambda call: call(), calls)
     fine = not any(isinstance(part, Exception) for part in parts)
-    if fine and isinstance(priced, CredentialsError) and priced.code in _NO_BILLING_API:
-        return bundled_catalog(settings, why=priced.summary)
+    if fine and isinstance(priced, ArbError) and _has_no_prices(client, priced):
+        return bundled_catalog(settings, why=_why(priced))
     kept = [_kept(part) for part in (*parts, priced)]
     *families, guests, unit_prices = kept
     shapes = [Shape(**plain) for part in families for plain in part.value]
-    if not shapes:
-        raise ProviderUnavailable("gcp names no machine type at all", code="gcp-unreadable")
+    shapes = shapes or _without_filter(client)
     shapes += guest_shapes(shapes, ((zone, kind, most) for zone, kind, most in guests.value))
     wanted = (s for s in shapes if not settings.regions or region_of(s.zone) in settings.regions)
     prices = {Part(*key): price for key, price in unit_prices.value}
     return Catalog(frame_of(wanted, prices), "live", unit_prices.read_at)
+
+
+def _has_no_prices(client: Client, error: ArbError) -> bool:
+    """Say whether an error about prices leaves nothing better than the shipped list.
+
+    Once they were read here the core has them, and keeps them when it hears of an error.
+    """
+    if isinstance(error, CredentialsError):
+        return error.code in _NO_BILLING_API
+    return not is_kept(client.context, _PRICES)
+
+
+def _why(error: ArbError) -> str:
+    return f"{error.summary} ({error.hint})" if error.hint else error.summary
 
 
 def _kept(part: Kept | Exception) -> Kept:
@@ -86,22 +102,46 @@ def frame_of(shapes: Iterable[Shape], prices: UnitPrices) -> Any:
     return frame.astype(dict(COLUMNS))
 
 
-def _read_family(client: Client, family: str) -> Kept:
+def _read_family(client: Client, number: int) -> Kept:
+    name = f"types-{client.project.replace(':', '-')}-{number}"
+    read = partial(_types, client, FAMILIES[number])
+    return kept_part(client.context, name, _SHAPES_FRESH_S, read)
+
+
+def _types(client: Client, family: str) -> Read:
+    """Read the machine types of a family; a server that does not filter is not believed to."""
     path = f"projects/{client.project}/aggregated/machineTypes"
     params = {"filter": f'name eq "{family}"', "fields": _TYPE_FIELDS}
+    pages = list(client.aggregated(path, params))
+    plain = [s.to_plain() for p in pages for s in read_shapes(p) if re.fullmatch(family, s.name)]
+    return Read(plain, is_whole=not any(map(silent_zones, pages)))
 
-    def read() -> Any:
-        return [s.to_plain() for page in client.aggregated(path, params) for s in read_shapes(page)]
 
-    name = f"types-{client.project.replace(':', '-')}-{FAMILIES.index(family)}"
-    return kept_part(client.context, name, _SHAPES_FRESH_S, read)
+def _without_filter(client: Client) -> list[Shape]:
+    """Return the machine types that are sold out of all that there are.
+
+    Raises:
+        ProviderUnavailable: There is none of them.
+        ArbError: As ``Client.get``.
+    """
+    path = f"projects/{client.project}/aggregated/machineTypes"
+    wanted = re.compile("|".join(FAMILIES))
+    everything = readable(
+        "types", lambda: [s for p in client.aggregated(path) for s in read_shapes(p)]
+    )
+    shapes = [shape for shape in everything if wanted.fullmatch(shape.name)]
+    if not shapes:
+        raise ProviderUnavailable("gcp names no machine type at all", code="gcp-unreadable")
+    return shapes
 
 
 def _read_guests(client: Client) -> Kept:
     path = f"projects/{client.project}/aggregated/acceleratorTypes"
 
-    def read() -> Any:
-        return [list(guest) for page in client.aggregated(path) for guest in read_guests(page)]
+    def read() -> Read:
+        pages = list(client.aggregated(path))
+        guests = [list(guest) for page in pages for guest in read_guests(page)]
+        return Read(guests, is_whole=not any(map(silent_zones, pages)))
 
     name = f"accelerators-{client.project.replace(':', '-')}"
     return kept_part(client.context, name, _SHAPES_FRESH_S, read)
@@ -109,14 +149,22 @@ def _read_guests(client: Client) -> Kept:
 
 def _read_prices(client: Client) -> Kept:
     """Read the SKUs anew, always: the core keeps the last good offers, and says why they are old."""
+    prices = readable(_PRICES, partial(_unit_prices, client))
+    kept = Kept([[list(part), price] for part, price in prices.items()], client.context.clock.now())
+    keep(client.context, _PRICES, kept)
+    return kept
+
+
+def _unit_prices(client: Client) -> UnitPrices:
+    """Read every page of SKUs.
+
+    Raises:
+        ArbError: There is no price among them; as ``Client.get``.
+    """
     params = {"pageSize": 5000, "currencyCode": "USD", "fields": _SKU_FIELDS}
-
-    def read() -> Any:
-        prices: UnitPrices = {}
-        for page in client.pages(_SKUS, params, "cloudbilling"):
-            prices |= read_skus(page.get("skus") or ())
-        if not prices:
-            raise ArbError("gcp: the Billing Catalog names no price", code="gcp-no-prices")
-        return [[list(part), price] for part, price in prices.items()]
-
-    return Kept(readable("prices", read), client.context.clock.now())
+    prices: UnitPrices = {}
+    for page in client.pages(_SKUS, params, "cloudbilling"):
+        prices |= read_skus(page.get("skus") or ())
+    if not prices:
+        raise ArbError("gcp: the Billing Catalog names no price", code="gcp-no-prices")
+    return prices

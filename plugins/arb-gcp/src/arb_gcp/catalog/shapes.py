@@ -92,8 +92,13 @@ def read_shapes(page: Mapping[str, Any]) -> Iterator[Shape]:
     """
     for scope, said in (page.get("items") or {}).items():
         for machine_type in said.get("machineTypes") or ():
-            if "deprecated" not in machine_type and not _METAL.match(machine_type["name"]):
+            if not _is_old(machine_type) and not _METAL.match(machine_type["name"]):
                 yield from _shape(last_part(scope), machine_type)
+
+
+def _is_old(said: Mapping[str, Any]) -> bool:
+    """Say whether a type is on its way out: deprecated, obsolete or deleted."""
+    return "deprecated" in said and (said["deprecated"] or {}).get("state") != "ACTIVE"
 
 
 def _shape(zone: str, said: Mapping[str, Any]) -> Iterator[Shape]:
@@ -122,7 +127,7 @@ def read_guests(page: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
     """Yield zone, name and the most in one machine of accelerators that can be added to one."""
     for scope, said in (page.get("items") or {}).items():
         for kind in said.get("acceleratorTypes") or ():
-            if kind["name"] in GUEST_CEILINGS and "deprecated" not in kind:
+            if kind["name"] in GUEST_CEILINGS and not _is_old(kind):
                 most = int(kind.get("maximumCardsPerInstance") or 0)
                 yield last_part(scope), str(kind["name"]), most
 
