@@ -131,16 +131,11 @@ def test_what_is_wrong_is_told_with_what_to_do(account, what, status, hint, monk
     assert hint in result.hint
 
 
-def test_no_credentials_and_no_project_are_not_configured(
-    anybody, paper_gcp, tmp_path, monkeypatch
-):
+def test_no_credentials_and_no_project_are_not_configured(anybody, paper_gcp, tmp_path):
     assert check(anybody).status is CheckStatus.NOT_CONFIGURED
-    monkeypatch.setattr(
-        "google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", f"{paper_gcp.url}/token"
-    )
     user = Customer(paper_gcp, tmp_path / "user", key="user")
     path = Path(user.env["GOOGLE_APPLICATION_CREDENTIALS"])
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text()) | {"token_uri": f"{paper_gcp.url}/token"}
     del document["quota_project_id"]
     path.write_text(json.dumps(document))
     result = check(user)
@@ -150,6 +145,25 @@ def test_no_credentials_and_no_project_are_not_configured(
     )
     with pytest.raises(CredentialsError, match="no project"):
         user.list()
+
+
+def test_a_google_machine_buys_in_its_own_project_as_its_own_account(anybody):
+    anybody.env["GCE_METADATA_HOST"] = anybody.cloud.url.removeprefix("http://")
+    anybody.cloud.deny("compute.instances.stop")
+    result = check(anybody)
+    assert result.summary == "arb@arb-test.iam.gserviceaccount.com in project arb-test"
+    assert "--member serviceAccount:arb@arb-test.iam.gserviceaccount.com" in result.policy
+    assert anybody.list().account == "arb-test"
+    anybody.env["GOOGLE_CLOUD_PROJECT"] = "somebody-elses"
+    assert check(anybody).status is CheckStatus.REFUSED  # what is named comes first
+
+
+def test_a_metadata_server_that_is_silent_names_no_project(anybody):
+    anybody.env["GCE_METADATA_HOST"] = anybody.cloud.url.removeprefix("http://")
+    anybody.cloud.fault("status", match="metadata*", status=404, count=9)
+    result = check(anybody)
+    assert result.status is CheckStatus.NOT_CONFIGURED
+    assert "no project is named" in result.summary
 
 
 def test_a_project_that_is_not_ours_is_refused(account):

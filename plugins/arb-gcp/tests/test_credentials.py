@@ -9,7 +9,13 @@ import pytest
 from arb.errors import CredentialsError
 from arb.testing import FakeClock
 from arb.types import ProviderContext
-from arb_gcp.credentials import METADATA, find_credentials, need_credentials, project_of
+from arb_gcp.credentials import (
+    METADATA,
+    find_credentials,
+    need_credentials,
+    project_of,
+    quota_project_of,
+)
 from arb_gcp.settings import Settings
 
 USER = {"type": "authorized_user", "refresh_token": "r", "quota_project_id": "quota"}
@@ -115,6 +121,14 @@ def test_without_gcloud_the_project_is_what_the_user_is_counted_against(context)
     here = context()
     write(gcloud(here, "application_default_credentials.json"), USER)
     assert project_of(here, Settings(), find_credentials(here, Settings())) == "quota"
+
+
+def test_calls_are_counted_against_the_project_that_the_environment_names(context):
+    here = context(GOOGLE_CLOUD_QUOTA_PROJECT="ours")
+    write(gcloud(here, "application_default_credentials.json"), USER)
+    found = find_credentials(here, Settings())
+    assert quota_project_of(here, found) == "ours"
+    assert quota_project_of(context(), found) == "quota"
 
 
 def test_a_broken_configuration_of_gcloud_names_no_project(context):

@@ -49,6 +49,16 @@ def test_a_machine_is_gone_when_it_cannot_be_found_any_more(account):
     assert account.cloud.ledger().alive("disk") == []
 
 
+def test_not_found_in_few_words_is_gone_if_the_project_is_there(account):
+    _, _, (machine,) = account.buy()
+    words = {"error": {"code": 404, "message": "Not Found"}}
+    account.cloud.fault("status", match=DELETE, status=404, body=words, count=2)
+    assert account.terminate(account.ref(machine)).gone
+    account.cloud.fault("status", match="compute.projects.get", status=404, body=words)
+    with pytest.raises(CredentialsError, match="cannot find"):
+        account.terminate(account.ref(machine))
+
+
 @pytest.mark.parametrize("shown", [True, False])
 def test_nothing_is_gone_before_its_insert_ended(account, shown):
     account.cloud.configure(operation_s=30, is_shown_early=shown)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from arb.errors import CapacityError, QuotaError, RequestError, Scope
+from arb.errors import CapacityError, CredentialsError, QuotaError, RequestError, Scope
 from arb.types import Offer
-from arb_gcp.answers import Fault, fault_of_answer, faults_of_operation
+from arb_gcp.answers import Fault, ServerError, fault_of_answer, faults_of_operation
+from arb_gcp.calls import Call, error_of
 from arb_gcp.refusals import refusal
 
 DATA = Path(__file__).parent / "data"
@@ -156,3 +157,68 @@ def test_a_failed_operation_without_words_is_a_failure_all_the_same():
         {"httpErrorStatusCode": 503, "httpErrorMessage": "SERVICE UNAVAILABLE"}
     )
     assert fault.message == "SERVICE UNAVAILABLE"
+
+
+# -- what is wrong with the account ------------------------------------------------------------
+
+PAGE = (
+    "https://console.developers.google.com/apis/api/cloudbilling.googleapis.com/overview?project=1"
+)
+OFF = (
+    f"Cloud Billing API has not been used in project 1 before or it is disabled. Visit {PAGE} then."
+)
+
+
+def said(status, text):
+    from requests import Response
+
+    answer = Response()
+    answer.status_code, answer._content = status, text.encode()
+    return error_of(answer, Call("GET", "x", "cloudbilling"), "robot", "mine")
+
+
+def answered(status, message, reason="forbidden", info=None):
+    one = {"message": message, "domain": "global", "reason": reason}
+    error = {"code": status, "message": message, "errors": [one]}
+    return said(status, json.dumps({"error": error | ({"details": [info]} if info else {})}))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "info", "code", "hint"),
+    [
+        (OFF, "accessNotConfigured", None, "gcp-api-off", PAGE),
+        ("off", "forbidden", {"reason": "SERVICE_DISABLED", "metadata": {"service": "compute.googleapis.com", "activationUrl": "https://there"}}, "gcp-api-off", "enable compute.googleapis.com --project mine; or open https://there"),
+        ("This API method requires billing to be enabled.", "accessNotConfigured", None, "gcp-billing-off", "billing/linkedaccount?project=mine"),
+        ("no", "forbidden", {"reason": "BILLING_DISABLED"}, "gcp-billing-off", "linkedaccount"),
+        ("Permission billing.resourceAssociations.list denied", "forbidden", None, "gcp-forbidden", "arb check gcp --policy"),
+        ("Caller may not use project q", "forbidden", {"reason": "USER_PROJECT_DENIED"}, "gcp-forbidden", "set-quota-project"),
+    ],
+)  # fmt: skip
+def test_a_refused_account_is_told_what_to_do(message, reason, info, code, hint):
+    error = answered(403, message, reason, info)
+    assert (type(error), error.code) == (CredentialsError, code)
+    assert hint in error.hint
+    if code == "gcp-api-off" and info is None:
+        assert "enable cloudbilling.googleapis.com" in error.hint  # the API that was asked
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "is_there", "is_missing"),
+    [
+        (409, "alreadyExists", True, False),
+        (409, "RESOURCE_ALREADY_EXISTS", True, False),
+        (409, "resourceInUseByAnotherResource", False, False),
+        (404, "notFound", False, True),
+        (404, "RESOURCE_NOT_FOUND", False, True),
+        (404, "", False, True),
+    ],
+)
+def test_what_is_there_and_what_is_missing_is_known_by_each_word_for_it(
+    status, reason, is_there, is_missing
+):
+    error = answered(status, "x", reason)
+    assert (error.is_there_already, error.is_missing) == (is_there, is_missing)
+
+
+def test_an_error_page_says_nothing_of_what_is_there():
+    assert isinstance(said(404, "<html>Error 404 (Not Found)!!1</html>"), ServerError)

@@ -62,11 +62,19 @@ def forbidden(permission: str, path: str) -> Refused:
 
 def api_off(service: str, project: str) -> Refused:
     """Return the error of an API that is not enabled."""
-    said = f"{service} has not been used in project {project} before or it is disabled."
+    page = f"https://console.developers.google.com/apis/api/{service}/overview?project={project}"
+    said = (
+        f"{service} has not been used in project {project} before or it is disabled. Enable it by"
+        f" visiting {page} then retry."
+    )
     info = {
         "reason": "SERVICE_DISABLED",
         "domain": "googleapis.com",
-        "metadata": {"service": service, "consumer": f"projects/{project}"},
+        "metadata": {
+            "service": service,
+            "consumer": f"projects/{project}",
+            "activationUrl": page,
+        },
     }
     return Refused(403, "accessNotConfigured", said, info=info)
 

@@ -72,6 +72,8 @@ class Others:
             return Answer(200, "TRUE" if taken else "FALSE")
         if what == "project/project-id":
             return Answer(200, PROJECT)
+        if what == "instance/service-accounts/default/email":
+            return Answer(200, self._cloud.accounts.email)
         if what == "instance/service-accounts/default/token":
             return Answer(200, self._cloud.accounts.give(self._cloud.accounts.email))
         return Answer(404, "<html>Not Found</html>")

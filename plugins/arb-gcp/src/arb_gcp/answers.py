@@ -39,8 +39,11 @@ _GIVEAWAY: Final = 16
 """So many first characters of a line are enough to know it."""
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
-_EXISTS_WORDS: Final = frozenset({"alreadyExists", "ALREADY_EXISTS"})
-_NOT_FOUND_WORDS: Final = frozenset({"notFound", "NOT_FOUND"})
+_EXISTS_WORDS: Final = frozenset({"alreadyexists", "resourcealreadyexists"})
+_NOT_FOUND_WORDS: Final = frozenset({"notfound", "resourcenotfound"})
+_WORDS: Final = {400: "badRequest", 403: "forbidden", 404: "notFound"}
+"""What an error is called that has a status and no word."""
+_ACTIVATION: Final = re.compile(r"https://console\.\S+/overview\?project=[\w:.-]*[\w-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Fault:
         region: Where the quota counts; empty means over all regions.
         other_zones: Zones that are said to have capacity.
         service: The API that is meant, for instance ``compute.googleapis.com``.
+        link: Page on which to switch that API on.
     """
 
     code: str
@@ -62,6 +66,7 @@ class Fault:
     region: str = ""
     other_zones: tuple[str, ...] = ()
     service: str = ""
+    link: str = ""
 
     def without(self, secrets: Iterable[str]) -> Fault:
         """Return the same without its sentence, if that repeats a line of something secret.
@@ -91,12 +96,12 @@ class ApiError(ProviderUnavailable):
     @property
     def is_there_already(self) -> bool:
         """Whether what was to be made has been made before."""
-        return self.status == _CONFLICT and self.fault.code in _EXISTS_WORDS
+        return self.status == _CONFLICT and _plain(self.fault.code) in _EXISTS_WORDS
 
     @property
     def is_missing(self) -> bool:
         """Whether Google itself says that the thing is not there, and not something on the way."""
-        return self.status == _NOT_FOUND and self.fault.code in _NOT_FOUND_WORDS
+        return self.status == _NOT_FOUND and _plain(self.fault.code) in _NOT_FOUND_WORDS
 
 
 class ServerError(ProviderUnavailable):
@@ -112,9 +117,12 @@ def fault_of_answer(status: int, body: object) -> Fault:
     info = next((d for d in details if "reason" in d), {})
     first = next((e for e in error.get("errors") or () if isinstance(e, dict)), {})
     code = str(info.get("reason") or first.get("reason") or error.get("status") or "")
+    code = code or (_WORDS.get(status, "") if error.get("code") == status else "")
     metadata = info.get("metadata") or {}
     message = _line(error.get("message") or first.get("message") or "")
-    return _with_quota(code, message, metadata, {})
+    named = _ACTIVATION.search(message)
+    link = str(metadata.get("activationUrl") or (named[0] if named else ""))
+    return replace(_with_quota(code, message, metadata, {}), link=link)
 
 
 def faults_of_operation(operation: Mapping[str, Any]) -> tuple[Fault, ...]:
@@ -159,6 +167,11 @@ def _metric(name: str, dimensions: Mapping[str, Any]) -> str:
     if family and short.endswith("_PER_VM_FAMILY"):
         return short.replace("CPUS_PER_VM_FAMILY", f"{family}_CPUS")
     return short
+
+
+def _plain(code: str) -> str:
+    """Return a code without the differences between the two ways to write it."""
+    return code.replace("_", "").lower()
 
 
 def _line(text: object) -> str:

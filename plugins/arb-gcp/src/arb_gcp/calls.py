@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,10 +25,22 @@ _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 _USUAL_WAIT_S: Final = 5.0
 _LIMITED: Final = frozenset(
-    {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "concurrentLimitExceeded"}
+    {
+        "rateLimitExceeded",
+        "userRateLimitExceeded",
+        "RATE_LIMIT_EXCEEDED",
+        "concurrentLimitExceeded",
+        "dailyLimitExceeded",
+    }
 )
 _API_OFF: Final = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _BILLING_OFF: Final = frozenset({"BILLING_DISABLED", "billingNotEnabled", "UREQ_PROJECT_BILLING"})
+_NO_BILLING: Final = re.compile(
+    r"requires billing|billing (to be|must be) enabled|billing (account )?(is )?(not enabled|disabled)",
+    re.IGNORECASE,
+)
+_QUOTA_PROJECT: Final = frozenset({"USER_PROJECT_DENIED", "CONSUMER_INVALID"})
+"""The project that a user's calls are counted against is not one that they may use."""
 _JUDGED: Final = frozenset({"quotaExceeded", "QUOTA_EXCEEDED", "limitExceeded"})
 """Refusals with status 403 that say nothing of the account."""
 _BILLING_PAGE: Final = "https://console.cloud.google.com/billing/linkedaccount"
@@ -71,7 +84,7 @@ def error_of(answer: requests.Response, call: Call, who: str, project: str) -> E
         wait = _retry_after_s(answer)
         return RateLimited(f"gcp {call}: {fault.message}", retry_after_s=wait)
     if status in {_UNAUTHORIZED, _FORBIDDEN} and not _is_judged(fault):
-        about_account = _about_account(status, fault, project)
+        about_account = _about_account(fault, call, project)
         return about_account or _not_allowed(status, fault, call, who)
     if fault.code in NO_CAPACITY:  # also with a 503
         return ApiError(str(call), status, fault)
@@ -94,16 +107,17 @@ def _is_judged(fault: Fault) -> bool:
     return fault.code in _JUDGED or bool(fault.metric) or about_place
 
 
-def _about_account(status: int, fault: Fault, project: str) -> CredentialsError | None:
+def _about_account(fault: Fault, call: Call, project: str) -> CredentialsError | None:
     """Return the error of a project that is not ready for anybody."""
-    if fault.code in _API_OFF:
-        service = fault.service or "compute.googleapis.com"
-        hint = f"run: gcloud services enable {service} --project {project}"
-        return CredentialsError(f"gcp: {service} is off", code="gcp-api-off", hint=hint)
-    if fault.code in _BILLING_OFF or (status == _FORBIDDEN and "billing" in fault.message.lower()):
+    if fault.code in _BILLING_OFF or _NO_BILLING.search(fault.message):
         summary = f"gcp: billing is off for project {project}"
         hint = f"link a billing account: {_BILLING_PAGE}?project={project}"
         return CredentialsError(summary, code="gcp-billing-off", hint=hint)
+    if fault.code in _API_OFF:
+        service = fault.service or f"{call.api}.googleapis.com"
+        hint = f"run: gcloud services enable {service} --project {project}"
+        hint += f"; or open {fault.link}" if fault.link else ""
+        return CredentialsError(f"gcp: {service} is off", code="gcp-api-off", hint=hint)
     return None
 
 
@@ -115,6 +129,8 @@ def _not_allowed(status: int, fault: Fault, call: Call, who: str) -> Credentials
         return CredentialsError(summary, code="gcp-credentials-refused", hint=hint)
     summary = f"gcp: {who} may not {call}: {said}"
     hint = "run: arb check gcp --policy, which prints the least role"
+    if fault.code in _QUOTA_PROJECT:
+        hint = "run: gcloud auth application-default set-quota-project PROJECT, with one of yours"
     return CredentialsError(summary, code="gcp-forbidden", hint=hint)
 
 

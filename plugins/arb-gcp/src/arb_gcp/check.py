@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable, RateLimited
 from arb.types import CheckResult, CheckStatus
 from arb_gcp.client import Client
+from arb_gcp.credentials import METADATA
+from arb_gcp.metadata import email_of_machine
 from arb_gcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,6 +68,9 @@ def check(context: ProviderContext) -> CheckResult:
         status = CheckStatus.NOT_CONFIGURED if absent else CheckStatus.REFUSED
         return CheckResult(status, error.summary, hint=error.hint)
     source = client.credentials.source
+    if client.credentials.kind == METADATA:
+        email = email_of_machine(context, client.http, client.credentials.host)
+        client.credentials = replace(client.credentials, info={"client_email": email})
     if not client.project:
         summary = f"{client.credentials.identity} is known, but no project is named"
         hint = "run: gcloud config set project PROJECT"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import CredentialsError, ProviderUnavailable, RateLimited
 from arb_gcp.answers import ApiError, ServerError
 from arb_gcp.calls import Call, body_of, error_of
-from arb_gcp.credentials import need_credentials, project_of
+from arb_gcp.credentials import METADATA, need_credentials, project_of, quota_project_of
+from arb_gcp.metadata import project_of_machine
 from arb_gcp.settings import APIS, Settings
 from arb_gcp.tokens import drop_token, get_token
 
@@ -57,8 +58,10 @@ class Client:
         self.context = context
         self.settings = settings
         self.credentials = need_credentials(context, settings)
-        self.project = project_of(context, settings, self.credentials)
         self.http = requests.Session()
+        self.project = project_of(context, settings, self.credentials)
+        if not self.project and self.credentials.kind == METADATA:
+            self.project = project_of_machine(context, self.http, self.credentials.host)
         self._lock = threading.Lock()
         self._token = ""
 
@@ -210,7 +213,7 @@ class Client:
                 self.address(call.api) + call.path,
                 params={k: v for k, v in call.params.items() if v is not None},
                 json=call.body,
-                auth=Bearer(token, self.credentials.quota_project),
+                auth=Bearer(token, quota_project_of(self.context, self.credentials)),
                 timeout=(min(_CONNECT_S, left), min(_ANSWER_S, left)),
                 allow_redirects=False,
             )

@@ -27,6 +27,7 @@ __all__ = [
     "gcloud_folder",
     "need_credentials",
     "project_of",
+    "quota_project_of",
 ]
 
 KEY_FILE_VARIABLE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -34,6 +35,7 @@ METADATA: Final = "metadata-server"
 """``Credentials.kind`` of the account that a Google machine runs as."""
 _ADC: Final = "application_default_credentials.json"
 _PROJECT_VARIABLES: Final = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT")
+_QUOTA_PROJECT_VARIABLE: Final = "GOOGLE_CLOUD_QUOTA_PROJECT"
 _PRODUCT: Final = Path("/sys/class/dmi/id/product_name")
 _METADATA_HOST: Final = "metadata.google.internal"
 _HOW: Final = (
@@ -114,6 +116,11 @@ def project_of(context: ProviderContext, settings: Settings, found: Credentials)
     in_file = str(found.info.get("project_id") or "")
     named = settings.project or of_env or in_file
     return named or _gcloud_project(context) or found.quota_project
+
+
+def quota_project_of(context: ProviderContext, found: Credentials) -> str:
+    """Return the project that calls are counted against; empty means the resource's own."""
+    return context.env.get(_QUOTA_PROJECT_VARIABLE, "") or found.quota_project
 
 
 def gcloud_folder(context: ProviderContext) -> Path:

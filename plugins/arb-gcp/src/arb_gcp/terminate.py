@@ -53,10 +53,8 @@ def home_of(client: Client, instance: InstanceRef) -> tuple[str, str]:
 
 def _not_found(client: Client, instance: InstanceRef, error: ApiError, project: str) -> Termination:
     """Tell a machine that is gone from one that is not there yet, and from a project that is not."""
-    if "/instances/" not in error.fault.message and "instance" not in error.fault.message.lower():
-        who = client.credentials.identity
-        summary = f"gcp machine {instance.id} is in project {project}, which {who} cannot find"
-        raise CredentialsError(summary, code="gcp-other-project") from error
+    if "instance" not in error.fault.message.lower():
+        _need_project(client, instance, project)
     handle = Handle.of(instance.handle)
     name = handle.operations.get(instance.token)
     if name:
@@ -66,6 +64,23 @@ def _not_found(client: Client, instance: InstanceRef, error: ApiError, project: 
         return Termination.GONE
     young = client.context.clock.now() - instance.made_at < LISTING_LAG_S
     return Termination(gone=False, detail="not listed yet") if young else Termination.GONE
+
+
+def _need_project(client: Client, instance: InstanceRef, project: str) -> None:
+    """See that the project of a machine is there for this account.
+
+    Raises:
+        CredentialsError: It is not: whether the machine is there cannot be told.
+        ArbError: As ``Client.get``.
+    """
+    try:
+        client.get(f"projects/{project}")
+    except ApiError as error:
+        if not error.is_missing:
+            raise
+        who = client.credentials.identity
+        summary = f"gcp machine {instance.id} is in project {project}, which {who} cannot find"
+        raise CredentialsError(summary, code="gcp-other-project") from error
 
 
 def _by_operation(client: Client, where: str, name: str, machine: str) -> Termination:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError, ProviderUnavailable
 from arb_gcp.credentials import METADATA
+from arb_gcp.metadata import ask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,13 +114,20 @@ def _loaded(found: Credentials) -> Any:
     """
     info = dict(found.info)
     if found.kind == "authorized_user":
-        from google.oauth2 import credentials
-
-        return credentials.Credentials.from_authorized_user_info(info)  # type: ignore[no-untyped-call]
+        return _user(info)
     make = _scoped(found.kind, info)
     if make is None:
         raise ValueError(f"credentials of type {found.kind} are not known")
     return make(info, scopes=[SCOPE])
+
+
+def _user(info: dict[str, Any]) -> Any:
+    """Return a user's credentials; a token server that the file names is asked, as for others."""
+    from google.oauth2 import credentials
+
+    loaded = credentials.Credentials.from_authorized_user_info(info)  # type: ignore[no-untyped-call]
+    named = info.get("token_uri")
+    return loaded.with_token_uri(named) if named else loaded
 
 
 def _scoped(kind: str, info: dict[str, Any]) -> Any:
@@ -156,12 +164,8 @@ def _of_metadata_server(
 ) -> Token:
     import requests
 
-    url = f"http://{found.host}/computeMetadata/v1/instance/service-accounts/default/token"
-    limit = min(_TIMEOUT_S, max(0.1, context.remaining_s()))
     try:
-        answer = http.get(url, headers={"Metadata-Flavor": "Google"}, timeout=limit)
-        answer.raise_for_status()
-        said = answer.json()
+        said = ask(context, http, found.host, "instance/service-accounts/default/token").json()
         return Token(said["access_token"], context.clock.now() + float(said["expires_in"]))
     except requests.HTTPError as error:
         raise _refused(found, ValueError("it has no service account")) from error
