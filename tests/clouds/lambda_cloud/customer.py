@@ -46,6 +46,10 @@ class Budgets:
         self.taken, self.raises = [], None
         self._clock, self._due = clock, {}
 
+    def pause(self, budget, seconds):
+        due = self._clock.monotonic() + seconds
+        self._due[budget] = max(due, self._due.get(budget, 0.0))
+
     def acquire(self, budget, *, deadline):
         if self.raises:
             raise self.raises

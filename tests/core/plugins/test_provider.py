@@ -33,7 +33,7 @@ def arb_check(context):
 
     assert (context.provider, context.owner) == ("good", "abcd2345")
     assert context.options == {"room": "/tmp/room"}
-    assert context.limiter == ("good", {"api": RateBudget(1, 2)})
+    assert context.limiter.shared == ("good", {"api": RateBudget(1, 2)})
     assert context.cache_dir.is_dir()
     assert context.data_dir.is_dir()
     assert context.cache_dir != context.data_dir

@@ -114,6 +114,18 @@ def test_a_pause_never_shortens_a_longer_wait(limiter: StoreRateLimiter, clock: 
     assert clock.sleeps == [pytest.approx(30)]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "waits"), [(1e9, 900), (float("inf"), 900), (float("nan"), 0), (-5, 0)]
+)
+def test_a_nonsensical_pause_shuts_nobody_out_for_long(
+    limiter: StoreRateLimiter, clock: FakeClock, seconds: float, waits: float
+) -> None:
+    limiter.pause("reads", seconds)
+    acquire(limiter, clock, s=1000)
+
+    assert sum(clock.sleeps) == pytest.approx(waits)
+
+
 def test_a_clock_that_went_back_blocks_nobody(limiter: StoreRateLimiter, clock: FakeClock) -> None:
     for _ in range(3):
         acquire(limiter, clock)

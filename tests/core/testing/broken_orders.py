@@ -227,6 +227,9 @@ class _Free:
     def acquire(self, budget, *, deadline):
         pass
 
+    def pause(self, budget, seconds):
+        pass
+
 
 @breaks("rate_budgets_are_used_by_their_names")
 class AsksForAnUnknownBudget(Reference):

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from arb.errors import PluginError, RateLimited
-from arb.state.budgets import Bucket, refill
+from arb.state.budgets import Bucket, paused, refill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,20 +43,37 @@ class ProcessRateLimiter:
             RateLimited: The token would come after the deadline; none was taken.
             PluginError: The provider declares no such budget.
         """
-        if budget not in self._budgets:
-            summary = f"provider {self._provider} has no rate budget {budget!r}"
-            raise PluginError(summary, code="unknown-budget")
         wait_s = self._take(budget, max(0.0, deadline - self._clock.monotonic()))
         if wait_s > 0:
             self._clock.sleep(wait_s)
 
+    def pause(self, budget: str, seconds: float) -> None:
+        """Let nobody of this process through for some time.
+
+        Args:
+            budget: As for ``acquire``.
+            seconds: The provider's ``Retry-After``.
+        """
+        rate = self._rate(budget)
+        with self._lock:
+            self._buckets[budget] = paused(self._bucket(budget, rate), rate, seconds)
+
+    def _rate(self, budget: str) -> RateBudget:
+        if budget not in self._budgets:
+            summary = f"provider {self._provider} has no rate budget {budget!r}"
+            raise PluginError(summary, code="unknown-budget")
+        return self._budgets[budget]
+
+    def _bucket(self, budget: str, rate: RateBudget) -> Bucket:
+        now = self._clock.monotonic()
+        full = Bucket(float(rate.burst), now)
+        return refill(self._buckets.get(budget, full), rate, now)
+
     def _take(self, budget: str, patience_s: float) -> float:
         """Take a token ahead of time if need be; return the seconds until it is due."""
-        rate = self._budgets[budget]
+        rate = self._rate(budget)
         with self._lock:
-            now = self._clock.monotonic()
-            full = Bucket(float(rate.burst), now)
-            bucket = refill(self._buckets.get(budget, full), rate, now)
+            bucket = self._bucket(budget, rate)
             wait_s = max(0.0, (1 - bucket.tokens) / rate.per_s)
             if wait_s > patience_s:
                 summary = f"{self._provider}: the budget {budget!r} is used up for {wait_s:.0f} s"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import StateError
+from arb.plugins.throttle import CallLimiter
 from arb.types import ProviderContext
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class ContextMaker:
             env=settings.env,
             home=settings.home,
             clock=settings.clock,
-            limiter=limiter,
+            limiter=CallLimiter(limiter),
             deadline=settings.clock.monotonic() + budget_s,
         )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import PluginError, UsageError, closest
+from arb.errors import PluginError, RateLimited, StateError, UsageError, closest
 from arb.plugins.budgets import BUDGETS_S
 from arb.plugins.contexts import ContextMaker
 from arb.plugins.origin import Origin
+from arb.plugins.throttle import CallLimiter
 from arb.plugins.validation import PluginHooks, check_capabilities
 from arb.types import Capability
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         ListQuery,
         NoticeProbe,
         Offer,
+        ProviderContext,
         ProviderInfo,
         ProvisionRequest,
         ProvisionResult,
@@ -135,12 +138,17 @@ class Provider(Origin):
             text = f"{self._hooks.entry.origin}: {hook} is not implemented"
             raise PluginError(text, code="hook-missing", hint="arb plugins lists what is")
         budget_s = self.budget_s(hook, getattr(arguments.get("request"), "count", 1))
-        value = self._invoker.invoke(
-            self._hooks,
-            hook,
-            lambda: {"context": self._contexts.make(budget_s), **arguments},
-            budget_s,
-        )
+        contexts: list[ProviderContext] = []
+
+        def with_context() -> dict[str, object]:
+            contexts.append(self._contexts.make(budget_s))
+            return {"context": contexts[-1], **arguments}
+
+        try:
+            value = self._invoker.invoke(self._hooks, hook, with_context, budget_s)
+        except RateLimited as error:
+            _hold_others(contexts, error)
+            raise
         return Answer(value, hook, self.name, self.distribution, self.version)
 
     def check(self) -> CheckResult:
@@ -259,6 +267,14 @@ class Provider(Origin):
     def _require(self, capability: Capability, what: str) -> None:
         if not self.can(capability):
             raise UsageError(f"{self.name} cannot {what}", code="no-capability")
+
+
+def _hold_others(contexts: Sequence[ProviderContext], error: RateLimited) -> None:
+    """Have other processes wait, too; that this fails is no reason to say anything else."""
+    for context in contexts[-1:]:
+        if isinstance(context.limiter, CallLimiter):
+            with suppress(StateError):
+                context.limiter.heard(error)
 
 
 def _stamp(answer: Answer) -> dict[str, str]:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from arb.state.store import Store, Transaction
     from arb.types import RateBudget
 
-__all__ = ["Bucket", "StoreRateLimiter", "refill"]
+__all__ = ["MOST_PAUSE_S", "Bucket", "StoreRateLimiter", "paused", "refill"]
+
+MOST_PAUSE_S: Final = 900.0
+"""A wrong ``Retry-After`` must not shut a provider out for ever."""
 
 _FOR_UPDATE: Final = """
     INSERT INTO budgets (name, tokens, updated_at) VALUES (?, ?, ?)
@@ -35,6 +38,18 @@ def refill(bucket: Bucket, budget: RateBudget, now: float) -> Bucket:
     """
     earned = max(0.0, now - bucket.updated_at) * budget.per_s
     return Bucket(min(float(budget.burst), bucket.tokens + earned), now)
+
+
+def paused(bucket: Bucket, budget: RateBudget, seconds: float) -> Bucket:
+    """Return the bucket with one token due when a pause is over, or later when it was later before.
+
+    Args:
+        bucket: As it is now.
+        budget: Its rate.
+        seconds: What a provider said; a quarter of an hour at most counts, and nonsense does not.
+    """
+    wait_s = min(seconds, MOST_PAUSE_S) if seconds > 0 else 0.0
+    return bucket._replace(tokens=min(bucket.tokens, 1 - wait_s * budget.per_s))
 
 
 class StoreRateLimiter:
@@ -92,9 +107,7 @@ class StoreRateLimiter:
         rate = self._rate(budget)
         with self._store.write(exclusive=False) as tx:
             bucket = self._read(tx, budget, rate)
-            # One token is due exactly when the pause is over.
-            tokens = min(bucket.tokens, 1 - seconds * rate.per_s)
-            self._write(tx, budget, bucket._replace(tokens=tokens))
+            self._write(tx, budget, paused(bucket, rate, seconds))
 
     def _rate(self, budget: str) -> RateBudget:
         try:

@@ -40,3 +40,6 @@ class RecordingLimiter:
         self._acquired.append((budget, deadline <= self._deadline))
         if self._spent is not None and self._spent():
             raise RateLimited(f"no calls left in the budget {budget}", retry_after_s=5)
+
+    def pause(self, budget: str, seconds: float) -> None:
+        """Take note of nothing: nobody waits here."""

@@ -73,3 +73,7 @@ class _MeetingLimiter:
         """Take one token, together."""
         self._meeting.wait("limiter")
         self._limiter.acquire(budget, deadline=deadline)
+
+    def pause(self, budget: str, seconds: float) -> None:
+        """Hold everybody."""
+        self._limiter.pause(budget, seconds)

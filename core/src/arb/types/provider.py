@@ -100,6 +100,17 @@ class RateLimiter(Protocol):
             RateLimited: The token comes too late; ``retry_after_s`` says when.
         """
 
+    def pause(self, budget: str, seconds: float) -> None:
+        """Let nobody through for some time: the provider itself said "too many requests".
+
+        For a hook that waits and tries again by itself. What leaves a hook as ``RateLimited`` pauses
+        the budget that the call took from last.
+
+        Args:
+            budget: As for ``acquire``.
+            seconds: The provider's ``Retry-After``.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class RateBudget:

@@ -93,6 +93,8 @@ class LambdaClient:
                 return self._good(self.send("GET", path), path)
             except (ProviderUnavailable, RateLimited) as error:
                 wait_s = max(_RETRY_AFTER_S, getattr(error, "retry_after_s", 0.0))
+                if isinstance(error, RateLimited):
+                    self.context.limiter.pause(API, wait_s)  # other processes share the limit
                 if not tries_left or self.context.remaining_s() < 4 * wait_s:
                     raise
             self.context.clock.sleep(wait_s)
