@@ -6,8 +6,11 @@ import json
 
 import pytest
 from clouds.aws import OTHER_KEY, OWN_KEY, SECRET
+from clouds.aws.errors import ec2_xml
 
-from arb.errors import CredentialsError
+from arb.errors import ArbError, CredentialsError, ProviderUnavailable
+from arb.types import CheckStatus
+from arb_aws import plugin
 from arb_aws.client import Client
 from arb_aws.session import endpoint_of, proxies_of
 from arb_aws.settings import Settings
@@ -176,3 +179,117 @@ def test_proxies_are_the_contexts():
     assert proxies_of(env, "https://ec2.us-east-1.amazonaws.com") == {"https": "http://proxy:3128"}
     assert proxies_of(env, "https://ec2.internal") == {}
     assert proxies_of({}, "https://ec2.us-east-1.amazonaws.com") == {}
+
+
+def test_a_web_identity_is_read_from_the_contexts_environment(bare, tmp_path):
+    (tmp_path / "token").write_text("a.b.c")
+    arn = f"arn:aws:iam::{bare.cloud.accounts.own}:role/arb"
+    bare.env |= {"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"), "AWS_ROLE_ARN": arn}
+    assert client(bare).source() == "a role with a web identity token"
+    (tmp_path / "token").unlink()
+    bare.env["AWS_ROLE_SESSION_NAME"] = "another"  # nothing is kept of it
+    with pytest.raises(CredentialsError, match="token") as caught:
+        client(bare).account()
+    assert caught.value.code == "aws-credentials-unusable"
+
+
+# -- set-ups that do not work ----------------------------------------------------------------
+
+ROLE = "[profile w]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = base\n"
+
+
+def outcomes(customer):
+    """Return what the hooks say: whatever is wrong with a set-up, none of them breaks."""
+    checked = plugin.arb_check(customer.context())
+    raised = []
+    for call in (customer.list, lambda: plugin.arb_catalog(customer.context())):
+        with pytest.raises(ArbError) as caught:
+            call()
+        raised.append(caught.value)
+    assert len({error.code for error in raised}) == 1
+    return checked, raised[0]
+
+
+def test_a_role_that_is_refused_is_named_and_one_that_is_not_answered_is_no_refusal(bare):
+    write(bare, "credentials", section("base"))
+    write(bare, "config", ROLE)
+    bare.options["profile"] = "w"
+    bare.cloud.deny("sts:AssumeRole")
+    checked, error = outcomes(bare)
+    assert checked.status is CheckStatus.REFUSED
+    assert (error.code, error.exit_code) == ("aws-role-refused", 4)
+    assert "AssumeRole" in error.summary
+    assert "AssumeRole" in checked.summary
+    bare.cloud.allow()
+    bare.cloud.fault("drop", match="AssumeRole", count=99)
+    checked, error = outcomes(bare)
+    assert checked.status is CheckStatus.UNREACHABLE
+    assert type(error) is ProviderUnavailable
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("this is [ not a configuration", "config"),
+        (ROLE.replace("base", "zz").replace("profile w", "default"), "zz"),
+        ("[default]\ncredential_process = false", "custom-process"),
+        ("[default]\ncredential_process = echo SECRET", "JSONDecodeError"),
+        ("[default]\ncredential_process = /no/such/program", "/no/such/program"),
+    ],
+)
+def test_a_configuration_that_gives_no_keys_says_what_is_wrong_with_it(bare, config, told):
+    write(bare, "config", f"{config}\n")
+    checked, error = outcomes(bare)
+    assert (checked.status, error.code) == (CheckStatus.REFUSED, "aws-credentials-unusable")
+    assert told in error.summary
+    assert told in checked.summary
+    assert "SECRET" not in error.summary
+    assert "~/.aws/config" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("AWS_REGION", "us_east 1", "us_east 1"),
+        ("AWS_PROFILE", "nope", "nope"),
+        ("AWS_DEFAULTS_MODE", "bogus", "bogus"),
+        ("AWS_STS_REGIONAL_ENDPOINTS", "bogus", "bogus"),
+        ("AWS_ENDPOINT_URL", "localhost:4566", "localhost:4566"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_told_even_with_good_keys(bare, variable, value, told):
+    bare.env |= dict(zip(KEYS, (OWN_KEY, SECRET), strict=True)) | {variable: value}
+    if variable == "AWS_ENDPOINT_URL":
+        bare.options = {}
+    checked, error = outcomes(bare)
+    assert checked.status is CheckStatus.REFUSED
+    assert isinstance(error, CredentialsError)
+    assert told in error.summary
+
+
+def test_no_way_to_aws_names_the_address_and_what_to_look_at(bare):
+    bare.env |= dict(zip(KEYS, (OWN_KEY, SECRET), strict=True))
+    bare.options = {"endpoint_url": "http://127.0.0.1:9"}
+    checked, error = outcomes(bare)
+    assert checked.status is CheckStatus.UNREACHABLE
+    assert "http://127.0.0.1:9" in error.summary
+    assert "AWS_ENDPOINT_URL" in error.hint
+    bare.options = {"endpoint_url": bare.cloud.url}
+    bare.env["HTTP_PROXY"] = "http://127.0.0.1:9"
+    assert "HTTP_PROXY" in outcomes(bare)[1].hint
+
+
+def test_a_log_in_page_in_between_is_no_answer(account):
+    page = "<html><body>Welcome to the hotel</body></html>"
+    account.cloud.fault("status", match="GetCallerIdentity", status=200, body=page, count=99)
+    checked, error = outcomes(account)
+    assert checked.status is CheckStatus.UNREACHABLE
+    assert error.code == "aws-unreadable"
+    assert "log-in page" in error.hint
+
+
+def test_keys_that_even_sts_does_not_know_are_asked_about_once(account):
+    body = ec2_xml("AuthFailure", "AWS was not able to validate the provided access credentials")
+    account.cloud.fault("status", status=401, body=body, count=999)
+    checked, error = outcomes(account)
+    assert (checked.status, error.code) == (CheckStatus.REFUSED, "aws-credentials-refused")

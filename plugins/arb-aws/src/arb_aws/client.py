@@ -12,20 +12,20 @@ from arb_aws.accounts import known_account, remember_account
 from arb_aws.faults import ApiError, RegionOff, error_of, fault_of
 from arb_aws.session import HOME_REGION, file_of, make_session, patience_of
 from arb_aws.settings import Settings
+from arb_aws.troubles import SET_UP, refused_on_the_way, trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from arb.types import ProviderContext
+    from arb_aws.faults import Fault
 
 __all__ = ["Client"]
 
 _LEAST_S: Final = 0.2
 """With less time left nothing is sent."""
 _TRIES: Final = 3
-_SET_UP: Final = (
-    "run: aws configure, or aws configure sso; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-)
+_WHO: Final = "GetCallerIdentity"
 _SOURCES: Final = {
     "env": "AWS_ACCESS_KEY_ID",
     "container-role": "the container's role",
@@ -52,7 +52,7 @@ class Client:
         self._clients: dict[tuple[str, str], tuple[Any, float]] = {}
         self._credentials: Any = None
         self._account = ""
-        self._is_good: bool | None = None
+        self._verdict: Any = None
 
     @classmethod
     def from_context(cls, context: ProviderContext) -> Client:
@@ -73,13 +73,14 @@ class Client:
 
         Raises:
             CredentialsError: There are none, or they cannot be had.
+            ProviderUnavailable, RateLimited: What gives them did not answer.
         """
         with self._lock:
             if self._credentials is None:
                 self._credentials = self._find_credentials()
             if self._credentials is None:
                 summary = "aws has no credentials"
-                raise CredentialsError(summary, code="aws-no-credentials", hint=_SET_UP)
+                raise CredentialsError(summary, code="aws-no-credentials", hint=SET_UP)
             return self._credentials
 
     def source(self) -> str:
@@ -109,16 +110,18 @@ class Client:
 
     def read_keys(self) -> Any:
         """Return the keys in force now. Raises as ``credentials``."""
-        from botocore.exceptions import BotoCoreError
-
+        found = self.credentials()
         try:
-            return self.credentials().get_frozen_credentials()
-        except BotoCoreError as error:
-            raise _no_credentials(error) from None
+            return found.get_frozen_credentials()
+        except Exception as error:  # noqa: BLE001 - from files, programs and servers of the user's
+            raise self._trouble(error, "aws, asked for keys") from None
 
     def identity(self) -> Any:
         """Return what STS says of the caller. Raises as ``call``."""
-        return self.call("sts", "get_caller_identity", self.home_region())
+        answer = self.call("sts", "get_caller_identity", self.home_region())
+        if not answer.get("Account"):
+            raise _unreadable(f"aws {_WHO}")
+        return answer
 
     def home_region(self) -> str:
         """Return the region that is asked what is the same everywhere."""
@@ -182,22 +185,32 @@ class Client:
 
     def _once(self, service: str, operation: str, region: str, parameters: dict[str, Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
 
         action = "".join(word.capitalize() for word in operation.split("_"))
-        method = getattr(self._client(service, region, action), operation)
+        what = f"aws {action} in {region}"
+        try:
+            method = getattr(self._client(service, region, action), operation)
+        except Exception as error:  # noqa: BLE001 - of the user's configuration, and ours
+            raise self._trouble(error, what) from None
         try:
             answer = method(**parameters)
-        except ClientError as error:
-            raise self._refusal(fault_of(error.response, action, region)) from None
         except ArbError:
             raise
-        except (BotoCoreError, ResponseParserError, ValueError) as error:
-            raise _no_answer(error, f"aws {action} in {region}") from None
+        except ClientError as error:
+            if error.operation_name != action:  # a role, a log-in: keys end and are asked for anew
+                raise refused_on_the_way(error) from None
+            raise self._refusal(fault_of(error.response, action, region)) from None
+        except (BotoCoreError, OSError) as error:
+            raise self._trouble(error, what) from None
+        except Exception as error:  # botocore's parsers fail in many ways on what is no answer
+            raise _unreadable(what) from error
         if not (answer.get("ResponseMetadata") or {}).get("RequestId"):
-            summary = f"aws {action} in {region}: the answer cannot be read"
-            raise ProviderUnavailable(summary, code="aws-unreadable")
+            raise _unreadable(what)
         return answer
+
+    def _trouble(self, error: Exception, what: str) -> ArbError:
+        named = self.settings.profile or self.context.env.get("AWS_PROFILE", "")
+        return trouble_of(error, what, named)
 
     def _client(self, service: str, region: str, action: str) -> Any:
         """Return a boto3 client whose time-outs end before the hook's deadline."""
@@ -214,12 +227,10 @@ class Client:
             return client
 
     def _find_credentials(self) -> Any:
-        from botocore.exceptions import BotoCoreError
-
         try:
             found = self._session.get_credentials()
-        except BotoCoreError as error:
-            raise _no_credentials(error) from None
+        except Exception as error:  # noqa: BLE001 - from files, programs and servers of the user's
+            raise self._trouble(error, "aws, asked for keys") from None
         parsers = self._session._session.get_component("response_parser_factory")  # noqa: SLF001 - boto3 has no way to it
         parsers.set_parser_defaults(timestamp_parser=str)  # reading dates costs more than the rest
         return found
@@ -233,65 +244,35 @@ class Client:
             return None
         return region
 
-    def _refusal(self, fault: Any) -> ArbError:
+    def _refusal(self, fault: Fault) -> ArbError:
         """Return what a refusal is; ``AuthFailure`` may be the account's trouble or the region's."""
         if fault.code != "AuthFailure":
             return error_of(fault)
-        with self._lock:
-            if self._is_good is None:
-                self._is_good = self._is_known()
-        if self._is_good:
+        if fault.action != _WHO and self._is_known():
             return RegionOff(fault)
         summary = "aws refused the credentials: AuthFailure"
-        return CredentialsError(summary, code="aws-credentials-refused", hint=_SET_UP)
+        return CredentialsError(summary, code="aws-credentials-refused", hint=SET_UP)
 
     def _is_known(self) -> bool:
-        try:
-            self.identity()
-        except CredentialsError:
-            return False
+        """Return True when the account is good elsewhere. Raises what is wrong with it, each time."""
+        with self._lock:
+            if self._verdict is None:
+                try:
+                    self._verdict = self.identity()
+                except CredentialsError as error:
+                    self._verdict = error
+        if isinstance(self._verdict, CredentialsError):
+            raise self._verdict
         return True
+
+
+def _unreadable(what: str) -> ProviderUnavailable:
+    summary = f"{what}: the answer cannot be read"
+    hint = "something between this computer and AWS may answer instead, for instance a log-in page"
+    return ProviderUnavailable(summary, code="aws-unreadable", hint=hint)
 
 
 def _wait_s(error: ArbError, number: int) -> float:
     """Return how long to wait before the next try."""
     asked = float(getattr(error, "retry_after_s", 0.0))
     return max(asked, 2.0 ** (number - 1) * random.uniform(0.2, 0.5))  # noqa: S311 - no secret
-
-
-def _no_answer(error: Exception, what: str) -> ArbError:
-    """Return what an error of botocore's own means. Its text may repeat an answer: it is not told."""
-    from botocore import exceptions as botos
-
-    if isinstance(error, (botos.NoCredentialsError, *_credential_errors())):
-        return _no_credentials(error)
-    if isinstance(error, botos.ParamValidationError | botos.UnknownParameterError):
-        summary = f"{what}: a parameter is wrong ({type(error).__name__})"
-        return ProviderUnavailable(summary, code="aws-parameter")
-    summary = f"{what}: no answer ({type(error).__name__})"
-    return ProviderUnavailable(summary, code="aws-unreachable")
-
-
-def _credential_errors() -> tuple[type[Exception], ...]:
-    from botocore import exceptions as botos
-
-    return (
-        botos.PartialCredentialsError,
-        botos.CredentialRetrievalError,
-        botos.UnauthorizedSSOTokenError,
-        botos.TokenRetrievalError,
-        botos.ProfileNotFound,
-        botos.InvalidConfigError,
-    )
-
-
-def _no_credentials(error: Exception) -> CredentialsError:
-    """Return why the credentials that are configured cannot be had."""
-    name = type(error).__name__
-    if "SSO" in name or "Token" in name:
-        summary = "aws: the log-in of the profile has ended"
-        return CredentialsError(summary, code="aws-login-ended", hint="run: aws sso login")
-    if name == "ProfileNotFound":
-        return CredentialsError(f"aws: {error}", code="aws-no-profile", hint=_SET_UP)
-    summary = f"aws: the credentials that are configured cannot be used ({name})"
-    return CredentialsError(summary, code="aws-credentials-unusable", hint=_SET_UP)

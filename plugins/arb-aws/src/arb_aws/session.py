@@ -119,7 +119,7 @@ def _core_session(context: ProviderContext, settings: Settings) -> Any:
                 connect_timeout=connect_s,
                 read_timeout=answer_s,
                 retries={"total_max_attempts": 1, "mode": "standard"},
-                proxies=proxies_of(context.env, url or f"https://{service_name}.amazonaws.com"),
+                proxies=proxies_of(context.env, url or _usual_address(service_name, named)),
             )
             config = named.get("config")
             told = arguments or named.get("region_name") or getattr(config, "region_name", None)
@@ -129,6 +129,11 @@ def _core_session(context: ProviderContext, settings: Settings) -> Any:
             return super().create_client(service_name, *arguments, **named)
 
     return Session()
+
+
+def _usual_address(service: str, named: Mapping[str, Any]) -> str:
+    """Return where a service of a region mostly is, to be held against ``NO_PROXY``."""
+    return f"https://{service}.{named.get('region_name') or HOME_REGION}.amazonaws.com"
 
 
 def _use_environment(core: Any, context: ProviderContext) -> None:
@@ -158,8 +163,12 @@ def _credential_resolver(core: Any, context: ProviderContext, settings: Settings
     env, folder = dict(context.env), context.home / ".aws"
     profile = core.get_config_variable("profile") or "default"
     roles = JSONFileCache(str(folder / "cli" / "cache"))
+    logins = env.get("AWS_LOGIN_CACHE_DIRECTORY") or str(folder / "login" / "cache")
     builder = readers.ProfileProviderBuilder(
-        core, cache=roles, sso_token_cache=JSONFileCache(str(folder / "sso" / "cache"))
+        core,
+        cache=roles,
+        sso_token_cache=JSONFileCache(str(folder / "sso" / "cache")),
+        login_token_cache=JSONFileCache(logins),
     )
     of_env = readers.EnvProvider(environ=env)
     of_container = _Late(readers.ContainerProvider, lambda: {"environ": env})
@@ -177,12 +186,19 @@ def _credential_resolver(core: Any, context: ProviderContext, settings: Settings
         ),
         profile_provider_builder=builder,
     )
-    of_profile = builder.providers(
-        profile_name=profile, disable_env_vars="AWS_WEB_IDENTITY_TOKEN_FILE" not in env
-    )
+    of_profile = builder.providers(profile_name=profile, disable_env_vars=bool(settings.profile))
+    for reader in of_profile:
+        if isinstance(reader, readers.AssumeRoleWithWebIdentityProvider):
+            _let_read(reader, {} if settings.profile else env)
     # A profile that is named by the option is meant, whatever keys the environment holds.
     first = [] if settings.profile else [of_env]
     return readers.CredentialResolver([*first, of_role, *of_profile, of_container, of_machine])
+
+
+def _let_read(reader: Any, env: Mapping[str, str]) -> None:
+    """Let a reader of web identities see an environment: botocore's sees the process's alone."""
+    names = reader._CONFIG_TO_ENV_VAR  # noqa: SLF001 - there is no way to tell it
+    reader._get_env_config = lambda key: env.get(names.get(key, ""))  # noqa: SLF001 - nor this
 
 
 class _Late:
