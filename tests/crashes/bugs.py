@@ -53,9 +53,18 @@ def _reap_everybody() -> None:
 
 
 def _keep_keys() -> None:
+    """Forget no key when a purchase is over, nor later."""
     from arb.provision import giveback
 
     giveback.forget_host_keys = lambda *_: None
+    _keep_lost_keys()
+
+
+def _keep_lost_keys() -> None:
+    """Forget no key of a state that was lost."""
+    from arb.provision import reaper, recover
+
+    reaper.forget_unused_keys = recover.forget_unused_keys = lambda _: None
 
 
 def _change_events(change: Callable[[str, dict[str, Any]], bool]) -> None:
@@ -100,6 +109,7 @@ BUGS: Final[Mapping[str, Callable[[], None]]] = {
     "ended": _believe_in_the_end,
     "foreign": _reap_everybody,
     "keys": _keep_keys,
+    "lost-keys": _keep_lost_keys,
     "unbilled": partial(_change_events, _bill_nothing),
     "overbilled": partial(_change_events, _bill_on),
     "beside": _launch_beside,

@@ -78,8 +78,10 @@ def _call(order: dict[str, Any]) -> int:
 def _command(order: dict[str, Any], told: int) -> int:
     from arb.cli.app import run as arb
     from crashes import paper
+    from crashes.turns import take_turns
     from crashes.watch import Watcher, watch
 
+    take_turns()
     paper.no_ssh()
     _market(order).on_paper()
     if order.get("bug"):

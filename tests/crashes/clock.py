@@ -20,9 +20,10 @@ _WIDTH = 32
 
 
 class JumpClock(SharedClock):
-    """A ``SharedClock`` on which sleeping moves time on to when the sleeper wants to wake.
+    """A ``SharedClock`` that stands still but for sleeping, which moves time on to when one wakes.
 
-    Two threads that sleep 10 s side by side take 10 s together, as they really would.
+    Two threads that sleep 10 s side by side take 10 s together, as they really would. How fast or
+    loaded the machine is changes nothing: a trial is the same each time.
 
     Args:
         path: The file.
@@ -33,9 +34,17 @@ class JumpClock(SharedClock):
         super().__init__(path)
         self._on_jump = on_jump
 
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return float(self.path.read_bytes() or b"0")
+
+    def monotonic(self) -> float:
+        """Return the same: it never goes back."""
+        return self.now()
+
     def begin_at(self, at: float) -> None:
         """Let it be a time, also one that was before: only before anything has happened."""
-        self.path.write_text(f"{at - time.time():<{_WIDTH}.6f}")
+        self.path.write_text(f"{at:<{_WIDTH}.6f}")
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -43,6 +52,10 @@ class JumpClock(SharedClock):
         if self._on_jump is not None:
             self._on_jump(self.now())
         time.sleep(0)  # whoever waits for this thread's lock gets a turn
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for everybody, at once."""
+        self.reach(self.now() + seconds)
 
     def reach(self, at: float) -> None:
         """Move on to a time, unless it is that late already.
@@ -53,7 +66,6 @@ class JumpClock(SharedClock):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             with mmap.mmap(fd, _WIDTH) as page:
-                offset = max(float(page[:]), at - time.time())
-                page[:] = f"{offset:<{_WIDTH}.6f}".encode()
+                page[:] = f"{max(float(page[:]), at):<{_WIDTH}.6f}".encode()
         finally:
             os.close(fd)

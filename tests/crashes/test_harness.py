@@ -15,6 +15,10 @@ FOUND = {
     "ended": ("floor", Kind.COMMIT, "journal.terminated", When.AFTER, Act.KILL, "nobody claims"),
     "foreign": ("reap", Kind.HOOK, "arb_terminate", When.AFTER, Act.KILL, "of somebody else"),
     "keys": ("down", Kind.COMMIT, "journal.want_gone", When.AFTER, Act.KILL, "the vault keeps"),
+    "lost-keys": (
+        *("noticed", Kind.HOOK, "arb_list_instances", When.AFTER, Act.LOSE_KILL),
+        "the vault keeps host/",
+    ),
     "unbilled": ("down", Kind.HOOK, "arb_terminate", When.BEFORE, Act.KILL, "the bill lacks"),
     "overbilled": ("down", Kind.HOOK, "arb_terminate", When.BEFORE, Act.EXIT, "the bill has"),
     "beside": ("down", Kind.COMMIT, "giveback.end_cluster", When.BEFORE, Act.KILL, "serve 1 nodes"),

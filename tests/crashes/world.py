@@ -29,6 +29,8 @@ __all__ = ["Ran", "World", "scratch"]
 _LONG_S = 90.0
 """Longer than a lease lasts."""
 _BUSY_S = 0.2
+_COMMAND_S = 0.2
+"""So long after the one before it a command begins."""
 
 
 @dataclass
@@ -192,6 +194,7 @@ class World:
         env = self.env if home is None else self.env_of(home)
         about = {"env": env, "clock": str(self.clock.path), "market": self.market.name}
         about["bug"] = self._bug
+        self.clock.advance(_COMMAND_S)
         began = self.clock.now()
         if self.holds_lock:
             order["busy_s"] = _BUSY_S
