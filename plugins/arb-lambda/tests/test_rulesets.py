@@ -8,6 +8,8 @@ from arb.errors import CredentialsError, ProviderUnavailable, QuotaError, Reques
 from arb_lambda import plugin
 from arb_lambda.bodies import merged
 
+OWNER = "ownerabc"
+
 LAUNCH = "POST /instance-operations/launch"
 ADD = "POST /firewall-rulesets"
 CHANGE = "PATCH /firewall-rulesets/ID"
@@ -167,6 +169,33 @@ def test_another_accounts_rule_sets_are_not_looked_for_here(account):
     with pytest.raises(CredentialsError, match="another account"):
         clean(account, request, account="somebody else's")
     assert len(rulesets(account)) == 1
+
+
+def told(account, owner=OWNER):
+    return plugin.arb_list_leftovers(account.context(), owner)
+
+
+def test_rule_sets_of_orders_that_nobody_knows_are_told_by_owner(account):
+    account.cloud.add_foreign(f"arb-{OWNER}-by-hand", "ruleset")
+    one, result = bought(account)
+    two, _ = bought(account)
+    found = told(account)
+    assert found.tokens == {one.token, two.token}
+    assert (found.account, found.errors) == (result.account, {})
+    assert told(account, "otherabc").tokens == frozenset()
+
+
+def test_who_makes_no_rule_sets_looks_for_none(account):
+    bought(account)
+    account.options["firewall"] = False
+    assert told(account).tokens == frozenset()
+
+
+@pytest.mark.parametrize("fault", ["status", "reset", "garbage"])
+def test_rule_sets_that_cannot_be_listed_are_an_error(account, fault):
+    account.cloud.fault(fault, match="GET /firewall-rulesets", count=9)
+    with pytest.raises(ProviderUnavailable):
+        told(account)
 
 
 @pytest.mark.parametrize("fault", ["status", "reset", "garbage"])

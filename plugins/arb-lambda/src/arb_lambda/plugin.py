@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ClusterRef,
         Instance,
         InstanceRef,
+        Leftovers,
         Listing,
         ListQuery,
         Offer,
@@ -79,6 +80,13 @@ def arb_terminate(context: ProviderContext, instance: InstanceRef) -> Terminatio
     from arb_lambda.terminate import terminate
 
     return terminate(context, instance)
+
+
+@hookimpl
+def arb_list_leftovers(context: ProviderContext, owner: str) -> Leftovers:
+    from arb_lambda.rulesets import list_leftovers
+
+    return list_leftovers(context, owner)
 
 
 @hookimpl

@@ -6,10 +6,12 @@ wants no ports: rules can then be added to it. The account's own rules are never
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ProviderUnavailable, QuotaError, RequestError, Scope
-from arb_lambda.account import check_account
+from arb.types import Leftovers
+from arb_lambda.account import account_id, check_account
 from arb_lambda.bodies import firewall_rules, merged
 from arb_lambda.client import LambdaClient, path_of
 from arb_lambda.errors import IN_USE, INVALID, MISSING, QUOTA, presentable
@@ -21,9 +23,17 @@ if TYPE_CHECKING:
     from arb.types import ClusterRef, ProviderContext, ProvisionRequest
     from arb_lambda.errors import Reply
 
-__all__ = ["clean_up", "has_firewall", "make_ruleset", "open_ports", "remove_ruleset"]
+__all__ = [
+    "clean_up",
+    "has_firewall",
+    "list_leftovers",
+    "make_ruleset",
+    "open_ports",
+    "remove_ruleset",
+]
 
 _SETS: Final = "/firewall-rulesets"
+_TOKEN: Final = re.compile(r"arb-([a-z2-7]{8})-[a-z2-7]{8}-[0-9a-z]{3}")
 
 
 def has_firewall(client: LambdaClient, region: str) -> bool:
@@ -81,6 +91,22 @@ def clean_up(context: ProviderContext, cluster: ClusterRef) -> None:
         check_account(client, cluster.account)
         for row in _own_sets(client, cluster.tokens):
             remove_ruleset(client, row["id"])
+
+
+def list_leftovers(context: ProviderContext, owner: str) -> Leftovers:
+    """Return the tokens of an owner's purchases that have rule sets.
+
+    Who makes none, by today's settings, looks at none.
+
+    Raises:
+        CredentialsError, RateLimited, ProviderUnavailable: Nothing is known.
+    """
+    with LambdaClient.open(context) as client:
+        if not client.settings.firewall:
+            return Leftovers(frozenset())
+        names = {str(row["name"]) for row in client.rows(_SETS, "id", "name")}
+        ours = {name for name in names if (t := _TOKEN.fullmatch(name)) and t[1] == owner}
+        return Leftovers(frozenset(ours), account=account_id(client))
 
 
 def open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequence[str]) -> None:
