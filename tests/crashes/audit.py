@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def claimed(world: World) -> list[str]:
     unclaimed = [
         entry
         for entry in world.account.ledger().unclaimed(state)
-        if entry.kind == "machine" or not entry.name.startswith(clusters)
+        if entry.kind == "machine" or not (entry.name.startswith(clusters) or _stays(world, entry))
     ]
     return [f"nobody claims {_name(entry)}" for entry in unclaimed]
 
@@ -128,12 +129,12 @@ def still_open(world: World) -> bool:
             or open_attempts(store)
             or get_mark(store, STATE_LOST)
         )
-    return known or bool(world.account.ledger().alive())
+    return known or bool(_alive(world))
 
 
 def leftovers(world: World) -> list[str]:
     """Return what is left although everything was given back."""
-    found = [f"{_name(entry)} is left" for entry in world.account.ledger().alive()]
+    found = [f"{_name(entry)} is left" for entry in _alive(world)]
     with opened(world) as store:
         if store is None:
             return found
@@ -158,7 +159,10 @@ def bill(world: World) -> list[str]:
     billed = {row.instance_id: row for row in rows}
     made = ledger.of("machine")
     strange = set(billed) - {name for entry in made for name in (entry.id, entry.name)}
-    found = [f"the bill has {name}, which never was" for name in sorted(strange)]
+    found = [
+        f"the bill has {billed[name].seconds:.1f} s of {name}, which never was"
+        for name in sorted(strange)
+    ]
     for entry in made:
         row = billed.get(entry.id) or billed.get(entry.name)  # whatever the provider names it by
         if row is None and not _was_unwritable(world, entry):
@@ -176,6 +180,17 @@ def internal_errors(world: World) -> list[str]:
         for line in ran.output.splitlines()
         if line.startswith(("Traceback", "error: arb failed")) or "arb failed:" in line
     ]
+
+
+def _alive(world: World) -> list[Entry]:
+    """Return what is there and does not stay."""
+    return [entry for entry in world.account.ledger().alive() if not _stays(world, entry)]
+
+
+def _stays(world: World, entry: Entry) -> bool:
+    """Say whether it is the customer's, whatever clusters there are."""
+    is_machine = entry.kind == "machine"
+    return not is_machine and re.fullmatch(world.market.keeps, entry.name) is not None
 
 
 def _clusters(store: Store) -> tuple[str, ...]:

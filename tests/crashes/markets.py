@@ -71,6 +71,8 @@ class Market(ABC):
         preload: Modules of its plugin.
         ends_at_once: Whether a machine is gone when its end was asked for, its floor aside.
         lags: Whether listings can lag behind.
+        keeps: A pattern of names of what stays although every cluster is gone, and is no machine: one
+            thing a customer.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Market(ABC):
     preload: tuple[str, ...]
     ends_at_once: bool = True
     lags: bool = True
+    keeps: str = r"(?!)"
 
     def why_not(self) -> str:
         """Return why it cannot be tried here; empty when it can."""
@@ -124,7 +127,6 @@ class Simulated(Market):
         reads: A pattern of operations that change nothing.
         settings: How the cloud behaves.
         floor_s: No machine is ended before it has run for so long.
-        keeps: A pattern of names that stay although every cluster is gone: one a customer.
     """
 
     name: str
@@ -139,7 +141,7 @@ class Simulated(Market):
     settings: tuple[tuple[str, Any], ...] = (("boot_delay_s", 5),)
     ends_at_once: bool = True
     floor_s: float = 0
-    keeps: str = r"(?!)"
+    keeps: str = Market.keeps
 
     def open(self, folder: Path, clock: JumpClock, call: Call, *, floor: bool) -> CloudAccount:
         """Start a cloud of its own."""
@@ -180,6 +182,32 @@ def _providers() -> dict[str, Market]:
             preload=("arb_gcp", "googleapiclient"),
             ends_at_once=False,
             reads=r".*\.(get|list|aggregatedList|wait)|(GET|HEAD) .*|POST /token",
+        ),
+        Simulated(
+            "aws",
+            "clouds.aws:Aws",
+            "crashes.access:aws",
+            wish=("--infra", "aws", "--gpus", "L4:1"),
+            spot=("--infra", "aws", "--gpus", "L4:1", "--use-spot"),
+            offers=("g6.xlarge@us-east-1/use1-az1", "g6.xlarge"),
+            listing="DescribeInstances",
+            preload=("arb_aws", "moto", "boto3"),
+            ends_at_once=False,
+            reads=r"(Describe|Get).*",
+            settings=(("boot_delay_s", 5), ("end_delay_s", 10)),
+        ),
+        Simulated(
+            "lambda",
+            "clouds.lambda_cloud:Lambda",
+            "crashes.access:lambda_",
+            wish=("--infra", "lambda", "--gpus", "A10:1"),
+            spot=("--infra", "lambda", "--gpus", "A10:1"),  # none is sold, and machines are taken
+            offers=("gpu_1x_a10@europe-central-1", "gpu_1x_a10"),
+            listing="GET /instances",
+            preload=("arb_lambda",),
+            ends_at_once=False,
+            settings=(("boot_delay_s", 5), ("end_delay_s", 10)),
+            keeps=r"arb-[a-z2-7]{8}",
         ),
     )
     return {market.name: market for market in markets}
