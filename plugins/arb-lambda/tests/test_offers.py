@@ -57,6 +57,12 @@ def test_prices_are_dollars_of_the_whole_machine():
         ("RTX 6000 (24 GB)", "gpu_1x_rtx6000", ("RTX-6000", 24, "")),
         ("H100", "gpu_8x_h100_sxm5gdr", ("H100", 0, "SXM")),
         ("Something New", "gpu_1x_new", ("Something-New", 0, "")),
+        ("H100 (80 GB HBM3)", "gpu_1x_h100", ("H100", 80, "")),
+        ("H200 (141GB, SXM5)", "gpu_8x_h200", ("H200", 141, "SXM")),
+        ("B300 (288 GB SXM6) new", "gpu_8x_b300_sxm6", ("B300", 288, "SXM")),
+        ("", "gpu_8x_h100_sxm5", ("H100", 0, "SXM")),
+        ("(", "gpu_1x_gh200", ("GH200", 0, "")),
+        ("", "whatever", ("", 0, "")),
     ],
 )
 def test_descriptions_are_taken_apart(description, instance_type, found):

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["accelerator", "offer_id", "quotes_of", "rows_of"]
 
-_GPU: Final = re.compile(
-    r"(?P<name>[^()]+?)\s*(?:\(\s*(?P<gib>\d+)\s*GB(?:\s+(?P<plug>SXM|PCIe|NVL)\d*)?\s*\))?",
-    re.IGNORECASE,
-)
+_GIB: Final = re.compile(r"(?i)\b(\d{1,5})\s*Gi?B\b")
+_PLUG: Final = re.compile(r"(?i)\b(SXM|PCIe|NVL)\d*\b")
+_GPU_IN_NAME: Final = re.compile(r"gpu_\d+x_([a-z]+\d+[a-z]?)(?:_|$)")
 _PLUG_IN_NAME: Final = re.compile(r"_(sxm|pcie|nvl)\d*(?:_|gdr|$)")
 _PLUGS: Final = {"sxm": "SXM", "pcie": "PCIe", "nvl": "NVL"}
 _LARGE_A100_GIB: Final = 80
@@ -79,22 +78,20 @@ def accelerator(description: str, instance_type: str) -> tuple[str, float, str]:
 
     Args:
         description: A ``gpu_description``.
-        instance_type: Its name may tell the interconnect when the description does not.
+        instance_type: Its name may tell what the description does not.
 
     Returns:
         Name, GiB of one (0 when it is not told) and interconnect (empty when it is not told).
     """
-    found = _GPU.fullmatch(description.strip())
-    name, gib = description.strip(), 0.0
-    plug: str | None = None
-    if found:
-        name, gib, plug = found["name"], float(found["gib"] or 0), found["plug"]
-    if not plug and (in_name := _PLUG_IN_NAME.search(instance_type)):
-        plug = in_name[1]
-    name = name.removeprefix("Tesla ").removeprefix("NVIDIA ").replace(" ", "-")
+    name, _, facts = description.partition("(")
+    name = name.strip().removeprefix("Tesla ").removeprefix("NVIDIA ").replace(" ", "-")
+    if not name and (in_type := _GPU_IN_NAME.match(instance_type)):
+        name = in_type[1].upper()
+    gib = float(found[1]) if (found := _GIB.search(facts)) else 0.0
+    plug = _PLUG.search(facts) or _PLUG_IN_NAME.search(instance_type)
     if name == "A100" and gib >= _LARGE_A100_GIB:
         name = "A100-80GB"
-    return name, gib, _PLUGS.get((plug or "").lower(), "")
+    return name, gib, _PLUGS[plug[1].lower()] if plug else ""
 
 
 def _kind(item: object) -> dict[str, Any] | None:
