@@ -168,7 +168,7 @@ def test_an_order_that_is_taken_and_then_refused_falls_through(arb, cloud):  # n
 def test_a_missing_permission_names_the_policy_to_give(arb, cloud):  # noqa: F811
     cloud.deny("ec2:RunInstances")
     refused = launch(arb, "x", *L4, code=4)
-    assert "may not RunInstances" in refused.stderr
+    assert "may not ec2:RunInstances" in refused.stderr
     checked = arb("check", "aws", "--policy").stdout
     assert "ec2:RunInstances" in checked
     assert cloud.ledger().alive() == []

@@ -157,6 +157,15 @@ def test_a_permission_that_is_missing_drops_the_provider_and_a_policy_of_the_org
     assert account.cloud.ledger().alive() == []
 
 
+def test_a_role_that_spot_takes_closes_spot_alone_and_says_how_to_make_it(account):
+    code = "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
+    account.cloud.say(ORDER, code, status=403)
+    with pytest.raises(RequestError, match="iam:CreateServiceLinkedRole") as caught:
+        account.provision(account.request(account.offer(spot=True)))
+    assert caught.value.scope is Scope.REGION  # of the class that was ordered
+    assert "aws iam create-service-linked-role" in caught.value.hint
+
+
 def test_an_order_that_ends_while_it_is_made_is_a_late_refusal(account):
     account.cloud.configure(boots="fail", boot_delay_s=5)
     request = account.request(count=2)

@@ -43,6 +43,10 @@ def fault(code, message="words of AWS", status=400):
         ("InsufficientHostCapacity", 500, CapacityError, Scope.ZONE),
         ("UnfulfillableCapacity", 400, CapacityError, Scope.ZONE),
         ("SpotMaxPriceTooLow", 400, CapacityError, Scope.ZONE),
+        ("InsufficientVolumeCapacity", 500, CapacityError, Scope.ZONE),
+        ("InsufficientAddressCapacity", 500, CapacityError, Scope.ZONE),
+        ("ResourceCountExceeded", 400, QuotaError, Scope.REGION),
+        ("MissingInput", 400, RequestError, Scope.REGION),
         ("InsufficientFreeAddressesInSubnet", 400, CapacityError, Scope.ZONE),
         ("VcpuLimitExceeded", 400, QuotaError, Scope.QUOTA_FAMILY),
         ("MaxSpotInstanceCountExceeded", 400, QuotaError, Scope.QUOTA_FAMILY),
@@ -81,6 +85,9 @@ def test_a_refused_order_covers_what_its_code_says(code, status, kind, scope):
         ("InvalidClientTokenId", 403, CredentialsError),
         ("ExpiredToken", 400, CredentialsError),
         ("RequestExpired", 400, CredentialsError),
+        ("RequestTimeTooSkewed", 403, CredentialsError),
+        ("RequestThrottled", 400, RateLimited),
+        ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", 403, Forbidden),
         ("SignatureDoesNotMatch", 403, CredentialsError),
         ("OptInRequired", 401, RegionOff),
         ("InternalError", 500, ServerError),
@@ -114,8 +121,14 @@ def test_what_a_zone_does_not_sell_is_skipped_for_long():
     assert refusal_of(error_of(fault("Unsupported")), offer()).block_s == 24 * 3600
 
 
-def test_a_wrong_instance_profile_is_no_offers_fault():
-    words = "Value (x) for parameter iamInstanceProfile.name is invalid"
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Value (x) for parameter iamInstanceProfile.name is invalid",
+        "Invalid IAM Instance Profile name",
+    ],
+)
+def test_a_wrong_instance_profile_is_no_offers_fault(words):
     refusal = refusal_of(error_of(fault("InvalidParameterValue", words)), offer())
     assert (refusal.scope, refusal.code) == (Scope.PROVIDER, "aws-instance-profile")
 
@@ -124,6 +137,46 @@ def test_a_policy_of_the_organization_closes_a_region():
     denied = "ec2:RunInstances with an explicit deny in a service control policy"
     assert error_of(fault("UnauthorizedOperation", denied)).is_policy_of_region
     assert not error_of(fault("UnauthorizedOperation", "no policy allows it")).is_policy_of_region
+
+
+@pytest.mark.parametrize(
+    ("words", "permission", "told"),
+    [
+        ("User: x is not authorized to perform: ec2:CreateTags on resource: y", "ec2:CreateTags",
+         "may not ec2:CreateTags, which RunInstances takes, in us-east-1"),
+        ("User: x is not authorized to perform: ec2:RunInstances on resource", "ec2:RunInstances",
+         "may not ec2:RunInstances in us-east-1"),
+        ("You are not authorized to perform this operation.", "RunInstances",
+         "may not RunInstances in us-east-1"),
+    ],
+)  # fmt: skip
+def test_a_missing_permission_is_named_as_a_policy_spells_it(words, permission, told):
+    error = error_of(fault("UnauthorizedOperation", words, 403))
+    assert error.permission == permission
+    assert told in error.summary
+
+
+def test_a_wrong_clock_says_so():
+    assert "clock" in error_of(fault("RequestTimeTooSkewed", status=403)).hint
+
+
+def test_not_open_yet_and_an_image_that_is_bought_are_no_region_that_is_off():
+    pending = refusal_of(error_of(fault("PendingVerification")), offer())
+    assert (pending.code, pending.block_s) == ("aws-region-pending", 600)
+    words = "In order to use this AWS Marketplace product you need to accept terms and subscribe."
+    image = refusal_of(error_of(fault("OptInRequired", words, 401)), offer())
+    assert (image.scope, image.code) == (Scope.PROVIDER, "aws-image")
+    off = refusal_of(error_of(fault("OptInRequired", "You are not subscribed", 401)), offer())
+    assert (off.scope, off.code) == (Scope.REGION, "aws-region-off")
+
+
+def test_codes_with_the_name_of_their_side_before_them_are_known():
+    response = {
+        "Error": {"Code": "Server.InsufficientInstanceCapacity", "Message": "none"},
+        "ResponseMetadata": {"HTTPStatusCode": 500},
+    }
+    refusal = refusal_of(error_of(fault_of(response, "RunInstances", "us-east-1")), offer())
+    assert type(refusal) is CapacityError
 
 
 def test_the_part_that_only_aws_can_read_is_not_told():

@@ -25,16 +25,29 @@ __all__ = [
 NO_CAPACITY: Final = frozenset(
     {
         "InsufficientInstanceCapacity",
-        "InsufficientHostCapacity",
+        "InsufficientAddressCapacity",
         "InsufficientCapacity",
+        "InsufficientCapacityOnHost",
+        "InsufficientHostCapacity",
         "InsufficientReservedInstanceCapacity",
+        "InsufficientVolumeCapacity",
         "UnfulfillableCapacity",
         "SpotMaxPriceTooLow",
     }
 )
 """Some of these come with HTTP 500 all the same."""
 LIMITED: Final = frozenset(
-    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+    {
+        "EC2ThrottledException",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
 )
 REFUSED: Final = frozenset(
     {
@@ -48,6 +61,8 @@ REFUSED: Final = frozenset(
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
         "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
@@ -56,6 +71,7 @@ FORBIDDEN: Final = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
+        "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
         "UnauthorizedAccess",
         "UnauthorizedOperation",
     }
@@ -66,6 +82,9 @@ _SERVER_ERROR: Final = 500
 _DEFAULT_WAIT_S: Final = 5.0
 """EC2 names no wait: its buckets are refilled within seconds."""
 _LONGEST: Final = 300
+_NAMED: Final = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
+_ROLE: Final = "iam:CreateServiceLinkedRole"
+_CLOCK: Final = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
 _ENCODED: Final = re.compile(r"\s*Encoded authorization failure message.*", re.DOTALL)
 
 
@@ -113,12 +132,20 @@ class Forbidden(CredentialsError):
     """The account is known, and may not do this.
 
     Attributes:
+        permission: What is missing, for instance ``ec2:CreateTags``: a call may take several. The
+            call's name where AWS does not tell.
         is_policy_of_region: A policy of the organization forbids it, and such ones are mostly about
             regions: other regions may do.
+        is_of_spot: The account's first spot request may not make the role that spot takes.
     """
 
     def __init__(self, fault: Fault) -> None:
-        summary = f"aws: the account may not {fault.action} in {fault.region}"
+        named = _NAMED.search(fault.message)
+        self.is_of_spot = fault.code.startswith("AuthFailure.ServiceLinkedRole")
+        self.permission = _ROLE if self.is_of_spot else named[1] if named else fault.action
+        whole = self.permission.rpartition(":")[2] == fault.action
+        asked = "" if whole else f", which {fault.action} takes,"
+        summary = f"aws: the account may not {self.permission}{asked} in {fault.region}"
         hint = "run: arb check aws --policy, which prints the least policy"
         super().__init__(summary, code="aws-forbidden", hint=hint)
         self.is_policy_of_region = "explicit deny in a service control policy" in fault.message
@@ -131,7 +158,7 @@ def fault_of(response: Mapping[str, Any], action: str, region: str) -> Fault:
     wait = str(headers.get("retry-after") or "")
     message = " ".join(_ENCODED.sub("", str(error.get("Message") or "")).split())
     return Fault(
-        code=str(error.get("Code") or "").removeprefix("Client."),
+        code=str(error.get("Code") or "").removeprefix("Client.").removeprefix("Server."),
         message=message[:_LONGEST],
         status=int(about.get("HTTPStatusCode") or 0),
         action=action,
@@ -163,7 +190,9 @@ def error_of(fault: Fault) -> ArbError:
 
 
 def _hint(code: str) -> str:
-    if code in {"RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException"}:
+    if code in _CLOCK:
+        return "set this computer's clock: it differs from AWS's by minutes"
+    if code in {"SignatureDoesNotMatch", "InvalidSignatureException"}:
         return "check the secret key, and this computer's clock"
     if code.startswith("ExpiredToken"):
         return "log in again, for instance: aws sso login"

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from arb.types import Offer
     from arb_aws.client import Client
 
-__all__ = ["Place", "find_place", "zones_with_subnets"]
+__all__ = ["NO_VPC", "Place", "find_place", "zones_with_subnets"]
 
-_NO_VPC: Final = "run: aws ec2 create-default-vpc --region {}, or set provider_options.aws.subnets"
+NO_VPC: Final = "run: aws ec2 create-default-vpc --region {}, or set provider_options.aws.subnets"
+"""What to do about a region without a default VPC."""
 _HINT: Final = "set provider_options.aws.subnets"
 
 
@@ -38,7 +39,7 @@ def find_place(client: Client, offer: Offer) -> Place:
     subnets = _subnets(client, offer.region, chosen)
     if not subnets:
         summary = f"aws has no default VPC in {offer.region}"
-        hint = _NO_VPC.format(offer.region)
+        hint = NO_VPC.format(offer.region)
         raise RequestError(summary, scope=Scope.REGION, code="aws-no-vpc", hint=hint)
     if not offer.zone:
         first = subnets[0]

@@ -34,6 +34,7 @@ __all__ = ["in_rank_order", "provision"]
 
 _ORDER_S: Final = 10.0
 """With less time left nothing is ordered: the answer might come too late."""
+_SPOT_ROLE: Final = "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"
 
 
 def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionResult:
@@ -106,8 +107,11 @@ def _before_order(error: ArbError, request: ProvisionRequest) -> ArbError:
 
 
 def _in_region(error: Forbidden) -> ArbError:
-    """A policy of the organization mostly closes regions: the others may be open."""
-    if not error.is_policy_of_region:
+    """A policy of the organization mostly closes regions, a role that is missing spot: others may do."""
+    if error.is_policy_of_region:
+        hint = "set provider_options.aws.regions to those that your organization allows"
+    elif error.is_of_spot:
+        hint = f"run: {_SPOT_ROLE}; or {error.hint.removeprefix('run: ')}"
+    else:
         return error
-    hint = "set provider_options.aws.regions to those that your organization allows"
     return RequestError(error.summary, scope=Scope.REGION, code=error.code, hint=hint)
