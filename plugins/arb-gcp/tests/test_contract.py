@@ -47,7 +47,7 @@ class GcpCloud(SimulatedCloud):
             for vm in self.simulated.vms.values()
         )
         self.simulated.set_capacity(place, used + left)
-        return Scope.OFFER if json.loads(offer.payload) else Scope.ZONE
+        return Scope.OFFER if json.loads(offer.payload).get("guest") else Scope.ZONE
 
     def use_up_quota(self, offer):
         assert "CPUS" in offer.quota_family.split(), offer  # the cheapest is a small machine

@@ -16,8 +16,8 @@ LISTING_LAG_S: Final = 60.0
 def provider_info() -> ProviderInfo:
     """Return the constants of Compute Engine.
 
-    A catalog takes several hundred kilobytes a page, hence its longer budget; spot prices change
-    once a day at most, hence its age.
+    A catalog, and the prices in it, take several hundred kilobytes a page, hence the longer budgets;
+    spot prices change once a day at most, hence its age.
     """
     return ProviderInfo(
         display_name="Google Cloud",
@@ -34,7 +34,7 @@ def provider_info() -> ProviderInfo:
         peer_network=PeerNetwork.PRIVATE,
         minimum_s=60,
         notice_s=30,
-        hook_budgets_s={"arb_catalog": 60},
+        hook_budgets_s={"arb_catalog": 60, "arb_query_prices": 15},
         poll_interval_s=1,
         listing_lag_s=LISTING_LAG_S,
         catalog_ttl_s=6 * 3600,

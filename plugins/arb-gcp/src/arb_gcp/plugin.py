@@ -9,6 +9,8 @@ from arb.hookspecs import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
     from arb.types import (
         Catalog,
         CheckResult,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         Listing,
         ListQuery,
         NoticeProbe,
+        Offer,
         ProviderContext,
         ProviderInfo,
         ProvisionRequest,
@@ -50,6 +53,13 @@ def arb_catalog(context: ProviderContext) -> Catalog:
     from arb_gcp.catalog import read_catalog
 
     return read_catalog(context)
+
+
+@hookimpl
+def arb_query_prices(context: ProviderContext, offers: Sequence[Offer]) -> pd.DataFrame:
+    from arb_gcp.catalog import query_prices
+
+    return query_prices(context, offers)
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from arb_gcp.catalog.quotes import query_prices
 from arb_gcp.catalog.read import read_catalog
 
-__all__ = ["read_catalog"]
+__all__ = ["query_prices", "read_catalog"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb_gcp.catalog.accelerators import ACCELERATORS
 from arb_gcp.catalog.prices import Part
 from arb_gcp.catalog.regions import place_of
+from arb_gcp.catalog.shapes import bundled_ssd_gib
 from arb_gcp.machines import region_of
 
 if TYPE_CHECKING:
@@ -106,7 +107,11 @@ def _row(shape: Shape, price: float, *, spot: bool) -> dict[str, Any]:
     region = region_of(shape.zone)
     known = ACCELERATORS.get(shape.accelerator)
     latitude, longitude = place_of(region)
-    guest = {"guest": {"type": shape.accelerator, "count": shape.count}} if shape.guest else {}
+    payload: dict[str, Any] = {}
+    if shape.guest:
+        payload["guest"] = {"type": shape.accelerator, "count": shape.count}
+    if shape.ssd_gib != bundled_ssd_gib(shape.name):
+        payload["ssd_gib"] = shape.ssd_gib
     return {
         "offer_id": offer_id_of(
             shape.zone, shape.name, shape.accelerator, shape.count, guest=shape.guest
@@ -127,5 +132,5 @@ def _row(shape: Shape, price: float, *, spot: bool) -> dict[str, Any]:
         "quota_family": quotas_of(shape.name, shape.accelerator),
         "latitude": latitude,
         "longitude": longitude,
-        "payload": json.dumps(guest),
+        "payload": json.dumps(payload),
     }

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
     from arb.types import ProviderContext
 
-__all__ = ["frame_of", "read_catalog"]
+__all__ = ["NO_BILLING_API", "frame_of", "read_catalog", "read_unit_prices"]
 
 _SHAPES_FRESH_S: Final = 24 * 3600.0
 """Machine types change a few times a year."""
-_NO_BILLING_API: Final = frozenset({"gcp-api-off", "gcp-forbidden"})
+NO_BILLING_API: Final = frozenset({"gcp-api-off", "gcp-forbidden"})
+"""Codes of errors about prices that are about nothing else of the account."""
 _SKUS: Final = "v1/services/6F81-5844-456A/skus"
 _SKU_FIELDS: Final = (
     "skus(description,category(resourceGroup,usageType),serviceRegions,"
@@ -79,7 +80,7 @@ def _has_no_prices(client: Client, error: ArbError) -> bool:
     Once they were read here the core has them, and keeps them when it hears of an error.
     """
     if isinstance(error, CredentialsError):
-        return error.code in _NO_BILLING_API
+        return error.code in NO_BILLING_API
     return not is_kept(client.context, _PRICES)
 
 
@@ -149,22 +150,28 @@ def _read_guests(client: Client) -> Kept:
 
 def _read_prices(client: Client) -> Kept:
     """Read the SKUs anew, always: the core keeps the last good offers, and says why they are old."""
-    prices = readable(_PRICES, partial(_unit_prices, client))
+    prices = read_unit_prices(client)
     kept = Kept([[list(part), price] for part, price in prices.items()], client.context.clock.now())
     keep(client.context, _PRICES, kept)
     return kept
 
 
-def _unit_prices(client: Client) -> UnitPrices:
+def read_unit_prices(client: Client) -> UnitPrices:
     """Read every page of SKUs.
 
     Raises:
-        ArbError: There is no price among them; as ``Client.get``.
+        ProviderUnavailable: There is no price among them.
+        ArbError: As ``Client.get``.
     """
     params = {"pageSize": 5000, "currencyCode": "USD", "fields": _SKU_FIELDS}
-    prices: UnitPrices = {}
-    for page in client.pages(_SKUS, params, "cloudbilling"):
-        prices |= read_skus(page.get("skus") or ())
+
+    def read() -> UnitPrices:
+        prices: UnitPrices = {}
+        for page in client.pages(_SKUS, params, "cloudbilling"):
+            prices |= read_skus(page.get("skus") or ())
+        return prices
+
+    prices = readable(_PRICES, read)
     if not prices:
-        raise ArbError("gcp: the Billing Catalog names no price", code="gcp-no-prices")
+        raise ProviderUnavailable("gcp: the Billing Catalog names no price", code="gcp-no-prices")
     return prices

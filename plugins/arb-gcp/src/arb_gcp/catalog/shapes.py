@@ -12,7 +12,7 @@ from arb_gcp.machines import last_part
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["FAMILIES", "Shape", "guest_shapes", "read_guests", "read_shapes"]
+__all__ = ["FAMILIES", "Shape", "bundled_ssd_gib", "guest_shapes", "read_guests", "read_shapes"]
 
 FAMILIES: Final = (
     "(a2|a3|a4|a4x|g2|g4)-.*",
@@ -96,6 +96,11 @@ def read_shapes(page: Mapping[str, Any]) -> Iterator[Shape]:
                 yield from _shape(last_part(scope), machine_type)
 
 
+def bundled_ssd_gib(instance_type: str) -> float:
+    """Return the local SSD that is known to come with a machine type, GiB."""
+    return _BUNDLED_GIB.get(instance_type, 0)
+
+
 def _is_old(said: Mapping[str, Any]) -> bool:
     """Say whether a type is on its way out: deprecated, obsolete or deleted."""
     return "deprecated" in said and (said["deprecated"] or {}).get("state") != "ACTIVE"
@@ -118,7 +123,7 @@ def _shape(zone: str, said: Mapping[str, Any]) -> Iterator[Shape]:
         memory_gib=int(said["memoryMb"]) / _MIB,
         accelerator=kind,
         count=count,
-        ssd_gib=int(partitions) * _PARTITION_GIB if partitions else _BUNDLED_GIB.get(name, 0),
+        ssd_gib=int(partitions) * _PARTITION_GIB if partitions else bundled_ssd_gib(name),
         arch="arm64" if said.get("architecture") == "ARM64" else "x86_64",
     )
 
