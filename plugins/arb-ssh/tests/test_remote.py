@@ -203,6 +203,12 @@ def test_a_host_is_measured(home, tmp_path, said, gpus):
     assert answer.hardware.arch in {"x86_64", "arm64"}
 
 
+def test_a_users_limit_of_threads_is_not_the_number_of_processors(home):
+    limited = "OMP_NUM_THREADS=1; OMP_THREAD_LIMIT=1; export OMP_NUM_THREADS OMP_THREAD_LIMIT\n"
+    answer = home.run(limited + measure_script())
+    assert answer.hardware.vcpus == len(os.sched_getaffinity(0))
+
+
 def test_a_host_without_python_is_told_apart(home, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -237,6 +243,40 @@ def test_a_claim_that_cannot_be_read_is_a_claim_all_the_same(home, text):
     home.claim.write_text(text)
     told = home.run(look_script()).claim
     assert (told.token, told.holder) == ("", "a claim that arb did not write")
+
+
+DAMAGE = {"gone": None, "empty": b"", "zeros": b"\0" * 300, "cut": b'{"token":"arb-abcd'}
+
+
+@pytest.mark.parametrize("text", DAMAGE.values(), ids=DAMAGE)
+def test_whose_claim_is_damaged_has_the_host_until_it_is_given_back(home, text):
+    home.run(claim())
+    home.claim.unlink() if text is None else home.claim.write_bytes(text)
+    told = home.run(look_script()).claim
+    assert told.token == TOKEN
+    assert "whose claim is damaged or gone: its key is in authorized_keys" in told.holder
+    assert home.run(claim(OTHER)).claim.token == TOKEN
+    assert OTHER not in home.keys.read_text()
+    assert home.run(release_script(OTHER)).released is False
+    assert home.run(look_script()).claim.token == TOKEN
+    assert home.run(claim()).claim.token == TOKEN  # sent once more
+    answer = home.run(release_script(TOKEN))
+    assert (answer.claim, answer.released, answer.problem) == (None, True, "")
+    assert home.keys.read_text() == ""
+    assert not home.claim.exists()
+
+
+def test_a_damaged_claim_that_no_key_belongs_to_is_nobodys_to_remove(home):
+    home.claim.write_bytes(b"\0\0")
+    answer = home.run(release_script(TOKEN))
+    assert (answer.claim.token, answer.released) == ("", False)
+    assert home.claim.exists()
+
+
+def test_keys_of_people_are_no_claims(home):
+    home.keys.write_text(f"ssh-ed25519 AAAA my-{TOKEN}\nssh-ed25519 AAAA {TOKEN} old\n")
+    assert home.run(look_script()).claim is None
+    assert home.run(claim()).claim.token == TOKEN
 
 
 def test_what_another_computer_wrote_cannot_play_with_the_terminal():

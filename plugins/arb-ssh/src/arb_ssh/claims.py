@@ -54,6 +54,8 @@ class Claim:
     @property
     def holder(self) -> str:
         """Return who has it, for people."""
+        if not self.by and is_token(self.token):
+            return f"{self.token}, whose claim is damaged or gone: its key is in authorized_keys"
         if not self.by:
             return "a claim that arb did not write"
         return plain(f"{self.by} for {self.cluster}" if self.cluster else self.by)
@@ -63,7 +65,7 @@ class Claim:
         return Instance(
             provider,
             self.id,
-            self.pool,
+            self.pool or host.pool,
             InstanceState.RUNNING,
             token=self.token,
             detail=f"on {host.name}",

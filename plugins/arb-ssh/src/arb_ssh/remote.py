@@ -35,18 +35,22 @@ echo
 echo {_BEGIN}
 """
 
+# Whom a key of ours lets in has the host, whatever became of the claim's file.
+_TOKEN: Final = "arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}"  # noqa: S105 - a pattern
 _SHOW: Final = f"""
-if [ -f {_CLAIM} ]; then
+if [ -e {_CLAIM} ]; then
   printf 'claim '
-  head -c 4096 {_CLAIM} | tr -d '\\n'
+  head -c 4096 {_CLAIM} | tr -d '\\n\\r\\000'
   echo
 fi
+grep -Eo ' {_TOKEN}$' .ssh/authorized_keys 2>/dev/null | sed 's/^/entered/'
 echo "node $(uname -n)"
 echo {_END}
 """
 
 # GPUs may be slow to answer when nothing holds their driver, and a broken driver never does.
 _MEASURE: Final = """
+unset OMP_NUM_THREADS OMP_THREAD_LIMIT # what nproc heeds is one program's share
 PATH="$PATH:/usr/local/bin:/usr/local/nvidia/bin:/usr/lib/wsl/lib"
 echo "cpus $(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null)"
 echo "memory_kib $(sed -n 's/^MemTotal: *\\([0-9]*\\) kB.*/\\1/p' /proc/meminfo 2>/dev/null)"
@@ -70,7 +74,10 @@ fi
 # at once cannot both succeed, and no crash leaves half a claim.
 _TAKE: Final = f"""
 new={_CLAIM}.$$
-if printf '%s,"node":"%s","made_at":%s}}\\n' "$claim" "$(uname -n)" "$(date +%s)" >"$new" \\
+if [ ! -e {_CLAIM} ] &&
+  grep -E ' {_TOKEN}$' .ssh/authorized_keys 2>/dev/null | grep -qvF " $token"; then
+  : # somebody has it, and their claim got lost
+elif printf '%s,"node":"%s","made_at":%s}}\\n' "$claim" "$(uname -n)" "$(date +%s)" >"$new" \\
   2>/dev/null && [ -s "$new" ]; then
   why=$(ln "$new" {_CLAIM} 2>&1) || [ -e {_CLAIM} ] || echo "problem $why"
 else
@@ -93,8 +100,10 @@ esac
 # because a damaged one would lock its owners out.
 _GIVE_BACK: Final = f"""
 keys=.ssh/authorized_keys
+entered=
 if [ -L "$keys" ]; then keys=$(readlink -f "$keys"); fi
 if grep -qF " $token" "$keys" 2>/dev/null; then
+  entered=yes
   new=$keys.arb.$$
   if cp -p "$keys" "$new" && {{ grep -vF " $token" "$keys" >"$new"; [ $? -le 1 ]; }} &&
     mv -f "$new" "$keys"; then :; else
@@ -103,10 +112,14 @@ if grep -qF " $token" "$keys" 2>/dev/null; then
   fi
 fi
 if ! grep -qF " $token" "$keys" 2>/dev/null; then
-  case "$(cat {_CLAIM} 2>/dev/null)" in *"\\"token\\":\\"$token\\""*)
+  case "$(cat {_CLAIM} 2>/dev/null | tr -d '\\000')" in
+  *"\\"token\\":\\"$token\\""*) entered=yes ;;
+  *"}}") entered= ;; # whole, and another one's
+  esac
+  if [ "$entered" ]; then
     echo released
     rm -f {_CLAIM} || echo 'problem the claim cannot be removed'
-  esac
+  fi
 fi
 """
 
@@ -172,13 +185,21 @@ def read_answer(name: str, text: str) -> Answer:
         facts.setdefault(key, []).append(value.strip())
     claims, problems = facts.get("claim", []), facts.get("problem", [])
     return Answer(
-        claim=read_claim(claims[0]) if claims else None,
+        claim=_claim(claims, facts.get("entered", [])),
         node=facts.get("node", [""])[0],
         hardware=_hardware(facts),
         has_python="python" in facts or "cpus" not in facts,
         released="released" in facts,
         problem=plain(problems[0]) if problems else "",
     )
+
+
+def _claim(claims: list[str], entered: list[str]) -> Claim | None:
+    """Return who has a host: by its claim, or else by the key that is let in."""
+    claim = read_claim(claims[0]) if claims else None
+    if (claim is None or not claim.token) and entered:
+        return Claim(entered[0])
+    return claim
 
 
 def _assigned(values: dict[str, str]) -> str:
