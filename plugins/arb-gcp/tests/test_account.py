@@ -94,6 +94,24 @@ def test_no_quota_for_accelerators_is_told(account):
     assert "quotas" in result.hint
 
 
+def test_a_network_that_is_not_there_is_told(account):
+    account.cloud.engine.firewalls.networks.clear()  # as where a policy keeps the default one out
+    result = check(account)
+    assert (result.status, result.missing) == (
+        CheckStatus.LIMITED,
+        ("launch: there is no network 'default'",),
+    )
+    assert "provider_options.gcp.network" in result.hint
+    account.cloud.deny("compute.networks.get")  # the least role does not need it
+    assert check(account).status is CheckStatus.OK
+
+
+def test_an_image_of_ones_own_takes_one_permission_more(account):
+    account.options["image"] = "our-own"
+    account.cloud.deny("compute.images.useReadOnly")
+    assert check(account).missing == ("launch: compute.images.useReadOnly",)
+
+
 def test_bundled_prices_are_a_limit(account):
     account.cloud.switch_api("cloudbilling.googleapis.com", on=False)
     result = check(account)

@@ -22,6 +22,7 @@ from arb_gcp.client import Client
 OWNER = "ownerabc"
 
 DELETE = "compute.instances.delete"
+GLOBAL = "compute.globalOperations.get"
 WORLD = "0.0.0.0/0"
 
 
@@ -237,6 +238,31 @@ def test_a_rule_that_does_not_go_is_told_and_tried_again(account):
     account.cloud.advance(3600)
     cleanup(account, request, result)
     assert rules(account) == set()
+
+
+FORGOTTEN = {"error": {"code": 404, "errors": [{"reason": "notFound"}], "message": "not found"}}
+
+
+def test_a_rule_is_looked_for_when_the_operation_that_removes_it_is_forgotten(account):
+    request, result, _ = account.buy()
+    account.cloud.configure(operation_s=10)
+    account.cloud.fault("status", match=GLOBAL, status=404, body=FORGOTTEN, count=99)
+    with pytest.raises(ProviderUnavailable, match="still there"):
+        cleanup(account, request, result)
+    account.cloud.advance(11)
+    cleanup(account, request, result)
+    assert rules(account) == set()
+
+
+def test_a_start_whose_operation_is_forgotten_is_told_by_the_machine(account):
+    account.cloud.configure(stop_delay_s=0, operation_s=5)
+    _, result, machines = account.buy(account.offer("e2-standard-4"))
+    named = references(account, result, machines)
+    plugin.arb_stop(account.context(), named)
+    account.cloud.advance(6)
+    account.cloud.fault("status", match="compute.zoneOperations.get", status=404, body=FORGOTTEN)
+    (machine,) = plugin.arb_start(account.context(), named)
+    assert machine.state in {InstanceState.PENDING, InstanceState.RUNNING}
 
 
 def test_who_has_no_account_has_no_rules(anybody):

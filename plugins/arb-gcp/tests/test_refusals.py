@@ -122,7 +122,9 @@ def test_each_quota_covers_what_counts_against_it(fault, offer, scope, family):
         ("conditionNotMet", "Constraint constraints/compute.vmExternalIpAccess violated", False, RequestError, Scope.PROVIDER),
         ("conditionNotMet", "Constraint constraints/gcp.resourceLocations violated", False, RequestError, Scope.REGION),
         ("forbidden", "Location us-x is not found or access is unauthorized.", False, RequestError, Scope.ZONE),
-        ("invalid", "something else", False, RequestError, Scope.OFFER),
+        ("invalid", "[x, pd-ssd] features are not compatible", False, RequestError, Scope.INSTANCE_TYPE),
+        ("NEW_WORD", "something else", False, RequestError, Scope.OFFER),
+        ("RATE_LIMIT_EXCEEDED", "x", False, CapacityError, Scope.ZONE),
     ],
 )  # fmt: skip
 def test_each_refusal_has_its_scope(code, message, spot, kind, scope):

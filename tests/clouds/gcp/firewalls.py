@@ -36,6 +36,7 @@ class Firewalls:
         self._rules: dict[tuple[str, str], Firewall] = {}
         self.networks = {"global/networks/default", "global/networks/custom"}
         self.handlers = {
+            "compute.networks.get": self._network,
             "compute.firewalls.insert": self._insert,
             "compute.firewalls.get": self._get,
             "compute.firewalls.list": self._list,
@@ -61,6 +62,16 @@ class Firewalls:
             for rule in self._rules.values()
             if rule.body.get("sourceRanges") and set(rule.body.get("targetTags") or tags) & tags
         )
+
+    def _network(self, call: Call) -> Any:
+        path = f"global/networks/{call.parts['network']}"
+        if path not in self.networks:
+            raise not_found(f"projects/{call.project}/{path}")
+        return {
+            "kind": "compute#network",
+            "name": call.parts["network"],
+            "autoCreateSubnetworks": not path.endswith("custom"),
+        }
 
     def _insert(self, call: Call) -> Any:
         body = call.body or {}

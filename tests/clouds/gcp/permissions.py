@@ -27,6 +27,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "compute.globalOperations.get": ("compute.globalOperations.get",),
     "compute.globalOperations.wait": ("compute.globalOperations.get",),
     "compute.globalOperations.aggregatedList": ("compute.zoneOperations.list",),
+    "compute.networks.get": ("compute.networks.get",),
     "compute.firewalls.insert": ("compute.firewalls.create", "compute.networks.updatePolicy"),
     "compute.firewalls.get": ("compute.firewalls.get",),
     "compute.firewalls.list": ("compute.firewalls.list",),

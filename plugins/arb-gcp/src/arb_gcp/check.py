@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable, RateLimited
 from arb.types import CheckResult, CheckStatus
+from arb_gcp.answers import ApiError
 from arb_gcp.client import Client
 from arb_gcp.credentials import METADATA
 from arb_gcp.metadata import email_of_machine
@@ -53,8 +54,12 @@ PERMISSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 """What ``arb`` does, and the permissions that it takes."""
 
 _ACT_AS: Final = "iam.serviceAccounts.actAs"
+_USE_IMAGE: Final = "compute.images.useReadOnly"
 _ROLE: Final = "arbLauncher"
 _GPUS: Final = "GPUS_ALL_REGIONS"
+_NETWORK_HINT: Final = (
+    "run: gcloud compute networks create default, or set provider_options.gcp.network"
+)
 _BILLING: Final = "v1/services/6F81-5844-456A/skus"
 
 
@@ -91,6 +96,9 @@ def _of_project(client: Client, project: Mapping[str, Any]) -> CheckResult:
     if _has_no_gpus(project):
         missing.append("GPUs: the project's quota GPUS_ALL_REGIONS is 0")
         hints.append("ask for more: https://console.cloud.google.com/iam-admin/quotas")
+    if _has_no_network(client):
+        missing.append(f"launch: there is no network {client.settings.network!r}")
+        hints.append(_NETWORK_HINT)
     try:
         client.get(_BILLING, {"pageSize": 1}, "cloudbilling")
         may.append("live prices")
@@ -135,6 +143,8 @@ def _needed(client: Client, what: str) -> tuple[str, ...]:
         return ()
     if what == "launch" and not client.settings.external_ip:
         needed = tuple(p for p in needed if not p.endswith("useExternalIp"))
+    if what == "launch" and client.settings.image:
+        needed = (*needed, _USE_IMAGE)
     if what == "launch" and client.settings.service_account:
         needed = (*needed, _ACT_AS)
     return needed
@@ -167,6 +177,19 @@ def _refused(client: Client, error: CredentialsError) -> CheckResult:
 def _has_no_gpus(project: Mapping[str, Any]) -> bool:
     quotas = project.get("quotas") or ()
     return any(q.get("metric") == _GPUS and float(q.get("limit") or 0) == 0 for q in quotas)
+
+
+def _has_no_network(client: Client) -> bool:
+    """Say whether the network is known to be missing; the least role may not look at it."""
+    path = client.settings.network_path
+    whole = path if path.startswith("projects/") else f"projects/{client.project}/{path}"
+    try:
+        client.get(whole)
+    except ApiError as error:
+        return error.is_missing and "networks/" in error.fault.message
+    except ArbError:
+        return False
+    return False
 
 
 def _is_unknown_project(error: ArbError) -> bool:

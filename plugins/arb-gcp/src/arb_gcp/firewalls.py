@@ -168,18 +168,27 @@ def _open(client: Client, project: str, token: str, ports: Iterable[str]) -> Non
 
 
 def _remove(client: Client, project: str, name: str) -> None:
-    """Remove one rule; one that is not there is removed."""
+    """Remove one rule; one that is not there is removed.
+
+    Raises:
+        ProviderUnavailable: It is still there.
+        ArbError: As ``Client.get``.
+    """
+    path = f"{_rules_path(client, project)}/{name}"
     try:
-        operation = client.delete(f"{_rules_path(client, project)}/{name}")
+        operation = client.delete(path)
+        if not _await(client, project, operation):
+            client.get(path)
+            raise ProviderUnavailable(
+                f"gcp firewall rule {name} is still there", code="gcp-pending"
+            )
     except ApiError as error:
-        if error.is_missing:
-            return
-        raise
-    _await(client, project, operation)
+        if not error.is_missing:
+            raise
 
 
-def _await(client: Client, project: str, operation: Mapping[str, Any]) -> None:
-    """Wait until a rule's operation ended well.
+def _await(client: Client, project: str, operation: Mapping[str, Any]) -> bool:
+    """Wait until a rule's operation ended well; False when it was forgotten before it told.
 
     Raises:
         ApiError: It ended with an error.
@@ -192,10 +201,11 @@ def _await(client: Client, project: str, operation: Mapping[str, Any]) -> None:
             summary = f"gcp firewall operation {name} is not over yet"
             raise ProviderUnavailable(summary, code="gcp-pending")
         client.context.clock.sleep(_WAIT_S)
-        operation = client.get(f"projects/{project}/global/operations/{name}")
+        operation = client.operation(f"projects/{project}/global/operations/{name}")
     for fault in faults_of_operation(operation):
         if re.search(r"not.?found", fault.code, re.IGNORECASE) is None:
             raise ApiError(f"operation {name}", _CONFLICT, fault)
+    return bool(operation.get("name"))
 
 
 def _rules_path(client: Client, project: str) -> str:

@@ -81,15 +81,8 @@ def _operation(
     name = known.operations.get(token)
     if not name:  # it was found by its name: whatever made it is long over
         return {"status": "DONE"} if known.project else {}
-    try:
-        operation: Mapping[str, Any] = client.get(
-            f"projects/{project}/zones/{request.offer.zone}/operations/{name}"
-        )
-    except ApiError as error:
-        if error.is_missing:
-            return {"status": "DONE"}
-        raise
-    return operation
+    zone = request.offer.zone
+    return client.operation(f"projects/{project}/zones/{zone}/operations/{name}")
 
 
 def _refuse_failed(

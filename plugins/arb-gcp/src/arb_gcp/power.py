@@ -119,7 +119,7 @@ class _Machine:
         while operation.get("status") != "DONE" and context.clock.monotonic() < limit:
             context.clock.sleep(_LOOK_S)
             path = f"projects/{self.project}/zones/{self.zone}/operations/{name}"
-            operation = self.client.get(path)
+            operation = self.client.operation(path)
         for fault in faults_of_operation(operation):
             raise refusal(fault, _offer_of(machine))
 

@@ -28,6 +28,12 @@ _BUSY: Final = frozenset(
         "INTERNAL_ERROR",
         "internalError",
         "backendError",
+        "SERVICE_UNAVAILABLE",
+        "UNAVAILABLE",
+        "RATE_LIMIT_EXCEEDED",
+        "rateLimitExceeded",
+        "OPERATION_TIMEOUT",
+        "TIMEOUT",
     }
 )
 _BUSY_S: Final = 60.0
@@ -63,6 +69,8 @@ _WRONG: Final = (
     (re.compile(r"machine ?type|location"), (Scope.ZONE, "gcp-not-here", "")),
 )
 """What else may be wrong: words, in lower case, with scope, code and hint; the first that fits."""
+_INVALID: Final = frozenset({"invalid", "badRequest", "required", "INVALID_ARGUMENT", "parseError"})
+"""What is wrong with such a request is so in every zone."""
 _QUOTA_PAGE: Final = "https://console.cloud.google.com/iam-admin/quotas"
 
 
@@ -120,7 +128,8 @@ def _wrong(fault: Fault) -> tuple[Scope, str, str]:
     for pattern, answer in _WRONG:
         if pattern.search(words):
             return answer
-    return Scope.OFFER, "gcp-request", ""
+    scope = Scope.INSTANCE_TYPE if fault.code in _INVALID else Scope.OFFER
+    return scope, "gcp-request", ""
 
 
 def _has_guest_accelerators(offer: Offer) -> bool:

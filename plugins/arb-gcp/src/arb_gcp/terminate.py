@@ -88,12 +88,7 @@ def _by_operation(client: Client, where: str, name: str, machine: str) -> Termin
 
     One that went well may have shown the machine since it was looked for: it is looked for again.
     """
-    try:
-        operation = client.get(f"{where}/operations/{name}")
-    except ApiError as error:
-        if error.is_missing:  # kept for days: it ended long ago
-            return Termination.GONE
-        raise
+    operation = client.operation(f"{where}/operations/{name}")
     if operation.get("status") != "DONE":
         return Termination(gone=False, retry_after_s=_DELETING_S, detail="still being made")
     if faults_of_operation(operation):
