@@ -124,6 +124,40 @@ def test_a_price_list_that_hangs_costs_its_time_and_not_the_rest(small):
     assert set(frame[~frame["spot"]]["instance_type"]) == {"g6.xlarge", "p5.48xlarge"}  # shipped
 
 
+def test_why_prices_are_not_of_now_is_told_by_region(small):
+    assert catalog(small).why == ""
+    small.cloud.advance(25 * 3600)
+    small.cloud.configure(failing_regions=["us-west-2"])
+    small.cloud.deny("pricing:GetProducts")
+    told = catalog(small).why
+    assert "spot prices of us-west-2 (aws DescribeSpotPriceHistory in us-west-2: HTTP 503)" in told
+    assert "on-demand prices of us-east-1 and 2 more (aws: the account may not pricing:" in told
+    small.folder = small.folder / "another"
+    assert "offers of us-west-2 (" in catalog(small).why
+
+
+def test_a_region_that_the_organization_closed_is_as_it_should_be(small):
+    words = "You are not authorized with an explicit deny in a service control policy"
+    small.cloud.say("DescribeInstanceTypeOfferings", "UnauthorizedOperation", words, 403)
+    shown = catalog(small)
+    assert shown.frame["region"].nunique() == 2
+    assert shown.why == ""
+
+
+def test_what_types_are_is_had_from_another_region_when_the_first_is_down(small):
+    small.cloud.configure(failing_regions=["us-east-1"])
+    assert set(catalog(small).frame["region"]) == {"us-east-2", "us-west-2"}
+
+
+def test_spot_prices_that_name_their_zone_alone_are_of_the_zone_with_that_name(small):
+    wanted = catalog(small).frame
+    small.cloud.configure(spot_ids=False)
+    small.folder = small.folder / "another"
+    shown = catalog(small).frame
+    columns = ["offer_id", "spot", "price_usd_hour"]
+    assert shown[columns].equals(wanted[columns])
+
+
 def test_who_may_not_see_spot_prices_is_offered_the_rest(small):
     small.cloud.deny("ec2:DescribeSpotPriceHistory")
     assert set(catalog(small).frame["spot"]) == {False}

@@ -75,6 +75,40 @@ def test_gone_comes_only_with_the_end(account):
     assert account.terminate(reference).gone
 
 
+def test_a_machine_that_has_ended_is_gone_even_where_ending_it_again_is_refused(account):
+    _, _, (machine,) = account.buy()
+    account.cloud.say("TerminateInstances", "IncorrectInstanceState", count=2)
+    with pytest.raises(ProviderUnavailable):
+        account.terminate(account.ref(machine))
+    account.cloud.clear_faults()
+    assert account.terminate(account.ref(machine)).gone
+    account.cloud.say("TerminateInstances", "InvalidNetworkInterfaceID.NotFound")
+    assert account.terminate(account.ref(machine)).gone
+    account.cloud.say("TerminateInstances", "InternalError", status=500, count=3)
+    assert account.terminate(account.ref(machine)).gone
+
+
+def test_a_listing_without_its_list_is_no_empty_one(account):
+    account.buy()
+    body = "<DescribeInstancesResponse><requestId>1</requestId></DescribeInstancesResponse>"
+    account.cloud.fault("status", match="DescribeInstances", status=200, body=body, count=99)
+    with pytest.raises(ProviderUnavailable, match="cannot be read"):
+        account.list()
+
+
+def test_more_attempts_than_a_filter_takes_are_asked_about_in_parts(account):
+    request, result, (machine,) = account.buy(ports=("8080",))
+    others = tuple(f"arb-ownerabc-clusterx-{n:03d}" for n in range(500, 720))
+    cluster = account.cluster(request, result, (machine,))
+    cluster = replace(cluster, tokens=(*others, request.token), handles=(result.handle,) * 221)
+    plugin.arb_open_ports(account.context(), cluster, ("9090",))
+    account.terminate(account.ref(machine))
+    plugin.arb_cleanup(account.context(), cluster)
+    assert account.cloud.ledger().alive() == []
+    asked = [c.body for c in account.cloud.ledger().calls if c.operation.startswith("Describe")]
+    assert not any("Filter.1.Value.201" in body for body in asked)
+
+
 def test_termination_protection_is_told(account):
     _, _, (machine,) = account.buy()
     account.cloud.say("TerminateInstances", "OperationNotPermitted", "may not be terminated")
@@ -196,6 +230,13 @@ def test_a_spot_machine_cannot_be_stopped(account):
     _, result, (machine,) = account.buy(account.offer(spot=True))
     with pytest.raises(RequestError, match="can't stop"):
         plugin.arb_stop(account.context(), [account.ref(machine, result)])
+
+
+def test_a_machine_that_is_not_listed_yet_is_not_called_gone_when_it_is_stopped(account):
+    account.cloud.configure(listing_lag_s=30)
+    (machine,) = account.provision(account.request()).instances
+    with pytest.raises(ProviderUnavailable, match="not listed yet"):
+        plugin.arb_stop(account.context(), [account.ref(machine)])
 
 
 def test_a_machine_on_its_way_is_asked_again(account):

@@ -262,3 +262,46 @@ def test_nothing_is_ordered_when_the_answer_would_come_too_late(account):
         account.provision(request)
     assert caught.value.never_sent
     assert orders(account.cloud) == 0
+
+
+def test_rules_that_are_refused_leave_no_group(account):
+    account.cloud.say("AuthorizeSecurityGroupIngress", "RulesPerSecurityGroupLimitExceeded")
+    with pytest.raises(QuotaError):
+        account.provision(account.request())
+    account.cloud.deny("ec2:AuthorizeSecurityGroupIngress")
+    with pytest.raises(CredentialsError, match="ec2:AuthorizeSecurityGroupIngress"):
+        account.provision(account.request())
+    assert account.cloud.ledger().alive() == []
+
+
+def test_a_group_whose_making_was_not_answered_is_found_and_waited_for(account):
+    from clouds.aws.xml import ec2_answer
+
+    nothing = ec2_answer("DescribeSecurityGroups", "securityGroupInfo", ()).body
+    shown = {"match": "DescribeSecurityGroups", "status": 200, "body": nothing}
+    account.cloud.fault("drop", match="CreateSecurityGroup")
+    account.cloud.fault("status", count=2, **shown)
+    account.buy()
+    account.cloud.fault("drop", match="CreateSecurityGroup")
+    account.cloud.fault("status", count=99, **shown)
+    with pytest.raises(ProviderUnavailable, match="not shown yet") as caught:
+        account.provision(account.request())
+    assert caught.value.never_sent
+
+
+def test_where_a_parameters_name_is_no_image_what_it_holds_is_ordered(account):
+    account.cloud.say(ORDER, "InvalidAMIID.Malformed", 'Invalid id: "resolve:ssm:..."')
+    _, _, (machine,) = account.buy()
+    assert moto(account, machine.id).image_id == "ami-0aaa0000000000003"
+    account.cloud.say(ORDER, "InvalidAMIID.NotFound", count=2)
+    with pytest.raises(RequestError) as caught:
+        account.provision(account.request())
+    assert caught.value.scope is Scope.REGION
+
+
+def test_an_answer_without_machines_may_have_made_some(account):
+    body = "<RunInstancesResponse><requestId>1</requestId></RunInstancesResponse>"
+    account.cloud.fault("status", match=ORDER, status=200, body=body)
+    with pytest.raises(ProviderUnavailable, match="cannot be read") as caught:
+        account.provision(account.request())
+    assert not caught.value.never_sent

@@ -24,7 +24,7 @@ __all__ = ["CLIENT", "OWNER", "Customer", "NoLimits"]
 
 OWNER = "ownerabc"
 CLIENT = generate_key()
-_SHOP = []
+_SHOPS = {}
 _KEYS = {"own": OWN_KEY, "other": OTHER_KEY, "refused": "AKIANOBODYSKEYTEST03"}
 
 
@@ -80,11 +80,12 @@ class Customer:
         return offers
 
     def offer(self, instance_type="g6.xlarge", zone="use1-az1", *, spot=False, **facts):
-        """Return an offer; the shop is the same for all, so that its catalog is read once."""
-        if not _SHOP:
-            _SHOP.extend(self.offers())
+        """Return an offer; shops that sell the same have the same catalog, which is read once."""
+        sold = (self.cloud.settings.types, tuple(self.cloud.settings.regions))
+        if sold not in _SHOPS:
+            _SHOPS[sold] = self.offers()
         wanted = {"instance_type": instance_type, "zone": zone, "spot": spot, **facts}
-        return next(o for o in _SHOP if all(getattr(o, k) == v for k, v in wanted.items()))
+        return next(o for o in _SHOPS[sold] if all(getattr(o, k) == v for k, v in wanted.items()))
 
     def request(self, offer=None, count=1, **changes):
         offer = offer or self.offer()

@@ -138,7 +138,7 @@ class Market:
                     "spotPrice": f"{self.usd(kind, region, id_, spot=True):.6f}",
                     "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
                     "availabilityZone": name,
-                    "availabilityZoneId": id_,
+                    **({"availabilityZoneId": id_} if self._cloud.settings.spot_ids else {}),
                 }
 
     @staticmethod

@@ -22,6 +22,7 @@ class AwsSettings(Settings):
         has_parameters: Systems Manager publishes images at all.
         spot_takes_shutdown: A shutdown behaviour is accepted beside spot options.
         shows_zone_ids: Instances are shown with the id of their zone, too.
+        spot_ids: The spot price history names zones by their ids, too.
         shown_s: For how long an ended instance is still shown.
         rebalance: The metadata service recommends to leave.
     """
@@ -33,6 +34,7 @@ class AwsSettings(Settings):
     has_parameters: bool = True
     spot_takes_shutdown: bool = False
     shows_zone_ids: bool = False
+    spot_ids: bool = True
     shown_s: float = 3600
     rebalance: bool = False
     power_off: str = "gone"

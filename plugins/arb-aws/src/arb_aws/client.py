@@ -15,7 +15,7 @@ from arb_aws.settings import Settings
 from arb_aws.troubles import SET_UP, refused_on_the_way, trouble_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from arb.types import ProviderContext
     from arb_aws.faults import Fault
@@ -119,7 +119,7 @@ class Client:
     def identity(self) -> Any:
         """Return what STS says of the caller. Raises as ``call``."""
         answer = self.call("sts", "get_caller_identity", self.home_region())
-        if not answer.get("Account"):
+        if not answer["Account"]:
             raise _unreadable(f"aws {_WHO}")
         return answer
 
@@ -206,7 +206,7 @@ class Client:
             raise _unreadable(what) from error
         if not (answer.get("ResponseMetadata") or {}).get("RequestId"):
             raise _unreadable(what)
-        return answer
+        return _Answer(answer, what)
 
     def _trouble(self, error: Exception, what: str) -> ArbError:
         named = self.settings.profile or self.context.env.get("AWS_PROFILE", "")
@@ -264,6 +264,22 @@ class Client:
         if isinstance(self._verdict, CredentialsError):
             raise self._verdict
         return True
+
+
+class _Answer(dict[str, Any]):
+    """An answer. What it does not hold and must is no empty list: then it cannot be read.
+
+    Args:
+        said: As botocore read it.
+        what: Was asked.
+    """
+
+    def __init__(self, said: Mapping[str, Any], what: str) -> None:
+        super().__init__(said)
+        self._what = what
+
+    def __missing__(self, key: str) -> Any:
+        raise _unreadable(self._what)
 
 
 def _unreadable(what: str) -> ProviderUnavailable:

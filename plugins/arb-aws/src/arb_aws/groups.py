@@ -11,11 +11,11 @@ from arb_aws.client import Client
 from arb_aws.faults import ApiError
 from arb_aws.handles import Handle
 from arb_aws.regions import enabled_regions
-from arb_aws.tags import TOKEN, tag_list, tags_of
+from arb_aws.tags import MOST_VALUES, TOKEN, tag_list, tags_of
 from arb_aws.threads import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from arb.types import ClusterRef, ProviderContext, ProvisionRequest
 
@@ -58,10 +58,28 @@ def ensure_group(client: Client, request: ProvisionRequest, vpc: str) -> str:
     except ApiError as error:
         if error.fault.code != "InvalidGroup.Duplicate":
             raise
-        named = {"group-name": [request.token], "vpc-id": [vpc]}
-        group = next(_groups(client, region, named))["GroupId"]
-    _allow(client, region, group, _rules(client, group, request.ports))
+        group = _made_before(client, request, vpc)
+    try:
+        _allow(client, region, group, _rules(client, group, request.ports))
+    except (ApiError, CredentialsError):  # a refusal says that nothing was made
+        drop_group(client, region, group)
+        raise
     return group
+
+
+def _made_before(client: Client, request: ProvisionRequest, vpc: str) -> str:
+    """Return the id of an attempt's group that was made by a call whose answer was lost.
+
+    Raises:
+        ProviderUnavailable: It is not shown yet, some seconds later neither.
+    """
+    named = {"group-name": [request.token], "vpc-id": [vpc]}
+    for wait_s in (1.0, 2.0, 4.0, 0.0):
+        for group in _groups(client, request.offer.region, named):
+            return str(group["GroupId"])
+        client.context.clock.sleep(wait_s if wait_s + 1 < client.context.remaining_s() else 0.0)
+    summary = f"aws: security group {request.token} was made and is not shown yet"
+    raise ProviderUnavailable(summary, code="aws-no-group")
 
 
 def drop_group(client: Client, region: str, group: str) -> None:
@@ -84,7 +102,7 @@ def open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequence[st
     groups = [
         (region, str(group["GroupId"]))
         for region in sorted(cluster.regions)
-        for group in _groups(client, region, {f"tag:{TOKEN}": list(cluster.tokens)})
+        for group in _groups(client, region, {}, cluster.tokens)
     ]
     if not groups:
         summary = f"aws: cluster {cluster.name} has no security group"
@@ -132,13 +150,13 @@ def _regions_of(client: Client, cluster: ClusterRef) -> list[str]:
 
 
 def _clean(client: Client, region: str, tokens: Sequence[str]) -> None:
-    wanted = {f"tag:{TOKEN}": list(tokens)}
-    for group in list(_groups(client, region, wanted)):
+    for group in list(_groups(client, region, {}, tokens)):
         _remove(client, region, "delete_security_group", GroupId=group["GroupId"])
-    wanted["status"] = ["available"]
-    pages = client.pages("ec2", "describe_volumes", region, Filters=_filters(wanted))
-    for volume in [volume for page in pages for volume in page["Volumes"]]:
-        _remove(client, region, "delete_volume", VolumeId=volume["VolumeId"])
+    for some in _some(tokens):
+        wanted = _filters({f"tag:{TOKEN}": some, "status": ["available"]})
+        pages = client.pages("ec2", "describe_volumes", region, Filters=wanted)
+        for volume in [volume for page in pages for volume in page["Volumes"]]:
+            _remove(client, region, "delete_volume", VolumeId=volume["VolumeId"])
 
 
 def _remove(client: Client, region: str, operation: str, **what: Any) -> None:
@@ -155,9 +173,20 @@ def _remove(client: Client, region: str, operation: str, **what: Any) -> None:
         raise
 
 
-def _groups(client: Client, region: str, wanted: dict[str, list[str]]) -> Any:
-    pages = client.pages("ec2", "describe_security_groups", region, Filters=_filters(wanted))
-    return (group for page in pages for group in page["SecurityGroups"])
+def _groups(
+    client: Client, region: str, wanted: dict[str, list[str]], tokens: Sequence[str] = ()
+) -> Iterator[Any]:
+    """Yield the groups that fulfil filters and, where there are tokens, carry one of them."""
+    for some in _some(tokens) if tokens else ([],):
+        filters = _filters({**wanted, **({f"tag:{TOKEN}": some} if some else {})})
+        for page in client.pages("ec2", "describe_security_groups", region, Filters=filters):
+            yield from page["SecurityGroups"]
+
+
+def _some(tokens: Sequence[str]) -> Iterator[list[str]]:
+    """Yield tokens in parts: a long walk makes more attempts than a filter takes values."""
+    for begin in range(0, len(tokens), MOST_VALUES):
+        yield list(tokens[begin : begin + MOST_VALUES])
 
 
 def _filters(wanted: dict[str, list[str]]) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ class Image:
 
     Attributes:
         id: An image id, or ``resolve:ssm:PARAMETER``.
+        holds: The image id that the parameter held when it was read; empty when it was not.
         root: Name of its boot disk.
         user: Whom it lets in.
         least_gib: Size of the disk that it is made of; 0 when that is not known.
@@ -56,6 +57,7 @@ class Image:
     root: str = _ROOT
     user: str = "ubuntu"
     least_gib: int = 0
+    holds: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,9 @@ def find_image(client: Client, request: ProvisionRequest) -> Image:
     if named:
         return _named(client, offer, named)
     wanted = default_image(offer)
-    parameter = _parameter(client, offer.region, wanted.parameters)
+    parameter, holds = _parameter(client, offer.region, wanted.parameters)
     if parameter:
-        return Image(_RESOLVE + parameter)
+        return Image(_RESOLVE + parameter, holds=holds)
     return _newest(client, offer, wanted)
 
 
@@ -136,26 +138,28 @@ def _named(client: Client, offer: Offer, named: str) -> Image:
     return _image(found[0])
 
 
-def _parameter(client: Client, region: str, names: Sequence[str]) -> str:
-    """Return the first parameter that is there; empty when none is, or none may be read."""
+def _parameter(client: Client, region: str, names: Sequence[str]) -> tuple[str, str]:
+    """Return the first parameter that is there, with what it holds; empty texts when none may be read."""
     try:
         answer = client.call("ssm", "get_parameters", region, repeat=False, Names=list(names))
     except ArbError:  # whatever it is: images can be looked for all the same
-        return ""
-    there = {parameter["Name"] for parameter in answer.get("Parameters") or ()}
-    return next((name for name in names if name in there), "")
+        return "", ""
+    there = {one["Name"]: str(one.get("Value") or "") for one in answer.get("Parameters") or ()}
+    name = next((name for name in names if name in there), "")
+    return name, there.get(name, "")
 
 
 def _newest(client: Client, offer: Offer, wanted: Wanted) -> Image:
     filters = {"name": wanted.pattern, "state": "available"}
-    answer = client.call(
+    pages = client.pages(
         "ec2",
         "describe_images",
         offer.region,
         Owners=[wanted.owner],
         Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()],
     )
-    images = sorted(answer["Images"], key=lambda i: (str(i.get("CreationDate")), i["ImageId"]))
+    found = [image for page in pages for image in page["Images"]]
+    images = sorted(found, key=lambda i: (str(i.get("CreationDate")), i["ImageId"]))
     if not images:
         raise _refused(f"aws has no image {wanted.pattern!r} in {offer.region}")
     return _image(images[-1])

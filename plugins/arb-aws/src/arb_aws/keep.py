@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CredentialsError
@@ -25,10 +25,17 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One part: JSON, and when it was read, in seconds since the epoch."""
+    """One part.
+
+    Attributes:
+        value: JSON.
+        read_at: When it was read, in seconds since the epoch.
+        why: Why it is not fresh, although it was asked for anew; empty when it is.
+    """
 
     value: Any
     read_at: float
+    why: str = ""
 
 
 def kept_part(context: ProviderContext, name: str, fresh_s: float, read: Callable[[], Any]) -> Kept:
@@ -55,10 +62,10 @@ def kept_part(context: ProviderContext, name: str, fresh_s: float, read: Callabl
         fresh = Kept(read(), now)
     except CredentialsError:
         raise
-    except ArbError:
+    except ArbError as error:
         if kept is None:
             raise
-        return kept
+        return replace(kept, why=error.summary)
     _store(path, fresh)
     return fresh
 

@@ -12,7 +12,7 @@ from arb_aws.client import Client
 from arb_aws.leftovers import worst
 from arb_aws.machines import instance_of
 from arb_aws.regions import enabled_regions
-from arb_aws.tags import OWNER, TOKEN
+from arb_aws.tags import MOST_VALUES, OWNER, TOKEN
 from arb_aws.threads import side_by_side
 from arb_aws.zones import zone_ids
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["list_instances"]
 
 _TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}(-[0-9]{4})?")
-_MOST_VALUES: Final = 150
-"""EC2 takes 200 values of a filter; more tokens are sorted out here."""
 _PAGE: Final = 500
 
 
@@ -70,7 +68,9 @@ def _of_region(client: Client, query: ListQuery, region: str) -> list[Instance]:
 
 
 def _filters(query: ListQuery) -> list[dict[str, Any]]:
-    if query.tokens and len(query.tokens) <= _MOST_VALUES:
+    if (
+        query.tokens and len(query.tokens) <= MOST_VALUES
+    ):  # of more, what is not wanted is left out here
         return [{"Name": f"tag:{TOKEN}", "Values": sorted(query.tokens)}]
     if query.owner:
         return [{"Name": f"tag:{OWNER}", "Values": [query.owner]}]

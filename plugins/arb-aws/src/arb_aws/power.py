@@ -10,6 +10,7 @@ from arb_aws.accounts import need_account
 from arb_aws.client import Client
 from arb_aws.families import family_of
 from arb_aws.faults import ApiError
+from arb_aws.info import LISTING_LAG_S
 from arb_aws.machines import instance_of, without_answer
 from arb_aws.refusals import refusal_of
 from arb_aws.zones import zone_ids
@@ -85,13 +86,23 @@ class _Group:
         return self._look()
 
     def _look(self) -> dict[str, Instance]:
-        """Return all as they are; one that EC2 does not know any more is gone."""
+        """Return all as they are; one that EC2 does not know any more is gone.
+
+        Raises:
+            ProviderUnavailable: One is so new that EC2 may not know it yet.
+            ArbError: As ``Client.call``.
+        """
         ids = [reference.id for reference in self.references]
         wanted = [{"Name": "instance-id", "Values": ids}]
         pages = self.client.pages("ec2", "describe_instances", self.region, Filters=wanted)
         said = {
             i["InstanceId"]: i for p in pages for r in p["Reservations"] for i in r["Instances"]
         }
+        now = self.client.context.clock.now()
+        for one in self.references:
+            if one.id not in said and now - one.made_at < LISTING_LAG_S:
+                summary = f"aws {one.id} in {self.region} is not listed yet"
+                raise ProviderUnavailable(summary, code="aws-busy")
         zones = zone_ids(self.client, self.region) if said else {}
         provider = self.client.context.provider
         return {

@@ -56,7 +56,7 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
         raise _before_order(error, request) from error
     try:
         parameters = run_parameters(request, client.settings, image, place, group)
-        answer = _run(client, request, parameters)
+        answer = _run(client, request, parameters, image.holds)
     except (Refusal, CredentialsError):
         drop_group(client, request.offer.region, group)
         raise
@@ -75,24 +75,31 @@ def in_rank_order(said: Iterable[Mapping[str, Any]], read: Any) -> tuple[Instanc
     return tuple(map(read, order))
 
 
-def _run(client: Client, request: ProvisionRequest, parameters: dict[str, Any]) -> Any:
+def _run(client: Client, request: ProvisionRequest, parameters: dict[str, Any], held: str) -> Any:
+    """Send the order once; once more by the image's id where a parameter's name is not understood."""
     if client.context.remaining_s() < _ORDER_S:
         error = ProviderUnavailable("aws: no time left to order anything", code="aws-deadline")
         error.never_sent = True
         raise error
     try:
-        return client.call(
-            "ec2",
-            "run_instances",
-            request.offer.region,
-            repeat=False,
-            passing=NEW_GROUP,  # nothing was made; and the token makes sending it again safe
-            **parameters,
-        )
+        return _send(client, request, parameters)
     except ApiError as error:
+        if held and error.fault.code.startswith("InvalidAMIID"):
+            return _run(client, request, {**parameters, "ImageId": held}, "")
         raise refusal_of(error, request.offer) from error
     except Forbidden as error:
         raise _in_region(error) from error
+
+
+def _send(client: Client, request: ProvisionRequest, parameters: dict[str, Any]) -> Any:
+    return client.call(
+        "ec2",
+        "run_instances",
+        request.offer.region,
+        repeat=False,
+        passing=NEW_GROUP,  # nothing was made; and the token makes sending it again safe
+        **parameters,
+    )
 
 
 def _before_order(error: ArbError, request: ProvisionRequest) -> ArbError:

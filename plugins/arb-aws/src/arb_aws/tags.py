@@ -9,7 +9,17 @@ if TYPE_CHECKING:
 
     from arb.types import ProvisionRequest
 
-__all__ = ["ADDRESS", "OWNER", "PRIVATE", "TOKEN", "USER", "tag_list", "tags_of", "value_of"]
+__all__ = [
+    "ADDRESS",
+    "MOST_VALUES",
+    "OWNER",
+    "PRIVATE",
+    "TOKEN",
+    "USER",
+    "tag_list",
+    "tags_of",
+    "value_of",
+]
 
 OWNER: Final = "arb-owner"
 TOKEN: Final = "arb-token"  # noqa: S105 - the name of a tag
@@ -18,6 +28,8 @@ USER: Final = "arb-user"
 ADDRESS: Final = "arb-address"
 PRIVATE: Final = "private"
 """Value of ``ADDRESS`` on machines without a public address."""
+MOST_VALUES: Final = 150
+"""EC2 takes 200 values of a filter."""
 _CLUSTER: Final = "arb-cluster"
 _RESERVED: Final = "aws:"
 _LONGEST_KEY: Final = 128

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from arb.types import Termination
 from arb_aws.accounts import need_account
 from arb_aws.client import Client
-from arb_aws.faults import ApiError
+from arb_aws.faults import ApiError, ServerError
 from arb_aws.info import LISTING_LAG_S
 
 if TYPE_CHECKING:
@@ -36,18 +36,30 @@ def terminate(context: ProviderContext, instance: InstanceRef) -> Termination:
         answer = client.call(
             "ec2", "terminate_instances", instance.region, InstanceIds=[instance.id]
         )
-    except ApiError as error:
-        if error.fault.code in _NOT_FOUND:
+    except (ApiError, ServerError) as error:
+        code = error.fault.code if isinstance(error, ApiError) else ""
+        if code in _NOT_FOUND:
             return _not_found(client, instance)
-        if error.fault.code == "OperationNotPermitted":
+        if code == "OperationNotPermitted":
             detail = "somebody switched on its termination protection"
             return Termination(gone=False, retry_after_s=_PROTECTED_S, detail=detail)
+        if _has_ended(client, instance):  # what cannot be ended any more may be refused, too
+            return Termination.GONE
         raise
     states = {one["InstanceId"]: one["CurrentState"] for one in answer["TerminatingInstances"]}
     state = str((states.get(instance.id) or {}).get("Name") or "shutting-down")
     if state == "terminated":
         return Termination.GONE
     return Termination(gone=False, retry_after_s=_ENDING_S, detail=state)
+
+
+def _has_ended(client: Client, instance: InstanceRef) -> bool:
+    """Say whether EC2 shows a machine as ended. Raises as ``Client.call``."""
+    wanted = [{"Name": "instance-id", "Values": [instance.id]}]
+    pages = client.pages("ec2", "describe_instances", instance.region, Filters=wanted)
+    found = [i for page in pages for r in page["Reservations"] for i in r["Instances"]]
+    states = [str((one.get("State") or {}).get("Name")) for one in found]
+    return states == ["terminated"]
 
 
 def _not_found(client: Client, instance: InstanceRef) -> Termination:

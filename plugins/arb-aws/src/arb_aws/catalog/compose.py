@@ -45,12 +45,14 @@ class RegionPart:
         zones: Instance type -> zone ids where it is offered.
         listed: Instance type -> price on demand.
         spot: Instance type and zone id -> price on spot.
+        missing: What of it could not be read now -> why.
     """
 
     region: str
     zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     listed: Mapping[str, Price] = field(default_factory=dict)
     spot: Mapping[tuple[str, str], Price] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def offer_id_of(instance_type: str, place: str) -> str:

@@ -8,19 +8,19 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError, CredentialsError
+from arb.errors import ArbError, CredentialsError, ProviderUnavailable
 from arb.types import Catalog
 from arb_aws.catalog.bundled import bundled_catalog, bundled_prices
 from arb_aws.catalog.compose import Price, RegionPart, frame_of
 from arb_aws.catalog.kinds import Kind, read_kinds
 from arb_aws.catalog.prices import read_prices
 from arb_aws.catalog.spot import read_spot
+from arb_aws.catalog.why import why_not_live
 from arb_aws.client import Client
 from arb_aws.faults import Forbidden
 from arb_aws.keep import kept_part
 from arb_aws.network import zones_with_subnets
 from arb_aws.regions import wanted_regions
-from arb_aws.session import HOME_REGION
 from arb_aws.settings import Settings
 from arb_aws.threads import side_by_side
 
@@ -76,7 +76,8 @@ def read_catalog(context: ProviderContext) -> Catalog:
     priced = [part for part in whole if isinstance(part, RegionPart)]
     if len(priced) < len(whole):
         raise next(outcome for outcome in whole if isinstance(outcome, Exception))
-    return Catalog(frame_of(priced, known), "live", context.clock.now())
+    why = why_not_live(priced, dict(zip(regions, parts, strict=True)))
+    return Catalog(frame_of(priced, known), "live", context.clock.now(), why=why)
 
 
 def _read_region(client: Client, account: str, region: str) -> RegionPart:
@@ -88,11 +89,14 @@ def _read_region(client: Client, account: str, region: str) -> RegionPart:
         usable = zones_with_subnets(client, region)
         offered = {k: [z for z in zones if z in usable] for k, zones in offered.items()}
     zones = {kind: tuple(zones) for kind, zones in offered.items()}
-    return RegionPart(region, zones, spot=_spot_prices(client, account, region))
+    spot, why = _spot_prices(client, account, region)
+    return RegionPart(region, zones, spot=spot, missing={"spot": why} if why else {})
 
 
-def _spot_prices(client: Client, account: str, region: str) -> dict[tuple[str, str], Price]:
-    """Return instance type and zone id -> spot price; none where they cannot be had.
+def _spot_prices(
+    client: Client, account: str, region: str
+) -> tuple[dict[tuple[str, str], Price], str]:
+    """Return instance type and zone id -> spot price, and why they are not of now, where that is so.
 
     Raises:
         CredentialsError: The account was refused.
@@ -101,13 +105,11 @@ def _spot_prices(client: Client, account: str, region: str) -> dict[tuple[str, s
         kept = kept_part(
             client.context, f"spot-{account}-{region}", 0, lambda: read_spot(client, region)
         )
-    except Forbidden:
-        return {}
-    except CredentialsError:
-        raise
-    except ArbError:
-        return {}
-    return {(kind, zone): Price(usd, kept.read_at) for kind, zone, usd in kept.value}
+    except ArbError as error:
+        if isinstance(error, CredentialsError) and not isinstance(error, Forbidden):
+            raise
+        return {}, error.summary
+    return {(kind, zone): Price(usd, kept.read_at) for kind, zone, usd in kept.value}, kept.why
 
 
 def _with_list_prices(client: Client, part: RegionPart) -> RegionPart:
@@ -119,14 +121,17 @@ def _with_list_prices(client: Client, part: RegionPart) -> RegionPart:
     name = f"prices-{part.region}"
     try:
         kept = kept_part(client.context, name, _DAY_S, lambda: read_prices(client, part.region))
-    except Forbidden as error:
-        return replace(part, listed=_shipped(part.region, error.summary))
-    except CredentialsError:
-        raise
     except ArbError as error:
-        return replace(part, listed=_shipped(part.region, f"not live: {error.code}"))
-    listed = {kind: Price(usd, kept.read_at) for kind, usd in kept.value.items()}
-    return replace(part, listed=listed)
+        is_forbidden = isinstance(error, Forbidden)
+        if isinstance(error, CredentialsError) and not is_forbidden:
+            raise
+        note = error.summary if is_forbidden else f"not live: {error.code}"
+        listed, why = _shipped(part.region, note), error.summary
+    else:
+        listed = {kind: Price(usd, kept.read_at) for kind, usd in kept.value.items()}
+        why = kept.why
+    missing = {**part.missing, **({"on-demand": why} if why else {})}
+    return replace(part, listed=listed, missing=missing)
 
 
 def _read_offered(client: Client, region: str) -> dict[str, list[str]]:
@@ -147,13 +152,19 @@ def _shipped(region: str, why: str) -> dict[str, Price]:
 
 
 def _read_kinds(client: Client) -> dict[str, Kind]:
-    """Read what types are, in the region that has most of them."""
+    """Read what types are, in the region that has most of them; in another when that fails."""
 
     def read() -> Any:
-        regions = client.settings.regions
-        region = HOME_REGION if not regions or HOME_REGION in regions else regions[0]
-        return [kind.to_plain() for kind in read_kinds(client, region).values()]
+        first, *others = [r for r in (*_FIRST, *wanted) if not wanted or r in wanted]
+        try:
+            found = read_kinds(client, first)
+        except (Forbidden, ProviderUnavailable):
+            if not others:
+                raise
+            found = read_kinds(client, others[0])
+        return [kind.to_plain() for kind in found.values()]
 
+    wanted = client.settings.regions
     kept = kept_part(client.context, "kinds", _KINDS_FRESH_S, read)
     return {plain["name"]: _kind(plain) for plain in kept.value}
 

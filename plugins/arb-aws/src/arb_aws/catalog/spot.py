@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from arb_aws.zones import zone_ids
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from arb_aws.client import Client
 
@@ -41,9 +43,13 @@ def read_spot(
         **wanted,
     )
     latest: dict[tuple[str, str], tuple[str, float]] = {}
+    ids: Mapping[str, str] = {}
     for page in pages:
         for said in page["SpotPriceHistory"]:
-            zone = str(said.get("AvailabilityZoneId") or "")
+            zone, name = said.get("AvailabilityZoneId") or "", said.get("AvailabilityZone")
+            if name and not zone:  # not every version tells the id
+                ids = ids or zone_ids(client, region)
+                zone = ids.get(name, "")
             key, at = (str(said["InstanceType"]), zone), str(said["Timestamp"])
             if zone and at >= latest.get(key, ("", 0.0))[0]:
                 latest[key] = (at, float(said["SpotPrice"]))
