@@ -1,8 +1,31 @@
-"""What the output of a test run ends with: how many crash points there are, and were tried."""
+"""What tests of several folders share, and what the output of a run ends with."""
 
 from __future__ import annotations
 
 import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from support.postgres import PostgresServer, find_binaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so do all children of that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server a worker: starting it costs as much as fifty databases."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL's server is not installed")
+    with PostgresServer(binaries) as server:
+        yield server
 
 
 def pytest_terminal_summary(terminalreporter):

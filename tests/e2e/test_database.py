@@ -6,25 +6,14 @@ import base64
 import shutil
 
 import pytest
-from support.postgres import PostgresServer, find_binaries
-
-pytestmark = pytest.mark.skipif(find_binaries() is None, reason="no PostgreSQL server here")
-
 
 WRONG_KEY = base64.urlsafe_b64encode(b"w" * 32).decode()
 
 
-@pytest.fixture(scope="module")
-def server():
-    postgres = PostgresServer(find_binaries())
-    yield postgres
-    postgres.stop()
-
-
 @pytest.fixture
-def shared(arb, server):
+def shared(arb, postgres_server):
     """A home whose state and vault are in a database."""
-    arb.env["ARB_DATABASE_URL"] = server.new_database()
+    arb.env["ARB_DATABASE_URL"] = postgres_server.new_database()
     arb.env["ARB_VAULT_KEY"] = base64.urlsafe_b64encode(b"k" * 32).decode()
     return arb
 

@@ -13,7 +13,12 @@ from typing import Self
 __all__ = ["PostgresServer", "find_binaries"]
 
 # Durability is the server's own business: these tests are about ours.
-_FAST = ("fsync=off", "full_page_writes=off", "max_connections=40", "shared_buffers=16MB")
+_FAST = (
+    *("fsync=off", "full_page_writes=off", "max_connections=40", "shared_buffers=16MB"),
+    "autovacuum=off",
+)
+_COPIES_FILES = 150000
+"""From this version on one may say how a database is made."""
 
 
 def find_binaries() -> Path | None:
@@ -47,14 +52,23 @@ class PostgresServer:
 
     def new_database(self) -> str:
         """Make an empty database; return its URL."""
+        import psycopg
+
         name = f"test{next(self._numbers)}"
-        self._run("createdb", "-h", self._root, "-U", "arb", name)
-        return f"postgresql://arb@/{name}?host={self._root}"
+        # On a connection of its own, as forks may use the server too; a quarter of createdb's time.
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            copies = connection.info.server_version >= _COPIES_FILES
+            how = " STRATEGY FILE_COPY" if copies else ""
+            connection.execute(f"CREATE DATABASE {name}{how}")
+        return self._url(name)
 
     def stop(self) -> None:
         """End the server and remove its files."""
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
         shutil.rmtree(self._root, ignore_errors=True)
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://arb@/{database}?host={self._root}"
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         command = [str(self._binaries / program), *map(str, arguments)]

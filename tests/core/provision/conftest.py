@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.fakecloud import FakeCloud
-from support.postgres import PostgresServer, find_binaries
 
 from arb.nodes.keys import generate_key
 from arb.plugins import PluginEntry, Plugins, PluginSettings, PluginTable
@@ -186,16 +185,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path, f"sqlite:///{tmp_path / 'home' / 'state.db'}")
     yield made
     made.close()
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed")
-    with PostgresServer(binaries) as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from support.postgres import PostgresServer, find_binaries
 
 from arb.state.store import open_store
 from arb.testing import FakeClock
@@ -15,21 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from support.postgres import PostgresServer
+
     from arb.state.store import Store
 
 # A checkout may be read-only, and a loaded machine slow.
 settings.register_profile("arb-state", database=None, deadline=None)
 settings.load_profile("arb-state")
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed")
-    with PostgresServer(binaries) as server:
-        yield server
 
 
 @pytest.fixture
