@@ -139,7 +139,10 @@ def _claimed(
 def _ended(
     context: ProviderContext, records: Records, known: Iterable[Record], looks: Iterable[Look]
 ) -> Iterator[Instance]:
-    """Yield machines that were claimed from here and whose host shows that they are no more."""
+    """Yield machines that were claimed from here and whose host shows that they are no more.
+
+    Of a claim whose answer was lost nobody knows that it was ever made: it costs nothing.
+    """
     answers = {look.host.key: look.answer for look in looks if look.answer is not None}
     for record in known:
         answer = answers.get(record.host.key)
@@ -147,15 +150,16 @@ def _ended(
             continue
         if records.age_s(record, context.clock.now()) > _STALE_S:
             records.forget(record.token, record.host)
-        yield Instance(
-            context.provider,
-            machine_id(record.host, record.token),
-            record.host.pool,
-            InstanceState.GONE,
-            token=record.token,
-            reason=GoneReason.UNKNOWN,
-            detail=f"{record.host.name} is not claimed for it any more",
-        )
+        if record.was_made:
+            yield Instance(
+                context.provider,
+                machine_id(record.host, record.token),
+                record.host.pool,
+                InstanceState.GONE,
+                token=record.token,
+                reason=GoneReason.UNKNOWN,
+                detail=f"{record.host.name} is not claimed for it any more",
+            )
 
 
 def _errors(looks: Iterable[Look]) -> dict[str, str]:

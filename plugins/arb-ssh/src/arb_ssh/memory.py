@@ -52,10 +52,15 @@ def host_of(payload: str) -> Host | None:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A claim that was tried from here: it may have been made, and may be gone by now."""
+    """A claim that was tried from here: it may have been made, and may be gone by now.
+
+    Attributes:
+        was_made: Whether the host said so.
+    """
 
     token: str
     host: Host
+    was_made: bool = False
 
 
 class Records:
@@ -75,13 +80,18 @@ class Records:
         Raises:
             ProviderUnavailable: It cannot be written down.
         """
-        path = self._path(token, host)
-        text = json.dumps({"token": token, "payload": payload_of(host, host_key)})
+        facts = {"token": token, "payload": payload_of(host, host_key)}
         try:
-            _replace(path, text, sync=True)
+            _replace(self._path(token, host), json.dumps(facts), sync=True)
         except OSError as error:
             summary = f"{self.folder} cannot be written: {error.strerror}"
             raise ProviderUnavailable(summary, code="ssh-data-folder") from error
+
+    def confirm(self, token: str, host: Host, host_key: str) -> None:
+        """Remember that a claim was made. Where that is lost, only the host shows that it was."""
+        facts = {"token": token, "payload": payload_of(host, host_key), "was_made": True}
+        with suppress(OSError):
+            _replace(self._path(token, host), json.dumps(facts), sync=False)
 
     def forget(self, token: str, host: Host) -> None:
         """Forget a claim that is not there."""
@@ -95,7 +105,8 @@ class Records:
                 facts = json.loads(path.read_text(encoding="utf-8"))
                 host = host_of(facts["payload"])
                 if host is not None:
-                    found.append(Record(str(facts["token"]), host))
+                    was_made = facts.get("was_made") is True
+                    found.append(Record(str(facts["token"]), host, was_made))
         return found
 
     def age_s(self, record: Record, now: float) -> float:

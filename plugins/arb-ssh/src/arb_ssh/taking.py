@@ -138,6 +138,7 @@ class Taking:
             return look
         if look.answer and look.answer.claim and look.answer.claim.token == token:
             if not look.answer.problem:
+                self._records.confirm(token, host, self._access.key_of(host))
                 slot.look = look
                 return look
             self._release(host, token)
