@@ -24,7 +24,7 @@ def test_an_account_that_may_everything_is_named_with_its_region(account):
     assert result.status is CheckStatus.OK
     assert account.cloud.accounts.own in result.summary
     assert set(result.may) == {
-        "list", "launch", "open ports", "find images", "spot prices", "on-demand prices",
+        "list", "look", "launch", "open ports", "find images", "spot prices", "on-demand prices",
     }  # fmt: skip
     assert account.cloud.ledger().entries == []
 
@@ -36,6 +36,10 @@ def test_an_account_that_may_everything_is_named_with_its_region(account):
         ("ec2:CreateSecurityGroup", "open ports"),
         ("pricing:GetProducts", "on-demand prices"),
         ("ssm:GetParameters", "find images"),
+        ("ec2:DescribeRegions", "look"),
+        ("ec2:DescribeImages", "look"),
+        ("ec2:DescribeSubnets", "network"),
+        ("ec2:DescribeVolumes", "look"),
     ],
 )
 def test_what_is_missing_is_named_with_the_policy_to_copy(account, denied, what):
@@ -43,8 +47,50 @@ def test_what_is_missing_is_named_with_the_policy_to_copy(account, denied, what)
     result = check(account)
     assert result.status is CheckStatus.LIMITED
     assert [text.partition(":")[0] for text in result.missing] == [what]
+    assert denied in result.missing[0]
+    assert denied in result.policy
     assert "--policy" in result.hint
     assert "aBcDeF0123456789" not in repr(result)
+
+
+def test_every_look_that_is_missing_is_named_at_once(account):
+    account.cloud.deny("ec2:DescribeVolumes", "ec2:DescribeInstanceTypes")
+    (told,) = check(account).missing
+    assert "ec2:DescribeInstanceTypes, ec2:DescribeVolumes" in told
+
+
+def test_a_trial_of_an_order_tags_and_gives_a_role_as_orders_do(account):
+    account.options["instance_profile"] = "for-machines"
+    check(account)
+    (call,) = [c for c in account.cloud.ledger().calls if c.operation == "RunInstances"]
+    assert "IamInstanceProfile.Name=for-machines" in call.body
+    assert "TagSpecification.3.ResourceType=network-interface" in call.body
+    assert "arb-owner" in call.body
+
+
+def test_no_default_vpc_says_what_to_do(account):
+    account.buy()
+    backend = account.cloud._insides[account.cloud.accounts.own].ec2("us-east-1")
+    for subnets in backend.subnets.values():
+        for subnet in subnets.values():
+            subnet.default_for_az = False
+    result = check(account)
+    assert result.status is CheckStatus.LIMITED
+    assert result.missing[0].startswith("network: ")
+    assert "aws ec2 create-default-vpc --region us-east-1" in result.hint
+    some = next(iter(backend.subnets["us-east-1b"]))
+    account.options["subnets"] = {"us-east-1": [some]}
+    assert check(account).status is CheckStatus.OK
+    account.options["subnets"] = {"us-east-1": ["subnet-0123456789abcdef0"]}
+    assert "subnet-0123456789abcdef0" in check(account).missing[0]
+
+
+def test_no_gpu_quota_on_spot_is_told_by_itself(account):
+    for code in ("L-7212CCBC", "L-C4BD4855", "L-3819A6DF"):
+        account.cloud.set_quota(f"{code}@us-east-1", 0)
+    (told,) = check(account).missing
+    assert told.startswith("GPUs on spot:")
+    assert "quota" in check(account).hint
 
 
 def test_no_gpu_quota_at_all_is_told(account):
@@ -63,7 +109,8 @@ def test_the_first_region_of_the_option_is_tried(account):
     account.cloud.configure(regions=("us-east-1",))
     result = check(account)
     assert result.status is CheckStatus.LIMITED
-    assert any(text.startswith("launch") for text in result.missing)
+    told = [text for text in result.missing if text.startswith("launch")]
+    assert told == ["launch: aws: region us-west-2 is not enabled for the account"]
 
 
 def test_no_answer_and_no_credentials_are_told_apart(account, anybody):

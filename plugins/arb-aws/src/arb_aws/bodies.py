@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arb_aws.network import Place
     from arb_aws.settings import Settings
 
-__all__ = ["MOST_USER_DATA", "run_parameters", "user_data"]
+__all__ = ["MOST_USER_DATA", "profile_of", "run_parameters", "user_data"]
 
 MOST_USER_DATA: Final = 16 * 1024
 """Bytes that EC2 takes, before they are encoded for the way."""
@@ -55,7 +55,7 @@ def run_parameters(
         **_market(spot=offer.spot),
     }
     if settings.instance_profile:
-        parameters["IamInstanceProfile"] = _profile(settings.instance_profile)
+        parameters["IamInstanceProfile"] = profile_of(settings.instance_profile)
     return parameters
 
 
@@ -107,5 +107,6 @@ def _disk(request: ProvisionRequest, settings: Settings, image: Image) -> dict[s
     return {"DeviceName": image.root, "Ebs": volume}
 
 
-def _profile(named: str) -> dict[str, str]:
+def profile_of(named: str) -> dict[str, str]:
+    """Return an instance profile as orders name it: by its ARN or its name."""
     return {"Arn" if named.startswith("arn:") else "Name": named}

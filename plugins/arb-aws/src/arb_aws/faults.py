@@ -127,6 +127,11 @@ class ApiError(ProviderUnavailable):
 class RegionOff(ApiError):
     """The region is not enabled for the account."""
 
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        if fault.code == "AuthFailure":  # the words are about credentials, which are good elsewhere
+            self.summary = f"aws: region {fault.region} is not enabled for the account"
+
 
 class Forbidden(CredentialsError):
     """The account is known, and may not do this.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from arb.types import Offer
     from arb_aws.client import Client
 
-__all__ = ["NO_VPC", "Place", "find_place", "zones_with_subnets"]
+__all__ = ["NO_VPC", "Place", "find_place", "find_subnets", "zones_with_subnets"]
 
 NO_VPC: Final = "run: aws ec2 create-default-vpc --region {}, or set provider_options.aws.subnets"
 """What to do about a region without a default VPC."""
@@ -36,11 +36,7 @@ def find_place(client: Client, offer: Offer) -> Place:
         ArbError: As ``Client.call``.
     """
     chosen = client.settings.subnets.get(offer.region, ())
-    subnets = _subnets(client, offer.region, chosen)
-    if not subnets:
-        summary = f"aws has no default VPC in {offer.region}"
-        hint = NO_VPC.format(offer.region)
-        raise RequestError(summary, scope=Scope.REGION, code="aws-no-vpc", hint=hint)
+    subnets = find_subnets(client, offer.region)
     if not offer.zone:
         first = subnets[0]
         return Place(first["VpcId"], first["SubnetId"] if chosen else "")
@@ -50,6 +46,21 @@ def find_place(client: Client, offer: Offer) -> Place:
     which = "no subnet that is configured" if chosen else "no default subnet"
     summary = f"aws: {which} is in zone {offer.zone} of {offer.region}"
     raise RequestError(summary, scope=Scope.ZONE, code="aws-no-subnet", hint=_HINT)
+
+
+def find_subnets(client: Client, region: str) -> list[Any]:
+    """Return the subnets of a region that machines may go to: those configured, else the default VPC's.
+
+    Raises:
+        RequestError: There is no default VPC, or no subnet in it.
+        ArbError: As ``Client.call``.
+    """
+    subnets = _subnets(client, region, client.settings.subnets.get(region, ()))
+    if subnets:
+        return subnets
+    summary = f"aws: the account has no default VPC in {region}, or no subnet in it"
+    hint = NO_VPC.format(region)
+    raise RequestError(summary, scope=Scope.REGION, code="aws-no-vpc", hint=hint)
 
 
 def zones_with_subnets(client: Client, region: str) -> frozenset[str]:
