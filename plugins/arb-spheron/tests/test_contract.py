@@ -23,6 +23,9 @@ class SpheronCloud(SimulatedCloud):
         super().__init__()
         self.simulated.configure(reads=100_000, posts=1000, echo_key=True)
 
+    def everybody(self):
+        return Login(options={"api_url": self.simulated.url})
+
     def login(self):
         return self._login(KEY)
 
@@ -53,17 +56,11 @@ class SpheronCloud(SimulatedCloud):
         return self.simulated.add_foreign(name, "key")
 
     def _login(self, key):
-        return Login(env={"SPHERON_API_KEY": key}, options={"api_url": self.simulated.url})
+        return Login(env={"SPHERON_API_KEY": key})
 
 
 class TestSpheronContract(ProviderContract):
     plugin = spheron_plugin
-
-    def make_context(self, login, folder, home, **times):
-        """Point everybody at the simulated server, those without an account too."""
-        options = {"api_url": self.cloud.simulated.url, **login.options}
-        login = Login(login.env, login.files, options, login.secrets)
-        return super().make_context(login, folder, home, **times)
 
     def make_cloud(self):
         return SpheronCloud()

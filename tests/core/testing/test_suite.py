@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from tests.core.testing.batch import Batch
 from tests.core.testing.broken_orders import ReturnsMachinesBackwards
+from tests.core.testing.memory_cloud import KEY, MemoryCloud
 from tests.core.testing.reference import Reference
 from tests.core.testing.suite import ReferenceContract, suite_of
 
 from arb import errors, hookspecs, types
 from arb.testing import (
+    CloudMachine,
     ContractBroken,
     ContractCloud,
     FakeClock,
@@ -79,6 +81,80 @@ def test_every_hook_of_a_provider_has_a_check() -> None:
 def test_a_provider_that_buys_in_batches_passes() -> None:
     report = prove(suite_of(Batch))
     assert report.named(Verdict.BROKEN) == frozenset(), report.text()
+
+
+class Number:
+    """An id that is no text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Numbered(MemoryCloud):
+    """A cloud whose ids are no texts, and whose address everybody knows."""
+
+    def everybody(self):
+        return Login({"MEMORY_URL": self.url})
+
+    def login(self):
+        return Login({"MEMORY_API_KEY": KEY})
+
+    def machines(self):
+        rows = super().machines()
+        return [CloudMachine(Number(r.id), r.name, r.gone_at, r.region) for r in rows]
+
+    def received(self, machine_id):
+        return super().received(machine_id.text)
+
+    def shown(self, machine_id):
+        return super().shown(machine_id.text)
+
+    def endpoint(self, machine_id):
+        return super().endpoint(machine_id.text)
+
+    def foreign_machine(self, name):
+        return Number(super().foreign_machine(name))
+
+    def preempt(self, machine_id):
+        super().preempt(machine_id.text)
+
+    def fail_machine(self, machine_id):
+        super().fail_machine(machine_id.text)
+
+
+def test_ids_of_the_cloud_may_be_numbers_and_its_address_everybodys() -> None:
+    suite = suite_of(Reference)
+    suite.make_cloud = lambda _: Numbered()
+    report = prove(suite)
+    assert report.named(Verdict.KEPT) == frozenset(checks_of(suite)), report.text()
+
+
+class Forgetful(MemoryCloud):
+    """A cloud whose methods return nothing where something is asked for."""
+
+    def foreign_machine(self, name):
+        super().foreign_machine(name)
+
+    def stock_out(self, offer, left=0):
+        super().stock_out(offer, left)
+
+
+@pytest.mark.parametrize(
+    ("check", "method"),
+    [
+        ("test_a_listing_shows_no_foreign_machine", "foreign_machine"),
+        ("test_no_stock_covers_no_more_than_what_is_sold_out", "stock_out"),
+    ],
+)
+def test_a_cloud_that_returns_nothing_is_told_what_is_missing(check: str, method: str) -> None:
+    suite = suite_of(Reference)
+    suite.make_cloud = lambda _: Forgetful()
+    (outcome,) = prove(suite, only=[check]).outcomes
+    assert outcome.verdict is Verdict.BROKEN
+    assert method in outcome.reason
 
 
 class Untouched(ReferenceContract):
@@ -166,6 +242,9 @@ def test_a_clock_costs_no_suite() -> None:
 SUITE = """
 from tests.core.testing.suite import ReferenceContract
 
+def test_looking_changes_nothing():
+    pass
+
 class TestMine(ReferenceContract):
     deviations = {"test_nothing_is_printed": "the SDK does"}
 
@@ -191,10 +270,10 @@ def test_pytest_ends_with_a_summary_of_each_suite(pytester: pytest.Pytester) -> 
         few,
         f"-opythonpath={root}",
     )
-    result.assert_outcomes(passed=1, failed=1, skipped=2)
+    result.assert_outcomes(passed=2, failed=1, skipped=2)
     result.stdout.fnmatch_lines(
         [
-            "*provider contract*",
+            "*provider contract*",  # without the function whose name is a check's
             "TestMine: 2 checks: 1 kept, 1 broken",
             "  broken: test_nothing_is_printed: test_nothing_is_printed is declared as a deviation (the SDK does)*",
             "TestOther: 2 checks: 2 not proven",

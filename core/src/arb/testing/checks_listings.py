@@ -31,7 +31,7 @@ class ListingChecks(ContractOrders):
 
         ``arb_list_instances``: "Machines without an arb token are never returned."
         """
-        foreign = {self.cloud.foreign_machine(name): name for name in _FOREIGN}
+        foreign = {_given(self.cloud.foreign_machine(name)): name for name in _FOREIGN}
         ours = self.found(self.buy())[0].id
         for query in (ListQuery(), ListQuery(owner=OWNER)):
             shown = {i.id for i in self.list(query).instances}
@@ -172,7 +172,7 @@ class ListingChecks(ContractOrders):
         self.need(Capability.SPOT)
         bought = self.buy(offer=self.offer(spot=True))
         (machine,) = self.running(bought)
-        self.cloud.preempt(machine.id)
+        self.cloud.preempt(self.ledger_id(machine.id))
         self.cloud.advance(self.info.listing_lag_s)
         shown = self._shown(self.list(bought.query), machine)
         if shown is not None:
@@ -191,7 +191,7 @@ class ListingChecks(ContractOrders):
         """
         bought = self.buy()
         (machine,) = self.found(bought)
-        self.cloud.fail_machine(machine.id)
+        self.cloud.fail_machine(self.ledger_id(machine.id))
         self.cloud.advance(self.info.listing_lag_s)
         if machine.id not in self.billed():
             raise NotProven("a machine that failed is not billed here")
@@ -208,3 +208,10 @@ class ListingChecks(ContractOrders):
 
     def _shown(self, listing: Listing, machine: Instance) -> Instance | None:
         return next((i for i in listing.instances if i.id == machine.id), None)
+
+
+def _given(id_: object) -> str:
+    """Return the id of a machine of somebody else."""
+    if id_ is None:
+        raise TypeError("foreign_machine of the suite's cloud returns no id: nothing is proven")
+    return str(id_)

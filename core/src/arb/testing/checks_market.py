@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import PluginError
+from arb.errors import PluginError, ProviderUnavailable
 from arb.plugins.frames import CATALOG_COLUMNS, OPTIONAL_COLUMNS, PRICE_COLUMNS, check_frame
 from arb.plugins.results import WrongResult
 from arb.testing.cloud import Login
@@ -116,7 +116,9 @@ class MarketChecks(ContractOrders):
         """
         context = self.context("arb_catalog", login=Login())
         catalog, error = self.attempt("arb_catalog", context, raw=True)
-        demand(error is None, f"it needs credentials: {told(error)}")
+        away = isinstance(error, ProviderUnavailable)
+        hint = " (does everybody() of the suite's cloud say where it is?)" if away else ""
+        demand(error is None, f"it needs credentials: {told(error)}{hint}")
         demand(
             len(catalog.frame) or not len(self._catalog().frame), "it is empty without credentials"
         )

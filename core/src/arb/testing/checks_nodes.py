@@ -37,7 +37,7 @@ class NodeChecks(ContractOrders):
         """
         (machine,) = self.running(self.buy())
         said: SshEndpoint = self.call("arb_ssh_ports", instance=machine)
-        really = self.cloud.endpoint(machine.id)
+        really = self.cloud.endpoint(self.ledger_id(machine.id))
         demand(said == really, f"it says {said}, and {really} is true")
 
     @check

@@ -151,7 +151,7 @@ class OrderChecks(ContractOrders):
         error = self.refusal(request)
         if not isinstance(error, Refusal):
             raise NotProven("no stock is no refusal at all")
-        wider = _WIDTHS[error.scope] > _WIDTHS[widest]
+        wider = _width(error.scope) > _width(widest)
         demand(not wider, f"sold out is the {widest}, and the refusal says {error.scope}")
 
     @check
@@ -167,7 +167,7 @@ class OrderChecks(ContractOrders):
         error = self.refusal(request)
         if not isinstance(error, QuotaError):
             raise ContractBroken(f"a used up quota is no QuotaError: {told(error)}")
-        wider = _WIDTHS[error.scope] > _WIDTHS[widest]
+        wider = _width(error.scope) > _width(widest)
         demand(not wider, f"used up is the {widest}, and the refusal says {error.scope}")
         self._demand_nothing_made(request)
 
@@ -313,11 +313,18 @@ class OrderChecks(ContractOrders):
 
     def _received(self, bought: Bought) -> str:
         (machine,) = self.billed(*bought.tokens)
-        return self.cloud.received(machine)
+        return self.cloud.received(self.ledger_id(machine))
 
     def _demand_nothing_made(self, request: ProvisionRequest) -> None:
         made = self.billed(*(setup.token for setup in request.setups))
         demand(not made, f"the order was refused, and {sorted(made)} was made")
+
+
+def _width(scope: object) -> int:
+    """Return how wide a scope is."""
+    if isinstance(scope, Scope):
+        return _WIDTHS[scope]
+    raise TypeError(f"{scope!r} is no Scope; stock_out and use_up_quota return the widest true one")
 
 
 def _without_secrets(request: ProvisionRequest) -> ProvisionRequest:

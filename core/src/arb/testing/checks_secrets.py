@@ -63,10 +63,10 @@ class SecretChecks(ContractCalls):
         ``arb_credential_mounts``: "Called only when the user asks for it"
         """
         bought, machine = self._one_running()
-        leaked = _leaked(self.cloud.shown(machine.id), self._secrets(bought))
+        leaked = _leaked(self.cloud.shown(self.ledger_id(machine.id)), self._secrets(bought))
         demand(not leaked, f"everybody who may list the account sees {leaked}")
         account = {"a credential": list(self.account.canaries())}
-        leaked = _leaked(self.cloud.received(machine.id), account)
+        leaked = _leaked(self.cloud.received(self.ledger_id(machine.id)), account)
         demand(not leaked, f"the machine was given {leaked}, and nobody asked for that")
 
     @check

@@ -53,8 +53,8 @@ class ThingRow(Protocol):
     """Something that the backend made: one row of its own ledger, the truth."""
 
     @property
-    def id(self) -> str:
-        """Return the provider's id."""
+    def id(self) -> object:
+        """Return the provider's id, a text or a number."""
 
     @property
     def name(self) -> str:
@@ -77,7 +77,7 @@ class MachineRow(ThingRow, Protocol):
 class CloudThing:
     """A plain ``ThingRow``."""
 
-    id: str
+    id: str | int
     name: str
     gone_at: float | None = None
 
@@ -106,6 +106,13 @@ class ContractCloud:
         """Stop everything. Called after each check. Default: nothing."""
 
     # -- accounts --------------------------------------------------------------------------
+
+    def everybody(self) -> Login:
+        """Return what also those have who have no credentials: where the backend is.
+
+        Its ``env`` and ``options`` are part of every call. Default: nothing.
+        """
+        return Login()
 
     def login(self) -> Login:
         """Return credentials that work; ``Login()`` where none are needed."""

@@ -227,13 +227,18 @@ class ContractOrders(ContractRig):
         """Return the ids of machines that are paid for now."""
         now = self.cloud.clock.now()
         rows = self.rows(*tokens)
-        return frozenset(r.id for r in rows if r.gone_at is None or r.gone_at > now)
+        return frozenset(str(r.id) for r in rows if r.gone_at is None or r.gone_at > now)
 
     def things(self) -> dict[str, str]:
         """Return what else is there now, as id -> name."""
         now = self.cloud.clock.now()
         rows = self.cloud.things()
-        return {r.id: r.name for r in rows if r.gone_at is None or r.gone_at > now}
+        return {str(r.id): r.name for r in rows if r.gone_at is None or r.gone_at > now}
+
+    def ledger_id(self, machine_id: str) -> Any:
+        """Return the id of a machine as the cloud of this suite writes it: it may be a number."""
+        own = (row.id for row in self.cloud.machines())
+        return next((id_ for id_ in own if str(id_) == machine_id), machine_id)
 
     # -- how it is done --------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class ContractRig:
         """Return what a hook is called with.
 
         Args:
-            login: Whose account.
+            login: Whose account; what ``everybody`` of the cloud has is added.
             folder: Of one computer: its cache and data folders are made below it.
             home: The user's home folder; the login's files and an SSH key of the user are there.
             clock: Time.
@@ -78,13 +78,14 @@ class ContractRig:
         """
         for name in ("cache", "data"):
             (folder / name).mkdir(parents=True, exist_ok=True)
+        everybody = self.cloud.everybody()
         return ProviderContext(
             provider=self.name,
             owner=OWNER,
-            options={**self.options, **login.options},
+            options={**self.options, **everybody.options, **login.options},
             cache_dir=folder / "cache",
             data_dir=folder / "data",
-            env={"HOME": str(home), **login.env},
+            env={"HOME": str(home), **everybody.env, **login.env},
             home=home,
             clock=clock,
             limiter=RecordingLimiter(deadline, self.acquired),

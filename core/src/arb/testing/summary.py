@@ -36,7 +36,7 @@ def _reports(stats: dict[str, list[Any]]) -> list[Report]:
         for report in stats.get(kind, ()):
             suite, _, check = getattr(report, "nodeid", "").rpartition("::")
             outcome = _outcome(kind, check, report)
-            if outcome is not None:
+            if outcome is not None and "::" in suite:  # a function may have a check's name, too
                 suites.setdefault(suite, []).append(outcome)
     return [Report(suite.rpartition("::")[2], tuple(found)) for suite, found in suites.items()]
 
