@@ -93,6 +93,22 @@ def test_a_users_own_credentials_work_and_are_counted_against_their_project(
         user.list()
 
 
+def test_somebody_of_a_workforce_pool_works(paper_gcp, tmp_path):
+    account = Customer(paper_gcp, tmp_path / "pool", key="user")
+    document = {
+        "type": "external_account_authorized_user",
+        "audience": "//iam.googleapis.com/locations/global/workforcePools/p/providers/x",
+        "client_id": "i",
+        "client_secret": "s",
+        "refresh_token": paper_gcp.accounts.refresh_token,
+        "token_url": f"{paper_gcp.url}/token",
+        "token_info_url": f"{paper_gcp.url}/introspect",
+        "quota_project_id": "arb-test",
+    }
+    Path(account.env["GOOGLE_APPLICATION_CREDENTIALS"]).write_text(json.dumps(document))
+    assert account.list().account == "arb-test"
+
+
 def test_an_account_may_act_as_another(paper_gcp, tmp_path, monkeypatch):
     address = f"{paper_gcp.url}/v1/projects/-/serviceAccounts/{{}}:generateAccessToken"
     monkeypatch.setattr("google.auth.iam._IAM_ENDPOINT", address)  # google-auth lets no file say it

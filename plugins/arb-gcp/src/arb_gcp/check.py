@@ -133,7 +133,11 @@ def _permissions(client: Client) -> tuple[list[str], list[str], list[str]]:
             missing.append(f"{what}: {', '.join(lacking)}")
         else:
             may.append(what)
-    return may, missing, ["give the account the role below"] if missing else []
+    return (
+        may,
+        missing,
+        ["give the account the least role, which --policy prints"] if missing else [],
+    )
 
 
 def _needed(client: Client, what: str) -> tuple[str, ...]:

@@ -52,7 +52,11 @@ _WRONG: Final = (
     ),
     (
         re.compile(r"networks?\b"),
-        (Scope.PROVIDER, "gcp-network", "set provider_options.gcp.network"),
+        (
+            Scope.PROVIDER,
+            "gcp-network",
+            "run: gcloud compute networks create NAME, or set provider_options.gcp.network",
+        ),
     ),
     (
         re.compile(r"permission|serviceaccount"),

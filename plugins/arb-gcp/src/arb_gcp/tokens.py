@@ -115,6 +115,10 @@ def _loaded(found: Credentials) -> Any:
     info = dict(found.info)
     if found.kind == "authorized_user":
         return _user(info)
+    if found.kind == "external_account_authorized_user":
+        from google.auth import external_account_authorized_user as workforce
+
+        return workforce.Credentials.from_info({**info, "scopes": [SCOPE]})
     make = _scoped(found.kind, info)
     if make is None:
         raise ValueError(f"credentials of type {found.kind} are not known")
@@ -142,10 +146,6 @@ def _scoped(kind: str, info: dict[str, Any]) -> Any:
         return impersonated_credentials.Credentials.from_impersonated_service_account_info
     if kind == "external_account":
         return _federated(info).from_info
-    if kind == "external_account_authorized_user":
-        from google.auth import external_account_authorized_user
-
-        return external_account_authorized_user.Credentials.from_info
     return None
 
 

@@ -85,7 +85,9 @@ def _has_no_prices(client: Client, error: ArbError) -> bool:
 
 
 def _why(error: ArbError) -> str:
-    return f"{error.summary} ({error.hint})" if error.hint else error.summary
+    """Return the reason in one clause, with the first thing to do about it."""
+    what_to_do = error.hint.partition(";")[0]
+    return f"{error.summary} ({what_to_do})" if what_to_do else error.summary
 
 
 def _kept(part: Kept | Exception) -> Kept:
