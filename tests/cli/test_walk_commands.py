@@ -8,11 +8,14 @@ import time
 import pytest
 from support.fakecloud import offer
 
+from arb.cli import down as down_command
 from arb.cli import launch, render
 from arb.cli import reap as reap_command
 from arb.cli.launch import _agree
+from arb.clusters.down import Ended
 from arb.errors import ProviderUnavailable
 from arb.provision.agreement import Rise
+from arb.provision.leftovers import Beside, Leftover
 from arb.provision.reaper import Sighting, Survey
 from arb.provision.verdicts import Kind
 from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster, update_cluster
@@ -126,6 +129,39 @@ def test_reap_shows_what_it_would_end_and_what_it_leaves_alone(capsys):
     document = json.loads(json.dumps(reap_command._document(found, ["fake/i-2"], [])))
     assert document["ended"] == ["fake/i-2"]
     assert document["providers"][0]["unlisted"] == {"r2": "page 2 failed"}
+
+
+def test_reap_names_what_is_left_beside_machines_and_asks(capsys):
+    token = "arb-abcdefgh-aaaaaaaa-000"
+    beside = Beside((Leftover("fake", token, "", is_stray=True),))
+    found = [
+        Survey("fake", beside=beside),
+        Survey("other", beside=Beside(error=ProviderUnavailable("503", code="http"))),
+    ]
+
+    reap_command._show(found, "abcdefgh")
+    reap_command._tell_beside(found, [token])
+    reap_command._tell_beside(found, [])
+
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"fake: something is left of the purchase {token}",
+        "warning: other: rules, groups and disks were not listed: 503",
+        "removed what was left of 1 purchase",
+        "warning: what is left of 1 purchase is removed by the next command",
+    ]
+    assert reap_command._question(found) == "Remove what is left of 1 purchase?"
+    document = reap_command._document(found, [], [])
+    assert document["providers"][0]["leftovers"] == [token]
+
+
+def test_down_says_that_something_is_left_beside_machines(capsys):
+    ended = [Ended("train", beside=True)]
+    down_command._show(ended, as_json=False)
+    told = capsys.readouterr().err
+    assert "train: what was made beside its machines is removed later" in told
+    assert "is gone" not in told
+    assert down_command._document(ended[0])["gone"] is False
 
 
 def test_giving_up_takes_names_one_by_one(cli):

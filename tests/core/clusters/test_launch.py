@@ -209,6 +209,21 @@ def test_what_cannot_end_yet_keeps_its_name(site):
     assert site.launch("other").bought
 
 
+def in_use(_):
+    raise ProviderUnavailable("the group is in use", code="in-use")
+
+
+def test_what_cannot_be_removed_yet_keeps_the_name_of_its_cluster(site):
+    site.launch()
+    site.cloud.on_cleanup = [in_use, in_use, lambda _: None]
+    (outcome,) = down(site.session, ["train"])
+    assert (outcome.beside, outcome.left, outcome.error) == (True, (), None)
+    with pytest.raises(UsageError, match="still has rules, groups or disks ending later"):
+        site.launch()
+    site.launch()
+    assert site.cloud.alive() == ["i-2"]
+
+
 def test_a_cluster_that_lost_a_node_is_replaced(site):
     site.launch(num_nodes=2)
     site.clock.advance(3600)

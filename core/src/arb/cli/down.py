@@ -80,7 +80,9 @@ def _show(ended: list[Ended], *, as_json: bool) -> None:
         for machine in outcome.left:
             why = machine.terminate_detail or "the provider has not confirmed it yet"
             render.warn(f"{outcome.cluster}: {machine.key} ends later: {why}")
-        if outcome.left:
+        if outcome.beside:
+            render.warn(f"{outcome.cluster}: what was made beside its machines is removed later")
+        if outcome.left or outcome.beside:
             render.hint("  the next arb command carries on; arb status shows it")
         elif outcome.error is None:
             render.note(f"Cluster {outcome.cluster} is gone")
@@ -89,7 +91,7 @@ def _show(ended: list[Ended], *, as_json: bool) -> None:
 def _document(outcome: Ended) -> dict[str, object]:
     return {
         "cluster": outcome.cluster,
-        "gone": not outcome.left and outcome.error is None,
+        "gone": not (outcome.left or outcome.beside or outcome.error),
         "pending": [
             {"instance": m.key, "detail": m.terminate_detail, "retry_at": m.terminate_after}
             for m in outcome.left

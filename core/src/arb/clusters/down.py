@@ -12,6 +12,7 @@ from arb.clusters.sshaccess import rewrite
 from arb.errors import ArbError
 from arb.nodes.fanout import fan_out_all
 from arb.provision.giveback import end_cluster, finish
+from arb.state.clusters import ClusterStatus, get_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +32,13 @@ class Ended:
         left: Machines whose end the provider has not confirmed yet; the wish stays on disk and the
             next command carries on.
         error: What went wrong; None when nothing did, also when a provider asks for patience.
+        beside: Whether all machines are gone, and what was made beside them (rules, disks) is not.
     """
 
     cluster: str
     left: tuple[Machine, ...] = ()
     error: ArbError | None = None
+    beside: bool = False
 
 
 def down(session: Session, patterns: Sequence[str], *, everything: bool = False) -> list[Ended]:
@@ -66,4 +69,6 @@ def _end(session: Session, record: ClusterRecord) -> Ended:
     with cluster_lock(session, record.name) as lease:
         left = tuple(finish(session.shop.under(lease), record.id))
     failures = [session.shop.unfinished.get(machine.key) for machine in left]
-    return Ended(record.name, left, next((error for error in failures if error), None))
+    after = get_by_id(session.store, record.id)
+    beside = not left and after is not None and after.status is not ClusterStatus.GONE
+    return Ended(record.name, left, next((error for error in failures if error), None), beside)

@@ -162,8 +162,10 @@ def _clear_away(session: Session, shop: Shop, record: ClusterRecord) -> None:
     """End what an interrupted launch or an unfinished down left under this name."""
     session.progress.step(f"Cluster {record.name} was left {record.status}: ending it first")
     left = finish(shop, record.id)
-    if left:
-        summary = f"cluster {record.name} still has {counted(len(left), 'machine')} ending later"
+    after = get_by_id(session.store, record.id)
+    if left or (after is not None and after.status is not ClusterStatus.GONE):
+        what = counted(len(left), "machine") if left else "rules, groups or disks"
+        summary = f"cluster {record.name} still has {what} ending later"
         hint = "use another name, or wait; see: arb status"
         raise UsageError(summary, code="cluster-ending", hint=hint)
 
