@@ -118,7 +118,8 @@ def _loaded(found: Credentials) -> Any:
     if found.kind == "external_account_authorized_user":
         from google.auth import external_account_authorized_user as workforce
 
-        return workforce.Credentials.from_info({**info, "scopes": [SCOPE]})
+        info["scopes"] = [SCOPE]  # it takes them from there alone
+        return workforce.Credentials.from_info(info)  # type: ignore[no-untyped-call]
     make = _scoped(found.kind, info)
     if make is None:
         raise ValueError(f"credentials of type {found.kind} are not known")
