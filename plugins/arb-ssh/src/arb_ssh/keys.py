@@ -101,7 +101,18 @@ def _in_file(host: Host, path: Path) -> paramiko.PKey | None:
     except OSError as error:
         raise _unusable(host, f"{path} cannot be read: {error.strerror}") from error
     except (paramiko.SSHException, ValueError, paramiko.pkey.UnknownKeyType) as error:
+        if _wants_passphrase(error):
+            return None
         raise _unusable(host, f"{path} is no private key that can be used") from error
+
+
+def _wants_passphrase(error: BaseException | None) -> bool:
+    """Say whether a key is encrypted: before cryptography 45 only a text somewhere below says it."""
+    while error is not None:
+        if "password-protected" in str(error):
+            return True
+        error = error.__context__
+    return False
 
 
 def _blob(host: Host, path: Path) -> bytes:
