@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 @pytest.fixture
 def arb() -> Iterator[Arb]:
     """A fresh home; whatever is left at the end is taken down, and must then be gone."""
+    with fresh_home() as command:
+        yield command
+
+
+@contextlib.contextmanager
+def fresh_home() -> Iterator[Arb]:
+    """Make a home for the block, which must be empty again at its end."""
     root = Path(tempfile.mkdtemp(prefix="arb-e2e-"))
     command = Arb(root)
     yield command
@@ -28,3 +36,15 @@ def arb() -> Iterator[Arb]:
     assert left
     assert command.machine_folders() == []
     shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Arb]:
+    """A home with a cluster ``train`` of two nodes, shared by tests that leave it as it is.
+
+    Its job 1 ended with the code 42 on both.
+    """
+    with fresh_home() as command:
+        two = ("--infra", "local", "--num-nodes", "2")
+        command("launch", "-c", "train", *two, "sleep 0.2; exit 42", code=42)
+        yield command

@@ -55,6 +55,7 @@ def _kind(body):
     return body.partition("InstanceType=")[2].partition("&")[0]
 
 
+@pytest.mark.slow
 def test_no_stock_in_a_zone_falls_through_to_the_next_zone_and_then_to_the_next_type(arb, cloud):  # noqa: F811
     cloud.configure(end_delay_s=0.3)
     cloud.add_foreign("web-1")
@@ -123,6 +124,7 @@ def test_a_gang_is_one_order_whose_answer_may_be_lost(arb, cloud):  # noqa: F811
     assert len(cloud.ledger().alive("machine")) == 2
 
 
+@pytest.mark.slow
 def test_without_credentials_prices_are_shown_and_buying_says_what_to_do(arb, cloud):  # noqa: F811
     del arb.env["AWS_ACCESS_KEY_ID"]
     assert "p5.48xlarge" in arb("gpus", "H100:8").stdout

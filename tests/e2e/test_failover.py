@@ -102,6 +102,7 @@ def tried(arb, cluster):
     return [words[2] for words in lines if len(words) > 2 and words[1].rstrip(".").isdigit()]
 
 
+@pytest.mark.slow
 def test_prices_of_all_clouds_are_merged_sorted_and_dated_and_a_broken_one_costs_a_line(
     arb, market
 ):
@@ -152,6 +153,7 @@ def test_the_guides_task_lands_on_each_cloud_in_turn_and_then_ends_with_the_reas
     assert orders(market)["aws"] == 0
 
 
+@pytest.mark.slow
 def test_a_price_that_rose_since_it_was_read_loses_its_place(arb, market):
     arb("refresh", "lambda", "spheron")
     market["spheron"].change_offer("n3-H100x1__CANADA-1", price=3.35)

@@ -58,6 +58,7 @@ def inserts(cloud):  # noqa: F811 - not the fixture
     return [call.path.partition("/zones/")[2].partition("/")[0] for call in calls]
 
 
+@pytest.mark.slow
 def test_no_stock_in_one_zone_falls_through_to_another(arb, cloud):  # noqa: F811
     cloud.add_foreign("web-1")
     cloud.add_foreign("web", "firewall")
@@ -75,6 +76,7 @@ def test_no_stock_in_one_zone_falls_through_to_another(arb, cloud):  # noqa: F81
     assert arb.json("cost")["usd"] == pytest.approx(minute, rel=0.05)
 
 
+@pytest.mark.slow
 def test_quotas_block_what_they_count_and_nothing_else(arb, cloud):  # noqa: F811
     cloud.set_quota("NVIDIA_A100_GPUS@us-central1", 0)
     told = launch(arb, "x", *A100).stderr
@@ -89,6 +91,7 @@ def test_quotas_block_what_they_count_and_nothing_else(arb, cloud):  # noqa: F81
     assert len(inserts(cloud)) == 3  # no other accelerator, nowhere
 
 
+@pytest.mark.slow
 def test_a_preempted_machine_is_recognised_and_replaced(arb, cloud):  # noqa: F811
     launch(arb, "x", *A100, "--use-spot")
     (machine,) = cloud.machines()

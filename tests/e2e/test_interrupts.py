@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from support.command import eventually
+from support.command import eventually, read_until
 
 SLOW_BOOT = """
 provider_options:
@@ -40,7 +40,14 @@ def test_an_interrupted_purchase_leaves_nothing(arb, how):
     assert arb.json("cost")["usd"] > 0
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.15, 0.4], ids=["at-once", "booting", "later"])
+@pytest.mark.parametrize(
+    "after_s",
+    [
+        pytest.param(0.0, id="at-once", marks=pytest.mark.slow),
+        pytest.param(0.15, id="booting"),
+        pytest.param(0.4, id="later", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_launch_is_cleaned_up_by_the_next_command(arb, after_s):
     configure(arb, SLOW_BOOT)
     launch = arb.start("launch", "-y", "-c", "x", "--infra", "local/moon", "true")
@@ -53,6 +60,7 @@ def test_a_killed_launch_is_cleaned_up_by_the_next_command(arb, after_s):
     assert len(arb.machine_folders()) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_down_is_carried_on_by_the_next_command(arb):
     arb("launch", "-c", "x", "--infra", "local", "--num-nodes", "2", "true")
     ending = arb.start("down", "-y", "x")
@@ -66,9 +74,7 @@ def test_a_killed_down_is_carried_on_by_the_next_command(arb):
 
 def test_ctrl_c_while_following_detaches_and_says_how_to_come_back(arb):
     launch = arb.start("launch", "-c", "x", "--infra", "local", "echo begun; sleep 3; echo ended")
-    lines = []
-    while "begun" not in "".join(lines):
-        lines.append(launch.stdout.readline())
+    read_until(launch, "begun")
     launch.send_signal(signal.SIGINT)
     output, _ = launch.communicate(timeout=30)
     assert launch.returncode == 130
@@ -79,12 +85,13 @@ def test_ctrl_c_while_following_detaches_and_says_how_to_come_back(arb):
 def test_the_job_goes_on_and_the_gang_holds_without_the_client(arb):
     command = "echo begun; sleep 1; [ $SKYPILOT_NODE_RANK = 1 ] && exit 9; sleep 300"
     launch = arb.start("launch", "-c", "x", "--infra", "local", "--num-nodes", "2", command)
-    while "begun" not in launch.stdout.readline():
-        pass
+    read_until(launch, "begun")
     os.killpg(launch.pid, signal.SIGKILL)
     launch.wait()
     job = eventually(
-        lambda: [j for j in arb.json("queue", "x") if j["state"] == "FAILED"], what="the end"
+        lambda: [j for j in arb.json("queue", "x") if j["state"] == "FAILED"],
+        what="the end",
+        every_s=0.5,
     )[0]
     assert job["exit_code"] == 9
     assert [rank["exit_code"] is not None for rank in job["ranks"]][1]

@@ -88,6 +88,7 @@ def test_a_launch_is_reached_verified_priced_and_leaves_nothing(arb, cloud):  # 
     assert billed > 0.6
 
 
+@pytest.mark.slow
 def test_out_of_stock_is_fallen_through_region_by_region_and_then_to_another_type(arb, cloud):  # noqa: F811
     cloud.configure(phantom=True)  # it is told to be there, and is not
     for place in ("gpu_1x_h100_pcie@us-east-1", "gpu_1x_h100_pcie@us-west-1"):
@@ -113,6 +114,7 @@ def test_what_lambda_says_is_sold_out_is_not_even_tried(arb, cloud):  # noqa: F8
     assert places(cloud) == [("gpu_1x_h100_sxm5", "us-east-1")]
 
 
+@pytest.mark.slow
 def test_a_gang_of_four_whose_third_is_out_of_stock_ends_whole_elsewhere(arb, cloud):  # noqa: F811
     cloud.configure(phantom=True)
     cloud.set_capacity("gpu_1x_a10@europe-central-1", 2)
@@ -153,6 +155,7 @@ def test_a_gang_that_cannot_be_whole_anywhere_leaves_nothing_but_its_bill(arb, c
     assert arb.json("cost")["usd"] == pytest.approx(cloud.ledger().usd(), abs=0.02)
 
 
+@pytest.mark.slow
 def test_without_a_key_prices_are_shown_and_buying_says_how_to_get_one(arb, cloud):  # noqa: F811
     del arb.env["LAMBDA_API_KEY"]
     assert "gpu_8x_h100_sxm5" in arb("gpus", "H100:8").stdout

@@ -71,15 +71,14 @@ def test_down_leaves_nothing(arb):
     assert [machine["running"] for machine in costs["machines"]] == [False]
 
 
-def test_the_exit_code_is_the_tasks_own(arb):
-    arb("launch", "-c", "one", "--infra", "local", "exit 42", code=42)
-    arb("exec", "one", "true")
-    arb("logs", "one", "1", code=42)
+def test_the_exit_code_is_the_tasks_own(warm):
+    warm("exec", "train", "true")
+    warm("exec", "train", "exit 43", code=43)
+    warm("logs", "train", "1", code=42)
 
 
-def test_a_missing_cluster_names_the_closest(arb):
-    arb("launch", "-c", "train", "--infra", "local", "true")
-    done = arb("exec", "trian", "true", code=2)
+def test_a_missing_cluster_names_the_closest(warm):
+    done = warm("exec", "trian", "true", code=2)
     assert "did you mean 'train'?" in done.stderr
 
 

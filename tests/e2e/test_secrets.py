@@ -66,7 +66,7 @@ def wait_for_output(arb) -> str:
         text = arb("logs", "s", "2", "--no-follow").stdout
         return text if text.count("right") == 2 else ""
 
-    return eventually(printed, what="the job's output")
+    return eventually(printed, what="the job's output", every_s=0.5)
 
 
 def test_a_missing_secret_is_asked_for_by_name(arb):

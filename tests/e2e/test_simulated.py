@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from support.command import eventually
+import pytest
+from support.command import eventually, read_until
 
 MARKET = """
 provider_options:
@@ -96,6 +97,7 @@ def test_a_preempted_cluster_is_noticed_and_replaced_by_the_next_launch(arb):
     assert len(arb.machine_folders()) == 2
 
 
+@pytest.mark.slow
 def test_the_warning_of_a_preemption_reaches_the_agent(arb):
     arb("launch", "-c", "x", "--infra", "local/local", "true")
     arb("local", "preempt", "x", "--notice", "60")
@@ -107,29 +109,32 @@ def test_following_a_job_on_a_preempted_node_says_so(arb):
     market(arb)
     wish = ("launch", "-y", "-c", "x", "--infra", "local", "--gpus", "H100:8", "--use-spot")
     follow = arb.start(*wish, "echo begun; sleep 300")
-    while "begun" not in follow.stdout.readline():
-        pass
+    read_until(follow, "begun")
     arb("local", "preempt", "x")
     output, _ = follow.communicate(timeout=60)
     assert follow.returncode == 125
     assert "is gone: preempted" in output
 
 
+@pytest.mark.slow
 def test_after_a_reboot_the_agent_is_back_and_knows_what_was_lost(arb):
     market(arb)
     arb("launch", "-c", "x", "--infra", "local/local", "-d", "echo begun; sleep 300")
-    eventually(lambda: "begun" in arb("logs", "x", "1", "--no-follow").stdout)
+    eventually(lambda: "begun" in arb("logs", "x", "1", "--no-follow").stdout, every_s=0.5)
     arb("local", "reboot", "x")
     home = arb.machine_folders()[0] / "home" / ".arb"
     log = eventually(lambda: (home / "agent.log").read_text().count(" boot ") == 2 and "again")
     assert log == "again"  # nobody asked for it: it started with the machine
     job = eventually(
-        lambda: [j for j in arb.json("queue", "x") if j["state"] == "LOST"], what="the lost job"
+        lambda: [j for j in arb.json("queue", "x") if j["state"] == "LOST"],
+        what="the lost job",
+        every_s=0.5,
     )[0]
     assert "reboot" in job["reason"]
     assert "alive" in arb("exec", "x", "echo alive").stdout
 
 
+@pytest.mark.slow
 def test_a_billing_floor_ends_later_through_another_command(arb):
     arb.home.mkdir()
     floor = "{instance_type: sim.floor, price_usd_hour: 3.6, regions: [west], minimum_s: 40}"
@@ -141,11 +146,12 @@ def test_a_billing_floor_ends_later_through_another_command(arb):
     assert "ends later" in done.stderr
     assert arb.json("status")[0]["status"] == "terminating"
     assert len(arb.machine_folders()) == 1
-    eventually(lambda: arb.json("status") == [], within_s=50, what="the end of the floor")
+    eventually(lambda: arb.json("status") == [], within_s=60, what="the floor's end", every_s=2)
     assert arb.machine_folders() == []
     assert 0.04 <= arb.json("cost")["usd"] < 0.06
 
 
+@pytest.mark.slow
 def test_a_cluster_without_machines_is_let_go(arb):
     market(arb)
     launch(arb, "x", "--use-spot")
@@ -155,6 +161,7 @@ def test_a_cluster_without_machines_is_let_go(arb):
     assert arb.json("status") == []
 
 
+@pytest.mark.slow
 def test_down_after_a_detached_launch_needs_nobody(arb):
     market(arb)
     arb("launch", "-c", "x", "--infra", "local/local", "--num-nodes", "2", "-d", "--down", "true")

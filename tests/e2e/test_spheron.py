@@ -56,6 +56,7 @@ def orders(cloud):
     return [call for call in cloud.ledger().calls if call.operation == ORDER]
 
 
+@pytest.mark.slow
 def test_prices_need_no_key_and_buying_says_how_to_get_one(arb, cloud):
     del arb.env["SPHERON_API_KEY"]
     table = arb("gpus", "H100").stdout
@@ -67,6 +68,7 @@ def test_prices_need_no_key_and_buying_says_how_to_get_one(arb, cloud):
     assert arb.json("status") == []
 
 
+@pytest.mark.slow
 def test_down_at_minute_three_exits_and_the_next_command_finds_it_gone(arb, cloud):
     done = launch(arb, "x", *H100)
     assert done.stdout == "ran here\n"
@@ -86,6 +88,7 @@ def test_down_at_minute_three_exits_and_the_next_command_finds_it_gone(arb, clou
     assert billed >= 2.01 / 3  # twenty minutes at least
 
 
+@pytest.mark.slow
 def test_spot_is_bought_as_spot_and_a_reclaim_is_told(arb, cloud):
     launch(arb, "x", *H100, "--use-spot")
     assert offers(arb) == {"x": "1H100.80S.32V_FIN-03_500"}

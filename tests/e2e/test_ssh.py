@@ -28,27 +28,25 @@ def no_ssh(arb):
 
 
 @needs_ssh
-def test_plain_ssh_reaches_every_node(arb):
-    arb("launch", "-c", "x", "--infra", "local", "--num-nodes", "2", "true")
-    config = arb.user_home / ".ssh" / "config"
+def test_plain_ssh_reaches_every_node(warm):
+    config = warm.user_home / ".ssh" / "config"
     assert "Include" in config.read_text()
-    for host, node in (("x", 0), ("x-1", 1)):
+    for host, node in (("train", 0), ("train-1", 1)):
         done = subprocess.run(
             ["ssh", "-F", str(config), "-o", "BatchMode=yes", host, "echo $HOME"],
             capture_output=True,
             text=True,
-            env={**os.environ, "HOME": str(arb.user_home)},
+            env={**os.environ, "HOME": str(warm.user_home)},
             check=True,
             timeout=20,
         )
-        machine = arb.json("status")[0]["nodes"][node]["instance_id"]
+        machine = warm.json("status")[0]["nodes"][node]["instance_id"]
         assert machine in done.stdout
 
 
 @needs_ssh
-def test_arb_ssh_runs_a_command_and_returns_its_code(arb):
-    arb("launch", "-c", "x", "--infra", "local", "true")
-    done = arb("ssh", "x", "echo out; echo err >&2; exit 5", code=5)
+def test_arb_ssh_runs_a_command_and_returns_its_code(warm):
+    done = warm("ssh", "train", "echo out; echo err >&2; exit 5", code=5)
     assert (done.stdout, "err" in done.stderr) == ("out\n", True)
 
 
@@ -56,10 +54,10 @@ def test_without_a_client_our_own_connection_serves(no_ssh):
     no_ssh("launch", "-c", "x", "--infra", "local", "--num-nodes", "2", "echo gang of two")
     done = no_ssh("ssh", "--rank", "1", "x", "echo out; echo err >&2; exit 5", code=5)
     assert (done.stdout, "err" in done.stderr) == ("out\n", True)
+    a_terminal_here_is_a_terminal_there(no_ssh)
 
 
-def test_a_terminal_here_is_a_terminal_there(no_ssh):
-    no_ssh("launch", "-c", "x", "--infra", "local", "true")
+def a_terminal_here_is_a_terminal_there(no_ssh):
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*ARB, "ssh", "x"], stdin=theirs, stdout=theirs, stderr=theirs, env=no_ssh.env

@@ -111,6 +111,7 @@ def test_a_host_is_checked_listed_used_and_given_back_clean(arb, team):
     assert arb.json("status") == []
 
 
+@pytest.mark.slow
 def test_two_nodes_on_two_hosts_know_each_other(arb, team):
     job = "echo rank $SKYPILOT_NODE_RANK of $SKYPILOT_NUM_NODES: $(echo $SKYPILOT_NODE_IPS)"
     done = arb.launch("gang", "--num-nodes", "2", job=job)
@@ -126,6 +127,7 @@ def test_two_nodes_on_two_hosts_know_each_other(arb, team):
     assert_clean(team[1])
 
 
+@pytest.mark.slow
 def test_a_host_that_is_down_is_passed_over_and_the_list_is_read_anew(arb, team):
     down = {**team.entry(0, **FACTS), "port": 1}
     hosts = {"lab": {"hosts": [down, team.entry(1, **FACTS)]}}
@@ -154,6 +156,7 @@ def test_two_computers_do_not_take_each_other_s_hosts(desks, team):
     assert bob.launch("his").stdout == f"ran on {team[0].home}\n"
 
 
+@pytest.mark.slow
 def test_a_launch_says_why_no_host_can_be_had(arb, team):
     arb.list(0, host_key="SHA256:" + "A" * 43)
     refused = arb.launch("x", code=3).stderr
@@ -217,6 +220,7 @@ def test_a_workdir_that_was_there_before_stays(arb, team):
     shutil.rmtree(team[0].home / "sky_workdir")
 
 
+@pytest.mark.slow
 def test_without_a_list_nobody_is_asked_and_nothing_is_sold(arb):
     arb("config", "set", "provider_options.ssh.hosts", "")
     (checked,) = arb.json("check", "ssh", code=4)

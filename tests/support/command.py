@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Arb", "eventually", "processes_with"]
+__all__ = ["Arb", "eventually", "processes_with", "read_until"]
 
 ARB = [sys.executable, "-m", "arb"]
 TIMEOUT_S = 60
@@ -124,11 +124,23 @@ def processes_with(text: bytes, *, me: int) -> list[int]:
     return found
 
 
-def eventually(claim: Callable[[], Any], *, within_s: float = 15, what: str = "") -> Any:
-    """Return the first true value of a claim, or fail."""
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Return what a process prints until a line holds a text; fail when it ends before that."""
+    read = ""
+    while text not in read:
+        line = process.stdout.readline()
+        assert line, f"it ended without {text!r}:\n{read}"
+        read += line
+    return read
+
+
+def eventually(
+    claim: Callable[[], Any], *, within_s: float = 15, what: str = "", every_s: float = 0.05
+) -> Any:
+    """Return the first true value of a claim, or fail. What a claim costs is paid ``every_s``."""
     limit = time.monotonic() + within_s
     while time.monotonic() < limit:
         if value := claim():
             return value
-        time.sleep(0.05)
+        time.sleep(every_s)
     raise AssertionError(f"not within {within_s} s: {what or claim}")
