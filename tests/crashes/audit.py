@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from arb.state.marks import STATE_LOST, get_mark
 from arb.state.vault import open_vault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from clouds.ledger import Entry
 
@@ -30,9 +31,11 @@ __all__ = [
     "harm",
     "internal_errors",
     "leftovers",
+    "of_neighbours",
     "phantoms",
     "still_open",
     "surplus",
+    "unsteady",
 ]
 
 _ROUNDING_S = 2.0
@@ -65,7 +68,7 @@ def claimed(world: World) -> list[str]:
         clusters = _clusters(store) if store else ()
     unclaimed = [
         entry
-        for entry in world.account.ledger().unclaimed(state)
+        for entry in world.ledger().unclaimed(state)
         if entry.kind == "machine" or not (entry.name.startswith(clusters) or _stays(world, entry))
     ]
     return [f"nobody claims {_name(entry)}" for entry in unclaimed]
@@ -73,14 +76,19 @@ def claimed(world: World) -> list[str]:
 
 def harm(world: World) -> list[str]:
     """Return what was done to things of other people."""
-    return [
-        f"{_name(entry)} of somebody else was ended" for entry in world.account.ledger().harmed()
-    ]
+    return [f"{_name(entry)} of somebody else was ended" for entry in world.ledger().harmed()]
+
+
+def of_neighbours(world: World) -> list[str]:
+    """Return what is there of other homes at the account."""
+    alive = world.ledger().alive(foreign=True)
+    here = {entry.id for entry in world.account.ledger().alive(foreign=True)}
+    return [_name(entry) for entry in alive if entry.id not in here]
 
 
 def phantoms(world: World) -> list[str]:
     """Return what state calls alive that is not, and launches that nobody carries on with."""
-    alive = world.account.ledger().alive("machine")
+    alive = world.ledger().alive("machine")
     there = {entry.id for entry in alive} | {entry.name for entry in alive}
     with opened(world) as store:
         if store is None:
@@ -109,7 +117,7 @@ def surplus(world: World, nodes: int) -> list[str]:
     used = {m.instance_id for m in machines if m.terminate_after is None}
     ending = {m.instance_id for m in machines} - used
     tokens = tuple(f"{a.id}-" for a in attempts if a.state is not AttemptState.READY)
-    alive = world.account.ledger().alive("machine")
+    alive = world.ledger().alive("machine")
     serving = [entry for entry in alive if used & {entry.id, entry.name}]
     others = [entry for entry in alive if not (used | ending) & {entry.id, entry.name}]
     found = [f"{len(serving)} machines serve {nodes} nodes"] if len(serving) != nodes else []
@@ -118,6 +126,21 @@ def surplus(world: World, nodes: int) -> list[str]:
         for entry in others
         if not entry.name.startswith(tokens)
     ]
+
+
+def unsteady(world: World, before: Collection[str]) -> list[str]:
+    """Return what was bought anew, or called gone, although what was bought before is there."""
+    made = {entry.id: entry for entry in world.ledger().of("machine")}
+    found = [f"{_name(entry)} was bought anew" for id_, entry in made.items() if id_ not in before]
+    found += [f"{_name(made[id_])} was ended" for id_ in before if made[id_].gone_at is not None]
+    with opened(world) as store:
+        machines = open_machines(store) if store else []
+        records = list_clusters(store) if store else []
+    serving = {machine.instance_id for machine in machines if machine.terminate_after is None}
+    found += [
+        f"{_name(made[id_])} is gone here" for id_ in before if not serving & {id_, made[id_].name}
+    ]
+    return found + [f"cluster {r.name} is {r.status}" for r in records if r.status != "up"]
 
 
 def still_open(world: World) -> bool:
@@ -135,6 +158,8 @@ def still_open(world: World) -> bool:
 def leftovers(world: World) -> list[str]:
     """Return what is left although everything was given back."""
     found = [f"{_name(entry)} is left" for entry in _alive(world)]
+    stay = Counter(entry.name for entry in world.ledger().alive() if _stays(world, entry))
+    found += [f"there are {count} things called {name}" for name, count in stay.items() if count > 1]
     with opened(world) as store:
         if store is None:
             return found
@@ -153,7 +178,7 @@ def bill(world: World) -> list[str]:
     Of each machine no second may be missing. A second too many is one of those between the end of a
     machine and the first command that could hear of it, or of the billing floor.
     """
-    ledger = world.account.ledger()
+    ledger = world.ledger()
     with opened(world) as store:
         rows = read_costs(store) if store else []
     billed = {row.instance_id: row for row in rows}
@@ -184,7 +209,7 @@ def internal_errors(world: World) -> list[str]:
 
 def _alive(world: World) -> list[Entry]:
     """Return what is there and does not stay."""
-    return [entry for entry in world.account.ledger().alive() if not _stays(world, entry)]
+    return [entry for entry in world.ledger().alive() if not _stays(world, entry)]
 
 
 def _stays(world: World, entry: Entry) -> bool:
@@ -216,7 +241,9 @@ def _difference(world: World, entry: Entry, row: CostRow, now: float) -> list[st
 
 
 def _was_unwritable(world: World, entry: Entry) -> bool:
-    """Say whether it ended before the command ended that bought it and could not write."""
+    """Say whether it ended before anybody could write it down."""
+    if world.market.forgets and entry.reason == "preempted":
+        return True  # nobody saw it, and its provider does not know of it either
     troubled = next((ran for ran in world.ran if ran.met and ran.cannot_write), None)
     if troubled is None or troubled.ended is None or entry.gone_at is None:
         return False
@@ -238,7 +265,7 @@ def _hears(world: World, ran: Ran, entry: Entry) -> bool:
     yet, although it may be taken away meanwhile.
     """
     gone_at = entry.gone_at or 0.0
-    if ran.words[0] in _BLIND or (ran.ended or 0.0) < gone_at:
+    if ran.home or ran.words[0] in _BLIND or (ran.ended or 0.0) < gone_at:
         return False
     is_ours = entry.reason == "user"
     if is_ours and world.market.ends_at_once and not ran.met:

@@ -24,6 +24,95 @@ def _forget_lost_orders() -> None:
     giveback.look_for_lost = lambda *_: False
 
 
+def _look_not_for_long() -> None:
+    """Call a lost order over although it may still be carried out."""
+    from arb.provision import lost
+
+    lost.OPEN_S = 10.0  # type: ignore[misc]
+
+
+def _take_silence_for_a_no() -> None:
+    """Look for nothing when no answer came."""
+    from arb.errors import ArbError, Refusal, Scope
+    from arb.provision import placing
+
+    def refused(error: BaseException) -> ArbError:
+        return Refusal(str(error), scope=Scope.OFFER, code="no")
+
+    placing._as_answer = refused
+
+
+def _keep_part_of_a_gang() -> None:
+    """Give nothing back of an order that was refused in the middle."""
+    from arb.provision.placing import Found
+    from arb.provision.undo import Undoing
+    from arb.types import ProvisionResult
+
+    Undoing.refused = lambda self, error: self._undo(Found(), error, ProvisionResult(()))  # type: ignore[method-assign]
+
+
+def _buy_what_cannot_be_written() -> None:
+    """Go on although the disk is full."""
+    from arb.errors import StateError
+    from arb.state.sqlite import SqliteBackend
+
+    commit = SqliteBackend.commit
+
+    def try_to(self: SqliteBackend) -> None:
+        try:
+            commit(self)
+        except StateError:
+            self.rollback()
+
+    SqliteBackend.commit = try_to  # type: ignore[method-assign]
+
+
+def _ignore_the_lease() -> None:
+    """Write and buy although another process took over."""
+    from arb.provision.journal import Journal
+    from arb.state.leases import Lease
+
+    Lease.keep = lambda *_: None  # type: ignore[method-assign]
+    Journal.check_open = Journal.check_wanted = lambda *_: None  # type: ignore[method-assign]
+
+
+def _forget_the_loss() -> None:
+    """Begin a new state as if there had been none."""
+    from arb.state import marks
+
+    note = marks.note_birth
+
+    def plain(backend: Any, now: float, **_: Any) -> None:
+        note(backend, now, was_lost=False)
+
+    marks.note_birth = plain
+
+
+def _overlook_what_is_gone() -> None:
+    """Write nothing of a machine down that was taken away before anybody knew of it."""
+    from arb.provision.journal import Journal
+    from arb.types import InstanceState
+
+    appeared = Journal.appeared
+
+    def alive_only(self: Journal, token: str, made: Any, *more: Any, **named: Any) -> bool:
+        alive = [instance for instance in made if instance.state is not InstanceState.GONE]
+        return appeared(self, token, alive, *more, **named)
+
+    Journal.appeared = alive_only  # type: ignore[method-assign]
+
+
+def _believe_listings() -> None:
+    """Take whatever a listing does not show for gone, also where it lags or failed."""
+    from arb.clusters import refresh
+    from arb.provision import reaper, sightings
+    from arb.types import Listing
+
+    settle = sightings.settle
+    Listing.covers = lambda *_: True  # type: ignore[method-assign]
+    refresh.settle = reaper.settle = lambda *of, **about: settle(*of, **{**about, "lag_s": -1})
+
+
 def _believe_in_the_end() -> None:
     """Take a machine for gone whose end was only asked for."""
     from arb.provision.journal import Journal
@@ -106,6 +195,14 @@ def _launch_beside() -> None:
 BUGS: Final[Mapping[str, Callable[[], None]]] = {
     "intent": _order_before_the_intent,
     "lost": _forget_lost_orders,
+    "impatient": _look_not_for_long,
+    "silence": _take_silence_for_a_no,
+    "gang": _keep_part_of_a_gang,
+    "full": _buy_what_cannot_be_written,
+    "lease": _ignore_the_lease,
+    "loss": _forget_the_loss,
+    "taken": _overlook_what_is_gone,
+    "listing": _believe_listings,
     "ended": _believe_in_the_end,
     "foreign": _reap_everybody,
     "keys": _keep_keys,

@@ -91,7 +91,9 @@ def _command(order: dict[str, Any], told: int) -> int:
     if "busy_s" in order:
         _be_impatient(order["busy_s"])
     if order.get("trace") or order.get("trap"):
-        watch(Watcher(told, order.get("trap"), _market(order)))
+        watcher = Watcher(told, order.get("trap"), _market(order))
+        watch(watcher)
+        _market(order).on_watch(watcher)
     return arb(order["argv"])
 
 

@@ -14,7 +14,7 @@ from crashes.markets import Account
 from crashes.points import Act, When
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from clouds.cloud import Cloud
@@ -125,10 +125,14 @@ class CloudAccount(Account):
         """Let the cloud's listings lag."""
         self.cloud.configure(listing_lag_s=30, page_size=2)
 
-    def preempt(self) -> None:
-        """Take every machine of ours."""
-        for entry in self.ledger().alive("machine"):
-            self.cloud.preempt(entry.id)
+    def darken(self, regions: Sequence[str]) -> None:
+        """Let the cloud's listings of some regions fail."""
+        self.cloud.configure(failing_regions=list(regions))
+
+    def preempt(self, ids: Sequence[str]) -> None:
+        """Take machines away."""
+        for machine_id in ids:
+            self.cloud.preempt(machine_id)
 
     def tick(self) -> None:
         """Let the cloud do what is due."""

@@ -18,6 +18,8 @@ from crashes.markets import Account, Market
 from crashes.points import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arb_local.room import Room
     from arb_local.room.ledger import MachineHistory
     from crashes.clock import JumpClock
@@ -102,9 +104,13 @@ class LocalAccount(Account):
         """Refuse: this room always tells the truth."""
         raise NotImplementedError
 
-    def preempt(self) -> None:
-        """Take every machine of ours."""
-        self._call("crashes.localside:preempt", [e.id for e in self.ledger().alive("machine")])
+    def darken(self, regions: Sequence[str]) -> None:
+        """Refuse: this room has one region."""
+        raise NotImplementedError
+
+    def preempt(self, ids: Sequence[str]) -> None:
+        """Take machines away."""
+        self._call("crashes.localside:preempt", list(ids))
 
     def tick(self) -> None:
         """Carry out what is due, if anything is."""

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from crashes.points import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from clouds.ledger import Ledger
 
     from crashes.clock import JumpClock
     from crashes.cloudside import CloudAccount
+    from crashes.points import Step
+    from crashes.watch import Watcher
 
     Call = Callable[..., None]
 
@@ -50,8 +52,12 @@ class Account(ABC):
         """Let listings show what was true 30 s ago, two rows on a page."""
 
     @abstractmethod
-    def preempt(self) -> None:
-        """Take every machine of ours away."""
+    def darken(self, regions: Sequence[str]) -> None:
+        """Let listings of some regions fail, and those of all others work."""
+
+    @abstractmethod
+    def preempt(self, ids: Sequence[str]) -> None:
+        """Take machines away."""
 
     @abstractmethod
     def tick(self) -> None:
@@ -71,6 +77,8 @@ class Market(ABC):
         preload: Modules of its plugin.
         ends_at_once: Whether a machine is gone when its end was asked for, its floor aside.
         lags: Whether listings can lag behind.
+        lists_by_region: Whether one region's listing can fail alone.
+        forgets: Whether nobody knows any more what was taken away before it was seen.
         keeps: A pattern of names of what stays although every cluster is gone, and is no machine: one
             thing a customer.
     """
@@ -81,6 +89,8 @@ class Market(ABC):
     preload: tuple[str, ...]
     ends_at_once: bool = True
     lags: bool = True
+    lists_by_region: bool = False
+    forgets: bool = False
     keeps: str = r"(?!)"
 
     def why_not(self) -> str:
@@ -99,6 +109,10 @@ class Market(ABC):
             floor: Machines have a minimum run time, where that can be chosen.
         """
 
+    def holds(self, step: Step) -> bool:
+        """Say whether a command that is stopped at a step keeps others from buying."""
+        return False
+
     @abstractmethod
     def changes(self, kind: Kind, label: str) -> bool:
         """Say whether a step makes or ends something at the provider, and can do so late."""
@@ -108,6 +122,9 @@ class Market(ABC):
 
     def on_jump(self, now: float) -> None:  # noqa: B027 - clouds look at the time by themselves
         """Let happen what is due, in a command's process that slept."""
+
+    def on_watch(self, watcher: Watcher) -> None:  # noqa: B027 - most have a cloud that sees calls
+        """Let more be steps of a command's process."""
 
     def put_off(self, hook: str, arguments: dict[str, Any], seconds: float) -> None:
         """Have a hook's effect come later, in a command's process."""
@@ -141,6 +158,7 @@ class Simulated(Market):
     settings: tuple[tuple[str, Any], ...] = (("boot_delay_s", 5),)
     ends_at_once: bool = True
     floor_s: float = 0
+    lists_by_region: bool = False
     keeps: str = Market.keeps
 
     def open(self, folder: Path, clock: JumpClock, call: Call, *, floor: bool) -> CloudAccount:
@@ -157,9 +175,11 @@ class Simulated(Market):
 
 def _providers() -> dict[str, Market]:
     from crashes.localside import LocalMarket
+    from crashes.sshside import SshMarket
 
     markets: tuple[Market, ...] = (
         LocalMarket(),
+        SshMarket(),
         Simulated(
             "spheron",
             "clouds.spheron:Spheron",
@@ -182,6 +202,7 @@ def _providers() -> dict[str, Market]:
             preload=("arb_gcp", "googleapiclient"),
             ends_at_once=False,
             reads=r".*\.(get|list|aggregatedList|wait)|(GET|HEAD) .*|POST /token",
+            lists_by_region=True,
         ),
         Simulated(
             "aws",
@@ -194,6 +215,7 @@ def _providers() -> dict[str, Market]:
             preload=("arb_aws", "moto", "boto3"),
             ends_at_once=False,
             reads=r"(Describe|Get).*",
+            lists_by_region=True,
             settings=(("boot_delay_s", 5), ("end_delay_s", 10)),
         ),
         Simulated(

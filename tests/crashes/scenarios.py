@@ -10,14 +10,20 @@ if TYPE_CHECKING:
     from crashes.markets import Market
     from crashes.world import World
 
-__all__ = ["NEXT", "SCENARIOS", "Arb", "Scenario", "next_command", "scenarios_of"]
+__all__ = ["NEIGHBOUR", "NEXT", "SCENARIOS", "Arb", "Scenario", "next_command", "scenarios_of"]
 
 
 @dataclass(frozen=True)
 class Arb:
-    """One command: its arguments."""
+    """One command.
+
+    Attributes:
+        words: Its arguments.
+        home: Whose: empty is the trial's own, other names are those of other homes at the account.
+    """
 
     words: tuple[str, ...]
+    home: str = ""
 
 
 Move = Arb | Callable[["World"], None]
@@ -39,6 +45,9 @@ class Scenario:
             them, and their bill is lost.
         blurred: Listings are stale and come in small pages, where they can.
         hidden: A machine is there that no state claims until the reaper has seen it.
+        regional: One region's listing fails, where that can be.
+        steady: What was bought before goes on: nothing is bought anew, nor called gone.
+        shared: Another home has a cluster of the same name at the same account.
     """
 
     run: Moves
@@ -50,6 +59,9 @@ class Scenario:
     lost: bool = False
     hidden: bool = False
     blurred: bool = False
+    regional: bool = False
+    steady: bool = False
+    shared: bool = False
 
     def launch(self, market: Market) -> Arb:
         """Return the command that buys the cluster ``x``."""
@@ -59,6 +71,7 @@ class Scenario:
         return Arb(("launch", "-y", "-c", "x", *wish, *nodes, *wait))
 
 
+NEIGHBOUR = "neighbour"
 DOWN = Arb(("down", "-y", "--all"))
 STATUS = Arb(("status",))
 REFRESH = Arb(("status", "--refresh"))
@@ -71,6 +84,24 @@ def _launch_of(name: str) -> Moves:
 
 
 _launch, _spot = _launch_of("launch"), _launch_of("preempted")
+
+
+def _again(market: Market) -> list[Move]:
+    """Look at a cluster that is up, and launch it once more."""
+    return [REFRESH, *_launch(market)]
+
+
+def _beside(market: Market) -> list[Move]:
+    """Launch a cluster of the same name from another home."""
+    return [Arb(launch.words, NEIGHBOUR) for launch in _launch(market) if isinstance(launch, Arb)]
+
+
+def _darken(world: World) -> None:
+    world.account.darken([entry.region for entry in world.ledger().alive("machine")])
+
+
+def _take_all(world: World) -> None:
+    world.take(world.ledger().alive("machine"))
 
 
 def _forgotten(market: Market) -> list[Move]:
@@ -95,16 +126,20 @@ SCENARIOS = {
     "stale": Scenario(
         _launch_of("stale"), lambda _: [lambda world: world.account.blur()], nodes=2, blurred=True
     ),
+    "steady": Scenario(
+        _again,
+        lambda m: [lambda world: world.account.blur(), *_launch(m)],
+        blurred=True,
+        steady=True,
+    ),
+    "dark": Scenario(_again, lambda m: [*_launch(m), _darken], regional=True, steady=True),
+    "shared": Scenario(_launch, _beside, shared=True),
     "down": Scenario(lambda _: [DOWN], _launch),
     "floor": Scenario(
         lambda _: [DOWN, _pass(1300), STATUS], lambda m: [*_launch(m), _pass(180)], floor=True
     ),
-    "preempted": Scenario(
-        _spot, lambda m: [*_spot(m), lambda world: world.account.preempt()], spot=True
-    ),
-    "noticed": Scenario(
-        lambda _: [REFRESH], lambda m: [*_spot(m), lambda world: world.account.preempt()], spot=True
-    ),
+    "preempted": Scenario(_spot, lambda m: [*_spot(m), _take_all], spot=True),
+    "noticed": Scenario(lambda _: [REFRESH], lambda m: [*_spot(m), _take_all], spot=True),
     "reap": Scenario(lambda _: [REAP], _forgotten, hidden=True),
     "recover": Scenario(
         lambda _: [REAP], lambda m: [*_launch(m), lambda world: world.database.lose()], lost=True
@@ -115,7 +150,12 @@ SCENARIOS = {
 
 def scenarios_of(market: Market) -> list[str]:
     """Return the names of the scenarios that can be tried at a provider."""
-    return [name for name, story in SCENARIOS.items() if market.lags or not story.blurred]
+    return [name for name, story in SCENARIOS.items() if _can_be(story, market)]
+
+
+def _can_be(story: Scenario, market: Market) -> bool:
+    can_list = market.lags or not story.blurred
+    return can_list and (market.lists_by_region or not story.regional)
 
 
 NEXT = ("status", "launch", "down", "reap", "cost")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crashes import audit
-from crashes.points import Act, Kind, Point, Step, When
-from crashes.scenarios import DOWN, REAP, SCENARIOS, STATUS, Arb, next_command
+from crashes.points import LATE_S, Act, Kind, Point, Step, When
+from crashes.scenarios import DOWN, NEIGHBOUR, REAP, SCENARIOS, STATUS, Arb, next_command
 from crashes.world import World
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class _Trial:
         self._is_known = not (story.lost or story.hidden or _comes_late(point))
         """Whether state must claim everything that is there."""
         self._has_lost = story.lost
+        self._bought: set[str] = set()
+        """Ids of the machines that the story began with."""
 
     def run(self) -> Outcome:
         """Run it whole."""
@@ -96,7 +98,9 @@ class _Trial:
             outcome.met = self._point is None or troubled is not None
             if troubled is not None:
                 self._aftermath(troubled)
+            self._see_steady()
             self._end()
+            self._end_neighbour()
         except TimeoutError as error:
             outcome.problems.append(str(error))
         outcome.problems += audit.internal_errors(world)
@@ -111,6 +115,7 @@ class _Trial:
                     self._problem("before", [f"arb {' '.join(move.words)} failed"])
             else:
                 move(self._world)
+        self._bought = {entry.id for entry in self._world.ledger().alive("machine")}
 
     def _until_trouble(self) -> Ran | None:
         """Run the story; return the command that met with trouble."""
@@ -138,16 +143,21 @@ class _Trial:
             self._lose(troubled, point)
         if point.act is Act.TAKEN:
             world.advance(_SOON_S)
-            world.account.preempt()
+            world.take(world.ledger().alive("machine"))
         self._look("after the trouble")
+        self._let_neighbour_reap()
         is_stopped = troubled.fork.code is None
         if is_stopped:
             world.outlast_lease()
-            world.holds_lock = point.step.kind is Kind.COMMIT and point.when is When.BEFORE
-        self._next(point)
+            in_commit = point.step.kind is Kind.COMMIT and point.when is When.BEFORE
+            world.holds_lock = in_commit or world.market.holds(point.step)
+        went_well = self._next(point)
         if is_stopped:
             world.holds_lock = False
-            self._wake(troubled)
+            self._wake(troubled, point.after if went_well else "")
+        if point.late_s:
+            world.advance(point.late_s + 1)
+            self._look("after the effect came")
 
     def _lose(self, troubled: Ran, point: Point) -> None:
         """Let the database go away while the command stands still, and let it go on or die."""
@@ -162,12 +172,13 @@ class _Trial:
         self._has_lost = not database.survives
         self._is_known = self._is_known and not self._has_lost
 
-    def _next(self, point: Point) -> None:
+    def _next(self, point: Point) -> bool:
+        """Run the next command; say whether it went well."""
         world = self._world
         command = next_command(point.after, self._story, world.market)
         ran = world.arb(command)
         if ran.code and _is_busy(ran) and world.holds_lock:
-            return
+            return False
         if ran.code and _is_for_later(ran):
             world.advance(_FLOOR_S)
             ran = world.arb(command)
@@ -181,24 +192,67 @@ class _Trial:
             looks = not self._story.hidden or point.after in {"launch", "reap"}
             self._is_known = looks and not is_blind and not _comes_late(point)
         self._look("after the next command")
+        return not ran.code
 
-    def _wake(self, stopped: Ran) -> None:
+    def _wake(self, stopped: Ran, successor: str) -> None:
         """Let the stopped command go on: it must leave to its successor what is its successor's.
 
         One that was told to end everything still may.
+
+        Args:
+            stopped: Which.
+            successor: Name of the command that went well meanwhile; empty when none did.
         """
-        world = self._world
+        world, story = self._world, self._story
         used = _used(world) & _alive(world) if stopped.words[0] != "down" else set()
         stopped.fork.wake()
         world.go_on(stopped)
         self._look("after the stopped command ended")
         lost = used - _alive(world)
         self._problem("after the stopped command ended", [f"{id_} was taken away" for id_ in lost])
+        wanted = {"launch": story.nodes, "down": 0}.get(successor)
+        if wanted is not None and stopped.words[0] != "down" and self._is_known:
+            found = audit.surplus(world, wanted)
+            self._problem("after the stopped command ended", found)
+
+    def _see_steady(self) -> None:
+        """See that a cluster that nobody had reason to touch is as it was."""
+        point = self._point
+        has_reason = point is not None and (
+            point.act is Act.TAKEN or self._has_lost or point.after == "down"
+        )
+        if self._story.steady and not has_reason:
+            self._problem("after all", audit.unsteady(self._world, self._bought))
+
+    def _let_neighbour_reap(self) -> None:
+        """Let another home at the account end what nobody asked for: nothing of ours is."""
+        if self._story.shared:
+            before = _alive(self._world)
+            self._run(replace(REAP, home=NEIGHBOUR))
+            gone = sorted(before - _alive(self._world))
+            self._problem("after a neighbour's reap", [f"{id_} was taken away" for id_ in gone])
+
+    def _end_neighbour(self) -> None:
+        """See that the other home's machines are all there, and end them."""
+        if not self._story.shared:
+            return
+        world = self._world
+        if not audit.of_neighbours(world):
+            self._problem("in the end", ["nothing of the neighbour is there"])
+        for command in (DOWN, STATUS, STATUS):
+            self._run(replace(command, home=NEIGHBOUR))
+            world.advance(_FLOOR_S)
+        left = audit.of_neighbours(world)
+        self._problem("in the neighbour's end", [f"{name} is left" for name in left])
 
     def _end(self) -> None:
         """Give everything back, and let everything that is late come."""
         world = self._world
+        if self._story.regional:
+            world.account.darken(())
         self._run(DOWN)
+        if _comes_late(self._point):
+            world.advance(LATE_S[-1] + 1)
         for command in (STATUS, REAP, STATUS, *[STATUS] * _ROUNDS):
             if command is STATUS and not audit.still_open(world):
                 continue
@@ -228,7 +282,7 @@ class _Trial:
 
 def _alive(world: World) -> set[str]:
     """Return ids and names of machines that are there."""
-    alive = world.account.ledger().alive("machine")
+    alive = world.ledger().alive("machine")
     return {entry.id for entry in alive} | {entry.name for entry in alive}
 
 
@@ -266,5 +320,5 @@ def _is_for_later(ran: Ran) -> bool:
 
 
 def _is_busy(ran: Ran) -> bool:
-    told = ("has kept", "has been migrating")
+    told = ("has kept", "has been migrating", "another command is claiming")
     return any(text in ran.output for text in told)

@@ -6,11 +6,13 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from arb.state.store import open_store
 from arb.state.vault import open_vault
 from crashes.clock import JumpClock
 from crashes.databases import FileDatabase
@@ -18,6 +20,10 @@ from crashes.points import LATE_S, Act, Kind, Step
 from crashes.watch import DIED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clouds.ledger import Entry, Ledger
+
     from crashes.databases import ServerDatabase
     from crashes.forks import Fork, Forks
     from crashes.markets import Account, Market
@@ -39,6 +45,7 @@ class Ran:
 
     Attributes:
         began: By the trial's clock.
+        home: Whose, if it is not the trial's own.
         ended: The same; None when it died or is stopped.
         code: Its exit code; -1 when it died.
         steps: What it did, when it was watched; its calls of the API among them.
@@ -49,6 +56,7 @@ class Ran:
     words: tuple[str, ...]
     began: float
     fork: Fork
+    home: str = ""
     ended: float | None = None
     code: int | None = None
     output: str = ""
@@ -59,7 +67,8 @@ class Ran:
     def __str__(self) -> str:
         """Return it as one reads it in a terminal."""
         code = "died" if self.ended is None else f"exit {self.code}"
-        return f"$ arb {' '.join(self.words)}    [{code}]\n{self.output.rstrip()}"
+        whose = f"({self.home}) " if self.home else ""
+        return f"{whose}$ arb {' '.join(self.words)}    [{code}]\n{self.output.rstrip()}"
 
 
 class World:
@@ -94,7 +103,9 @@ class World:
         self._forks = forks
         self._bug = bug
         self.account: Account = market.open(self.folder, self.clock, self.call, floor=floor)
-        self.home = self.new_home("arb", cache)
+        self._cache = cache
+        self._homes: dict[str, Path] = {}
+        self.home = self._home_of("")
         self.database = server or FileDatabase(self.home)
         if server is not None:
             server.empty()
@@ -110,14 +121,15 @@ class World:
                 ran.fork.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def new_home(self, name: str, cache: Path | None = None) -> Path:
-        """Return a home that knows this account."""
-        home = self.folder / name
-        home.mkdir(mode=0o700)
-        (home / "config.yaml").write_text(self.account.config)
-        if cache is not None:
-            shutil.copytree(cache, home / "cache")
-        return home
+    def _home_of(self, name: str) -> Path:
+        """Return a home that knows this account, made when it is first asked for."""
+        if name not in self._homes:
+            home = self._homes[name] = self.folder / (name or "arb")
+            home.mkdir(mode=0o700)
+            (home / "config.yaml").write_text(self.account.config)
+            if self._cache is not None:
+                shutil.copytree(self._cache, home / "cache")
+        return self._homes[name]
 
     def env_of(self, home: Path) -> dict[str, str]:
         """Return the environment of commands with a home."""
@@ -137,6 +149,29 @@ class World:
             self.clock.reach(begun + passed)
             self.account.tick()
 
+    # -- what is there ---------------------------------------------------------------------
+
+    def ledger(self) -> Ledger:
+        """Return what the account's ledger says; what other homes bought there is foreign in it."""
+        ledger = self.account.ledger()
+        others = tuple(f"arb-{owner}-" for owner in self._other_owners())
+        entries = [
+            replace(entry, foreign=True) if entry.name.startswith(others) else entry
+            for entry in ledger.entries
+        ]
+        return replace(ledger, entries=entries)
+
+    def _other_owners(self) -> list[str]:
+        owners = []
+        for home in (home for name, home in self._homes.items() if name):
+            with closing(open_store(f"sqlite:///{home / 'state.db'}", clock=self.clock)) as store:
+                owners.append(store.owner())
+        return owners
+
+    def take(self, entries: Iterable[Entry]) -> None:
+        """Let the provider take machines away."""
+        self.account.preempt([entry.id for entry in entries])
+
     # -- commands --------------------------------------------------------------------------
 
     def arb(
@@ -145,7 +180,6 @@ class World:
         *,
         trap: Point | None = None,
         trace: bool = False,
-        home: Path | None = None,
     ) -> Ran:
         """Run one command to its end, to its death, or until it is stopped.
 
@@ -153,13 +187,12 @@ class World:
             command: Which.
             trap: Trouble on its way.
             trace: Note its steps.
-            home: Whose; the trial's own by default.
         """
         wire = getattr(self.account, "wire", None)
         if wire is not None:
             wire.arm(trap if trap and trap.step.kind is Kind.CALL else None)
         order: dict[str, Any] = {"argv": command.words, "trace": trace, "trap": _inner(trap)}
-        ran = self._start(order, command.words, home)
+        ran = self._start(order, command.words, command.home)
         ran.cannot_write = trap is not None and trap.act in {Act.FULL, Act.LOSE}
         if wire is not None:
             wire.aim(ran.fork)
@@ -184,21 +217,21 @@ class World:
 
     def call(self, function: str, *arguments: Any) -> None:
         """Run ``module:function`` in a process of its own, where machines are on paper."""
-        ran = self._start({"call": function, "args": arguments}, (function,), None)
+        ran = self._start({"call": function, "args": arguments}, (function,))
         self.ran.remove(ran)
         ran.fork.wait()
         if ran.fork.code:
             raise RuntimeError(f"{function} failed:\n{ran.fork.output}")
 
-    def _start(self, order: dict[str, Any], words: tuple[str, ...], home: Path | None) -> Ran:
-        env = self.env if home is None else self.env_of(home)
+    def _start(self, order: dict[str, Any], words: tuple[str, ...], home: str = "") -> Ran:
+        env = self.env_of(self._home_of(home)) if home else self.env
         about = {"env": env, "clock": str(self.clock.path), "market": self.market.name}
         about["bug"] = self._bug
         self.clock.advance(_COMMAND_S)
         began = self.clock.now()
         if self.holds_lock:
             order["busy_s"] = _BUSY_S
-        ran = Ran(words, began, self._forks.start({**order, **about}))
+        ran = Ran(words, began, self._forks.start({**order, **about}), home)
         self.ran.append(ran)
         return ran
 
