@@ -123,6 +123,8 @@ def test_each_quota_covers_what_counts_against_it(fault, offer, scope, family):
         ("conditionNotMet", "Constraint constraints/gcp.resourceLocations violated", False, RequestError, Scope.REGION),
         ("forbidden", "Location us-x is not found or access is unauthorized.", False, RequestError, Scope.ZONE),
         ("invalid", "[x, pd-ssd] features are not compatible", False, RequestError, Scope.INSTANCE_TYPE),
+        ("PERMISSIONS_ERROR", "Required 'compute.subnetworks.use' permission for 'projects/p'", False, RequestError, Scope.PROVIDER),
+        ("IAM_PERMISSION_DENIED", "no", False, RequestError, Scope.PROVIDER),
         ("NEW_WORD", "something else", False, RequestError, Scope.OFFER),
         ("RATE_LIMIT_EXCEEDED", "x", False, CapacityError, Scope.ZONE),
     ],
@@ -130,6 +132,22 @@ def test_each_quota_covers_what_counts_against_it(fault, offer, scope, family):
 def test_each_refusal_has_its_scope(code, message, spot, kind, scope):
     error = refusal(Fault(code, message), replace(H100, spot=spot))
     assert (type(error), error.scope) == (kind, scope)
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "hint"),
+    [
+        ("[a4-highgpu-8g, pd-ssd] features are not compatible for creating instance.", "gcp-disk-type", "disk_type"),
+        ("Invalid value for field 'resource.disks[0].initializeParams.diskType'", "gcp-disk-type", "disk_type"),
+        ("Requested disk size cannot be smaller than the image size (50 GB)", "gcp-disk-size", "disk_gib"),
+        ("[n1-standard-8, 3 x nvidia-tesla-t4] features are not compatible", "gcp-request", ""),
+        ("The referenced network resource cannot be found.", "gcp-network", "gcloud compute networks create"),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_names_the_option_to_change(message, code, hint):
+    error = refusal(Fault("invalid", message), H100)
+    assert error.code == code
+    assert hint in error.hint
 
 
 def test_a_server_that_is_busy_blocks_for_a_minute_only():

@@ -39,6 +39,7 @@ _NO_BILLING: Final = re.compile(
     r"requires billing|billing (to be|must be) enabled|billing (account )?(is )?(not enabled|disabled)",
     re.IGNORECASE,
 )
+_PLACE: Final = re.compile(r"\blocation\b.*(not found|unauthorized)", re.IGNORECASE)
 _QUOTA_PROJECT: Final = frozenset({"USER_PROJECT_DENIED", "CONSUMER_INVALID"})
 """The project that a user's calls are counted against is not one that they may use."""
 _JUDGED: Final = frozenset({"quotaExceeded", "QUOTA_EXCEEDED", "limitExceeded"})
@@ -103,7 +104,7 @@ def body_of(answer: requests.Response) -> Any:
 
 def _is_judged(fault: Fault) -> bool:
     """Say whether a 403 is about a quota or a place, which the caller judges."""
-    about_place = "location" in fault.message.lower()
+    about_place = _PLACE.search(fault.message) is not None
     return fault.code in _JUDGED or bool(fault.metric) or about_place
 
 

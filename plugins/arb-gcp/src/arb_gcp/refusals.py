@@ -44,6 +44,10 @@ _EVERY_MACHINE: Final = re.compile(
 """Quotas that each machine counts against, whatever it is."""
 _POLICIES: Final = "ask who keeps the organization's policies"
 _WRONG: Final = (
+    (
+        re.compile(r"required '[\w.]+' permission|permissions?[_ ](denied|error)"),
+        (Scope.PROVIDER, "gcp-forbidden", "run: arb check gcp --policy"),
+    ),
     (re.compile(r"constraints/.*resourcelocations"), (Scope.REGION, "gcp-org-policy", _POLICIES)),
     (re.compile(r"constraints/"), (Scope.PROVIDER, "gcp-org-policy", _POLICIES)),
     (
@@ -60,7 +64,19 @@ _WRONG: Final = (
     ),
     (
         re.compile(r"permission|serviceaccount"),
-        (Scope.PROVIDER, "gcp-forbidden", "run: arb check gcp"),
+        (Scope.PROVIDER, "gcp-forbidden", "run: arb check gcp --policy"),
+    ),
+    (
+        re.compile(r"disk size"),
+        (
+            Scope.INSTANCE_TYPE,
+            "gcp-disk-size",
+            "ask for more: disk_size of the task, or provider_options.gcp.disk_gib",
+        ),
+    ),
+    (
+        re.compile(r"disk-?types?\b|\[[^]]*\b(pd|hyperdisk)-[^]]*\] features are not compatible"),
+        (Scope.INSTANCE_TYPE, "gcp-disk-type", "leave provider_options.gcp.disk_type out"),
     ),
     (
         re.compile(r"image"),
@@ -128,7 +144,7 @@ def _was_taken(fault: Fault, offer: Offer) -> bool:
 
 def _wrong(fault: Fault) -> tuple[Scope, str, str]:
     """Return scope, code and hint of a request that is wrong, as far as the words tell."""
-    words = fault.message.lower()
+    words = f"{fault.code} {fault.message}".lower()
     for pattern, answer in _WRONG:
         if pattern.search(words):
             return answer
