@@ -78,6 +78,15 @@ def test_a_second_reading_asks_for_spot_prices_only(small):
     assert frame["use1-az1", False] == 0.9
 
 
+def test_a_catalog_is_as_old_as_its_oldest_price(small):
+    first = catalog(small)
+    assert first.as_of == first.frame["as_of"].min()
+    small.cloud.advance(7200)
+    again = catalog(small)
+    assert again.as_of == first.frame[~first.frame["spot"]]["as_of"].min()  # the list is kept a day
+    assert again.frame[again.frame["spot"]]["as_of"].min() >= first.as_of + 7200
+
+
 def test_a_region_that_fails_is_shown_as_it_was_with_its_date(small):
     begun = small.cloud.clock.now()
     catalog(small)

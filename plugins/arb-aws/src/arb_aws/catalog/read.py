@@ -77,7 +77,10 @@ def read_catalog(context: ProviderContext) -> Catalog:
     if len(priced) < len(whole):
         raise next(outcome for outcome in whole if isinstance(outcome, Exception))
     why = why_not_live(priced, dict(zip(regions, parts, strict=True)))
-    return Catalog(frame_of(priced, known), "live", context.clock.now(), why=why)
+    frame = frame_of(priced, known)
+    # As old as its oldest price, as listings of single offers say it, too.
+    as_of = float(frame["as_of"].min()) if len(frame) else context.clock.now()
+    return Catalog(frame, "live", as_of, why=why)
 
 
 def _read_region(client: Client, account: str, region: str) -> RegionPart:
