@@ -278,6 +278,17 @@ def test_where_no_filter_finds_anything_all_types_are_looked_through(account, tm
     assert {o.key for o in again if "guest" not in o.payload} == whole
 
 
+@pytest.mark.parametrize("answer", [{"status": 404, "body": "<html>"}, {"status": 501}])
+def test_where_accelerators_are_not_listed_none_are_added(account, answer, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    account.cloud.fault("status", match="compute.acceleratorTypes*", count=9, **answer)
+    offers = account.offers()
+    assert {o.instance_type for o in offers} >= {"a3-highgpu-8g", "n1-standard-8"}
+    assert not [o for o in offers if "guest" in o.payload]
+    account.cloud.clear_faults()
+    assert [o for o in account.offers() if "guest" in o.payload]
+
+
 def test_types_of_a_zone_that_is_silent_are_not_forgotten_for_a_day(account, tmp_path):
     whole = {o.key for o in account.offers()}
     account.cloud.configure(zones_down=["us-east4-b"])

@@ -252,6 +252,25 @@ def test_a_machine_without_a_public_address_is_reached_by_its_private_one(accoun
     assert machine.address == machine.private_address != ""
 
 
+def test_until_it_has_its_public_address_a_machine_has_none():
+    inside = {"networkIP": "10.0.0.2"}
+    said = {"name": "n", "zone": "zones/z-a", "status": "RUNNING"}
+    without = instance_of("gcp", "p", {**said, "networkInterfaces": [inside]})
+    assert (without.address, without.private_address) == ("10.0.0.2", "10.0.0.2")
+    coming = {**inside, "accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]}
+    waiting = instance_of("gcp", "p", {**said, "networkInterfaces": [coming]})
+    assert (waiting.address, waiting.private_address) == ("", "10.0.0.2")
+    coming["accessConfigs"][0]["natIP"] = "192.0.2.1"
+    assert instance_of("gcp", "p", {**said, "networkInterfaces": [coming]}).address == "192.0.2.1"
+
+
+def test_the_older_word_for_spot_is_known_and_the_zone_of_the_scope():
+    said = {"name": "n", "status": "STOPPING", "scheduling": {"preemptible": True}}
+    machine = instance_of("gcp", "p", said, "us-east4-a")
+    assert (machine.spot, machine.state) == (True, InstanceState.TERMINATING)
+    assert (machine.zone, machine.region) == ("us-east4-a", "us-east4")
+
+
 def test_what_a_listing_tells_is_enough_to_end_a_machine(account):
     account.buy()
     (machine,) = account.list(owner=OWNER).instances

@@ -105,7 +105,15 @@ class ApiError(ProviderUnavailable):
 
 
 class ServerError(ProviderUnavailable):
-    """The server, or something on the way, has trouble of its own: an answer that says nothing."""
+    """The server, or something on the way, has trouble of its own: an answer that says nothing.
+
+    Attributes:
+        status: HTTP status.
+    """
+
+    def __init__(self, what: str, status: int) -> None:
+        super().__init__(f"gcp {what}: HTTP {status}", code="gcp-unreachable")
+        self.status = status
 
 
 def fault_of_answer(status: int, body: object) -> Fault:

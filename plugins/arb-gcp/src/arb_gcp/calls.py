@@ -90,7 +90,7 @@ def error_of(answer: requests.Response, call: Call, who: str, project: str) -> E
     if fault.code in NO_CAPACITY:  # also with a 503
         return ApiError(str(call), status, fault)
     if status >= _SERVER_ERROR or status == _TIMED_OUT or not fault.code:
-        return ServerError(f"gcp {call}: HTTP {status}", code="gcp-unreachable")
+        return ServerError(str(call), status)
     return ApiError(str(call), status, fault)
 
 

@@ -46,8 +46,8 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     for page in client.aggregated(path, {"filter": _filter(query)}):
         if not isinstance(page.get("items"), dict) and page.get("kind") != _KIND:
             raise ProviderUnavailable("gcp answered with no list", code="gcp-unreadable")
-        for said in _machines(page):
-            machine = instance_of(context.provider, client.project, said)
+        for zone, said in _machines(page):
+            machine = instance_of(context.provider, client.project, said, zone)
             if _is_wanted(machine, query):
                 found[machine.id] = machine
         zones |= {last_part(s) for s in page.get("items") or {} if s.startswith("zones/")}
@@ -77,9 +77,12 @@ def _filter(query: ListQuery) -> str:
     return f"labels.{OWNER_LABEL}={owner}" if owner else f"labels.{OWNER_LABEL}:*"
 
 
-def _machines(page: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    for scope in (page.get("items") or {}).values():
-        yield from (said for said in scope.get("instances") or () if said.get("name"))
+def _machines(page: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Yield zone and resource of each machine on a page."""
+    for scope, told in (page.get("items") or {}).items():
+        for said in told.get("instances") or ():
+            if said.get("name"):
+                yield last_part(scope), said
 
 
 def silent_zones(page: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ProviderUnavailable
-from arb.types import GoneReason, Instance, InstanceState
+from arb.types import Instance, InstanceState
 from arb_gcp.handles import Handle
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ _STATES: Final = {
 _OFF: Final = frozenset({InstanceState.STOPPING, InstanceState.STOPPED})
 
 
-def instance_of(
-    provider: str, project: str, said: Mapping[str, Any], reason: GoneReason = GoneReason.NONE
-) -> Instance:
+def instance_of(provider: str, project: str, said: Mapping[str, Any], zone: str = "") -> Instance:
     """Return a machine as ``instances.get`` or a list shows it.
 
     A spot machine that is off cannot come back and costs its disk until it is deleted: it is
@@ -53,25 +51,25 @@ def instance_of(
         provider: Our id of the provider.
         project: Of the machine.
         said: The ``Instance`` resource.
-        reason: Why it is off, where the operation log tells.
+        zone: Where it was found, for an answer that does not tell.
     """
-    zone = last_part(said.get("zone"))
-    spot = (said.get("scheduling") or {}).get("provisioningModel") == "SPOT"
+    zone = last_part(said.get("zone")) or zone
+    scheduling = said.get("scheduling") or {}
+    spot = scheduling.get("provisioningModel") == "SPOT" or bool(scheduling.get("preemptible"))
     status = str(said.get("status") or "")
     state = _STATES.get(status, InstanceState.PENDING)
-    if state in _OFF and (spot or reason is GoneReason.PREEMPTED):
+    if state in _OFF and spot:
         state = InstanceState.TERMINATING
-    public, private = _addresses(said)
+    address, private = _addresses(said)
     return Instance(
         provider=provider,
         id=str(said["name"]),
         region=region_of(zone),
         zone=zone,
         state=state,
-        reason=reason,
         token=str(said["name"]),
         detail=status,
-        address=public or private,
+        address=address,
         private_address=private,
         instance_type=last_part(said.get("machineType")),
         spot=spot,
@@ -142,7 +140,11 @@ def seconds(text: object) -> float:
 
 
 def _addresses(said: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the public and the private address; empty where there is none yet."""
+    """Return where a machine is reached from outside and by its peers; empty until that is known.
+
+    One without a public address is reached by its private one from everywhere.
+    """
     interface: Mapping[str, Any] = next(iter(said.get("networkInterfaces") or ()), {})
-    access: Mapping[str, Any] = next(iter(interface.get("accessConfigs") or ()), {})
-    return str(access.get("natIP") or ""), str(interface.get("networkIP") or "")
+    accesses: Sequence[Mapping[str, Any]] = interface.get("accessConfigs") or ()
+    private = str(interface.get("networkIP") or "")
+    return (str(accesses[0].get("natIP") or "") if accesses else private), private

@@ -67,7 +67,7 @@ def _listed(client: Client, project: str, request: ProvisionRequest) -> dict[str
     params = {"filter": f"labels.{ATTEMPT_LABEL}={request.token}"}
     provider = client.context.provider
     machines = (
-        instance_of(provider, project, said)
+        instance_of(provider, project, said, request.offer.zone)
         for page in client.pages(path, params)
         for said in page.get("items") or ()
     )
@@ -116,7 +116,7 @@ def _unlisted(
     provider, zone = client.context.provider, request.offer.zone
     try:
         said = client.get(f"projects/{project}/zones/{zone}/instances/{token}")
-        return instance_of(provider, project, said)
+        return instance_of(provider, project, said, zone)
     except ApiError as error:
         if not error.is_missing:
             raise

@@ -99,7 +99,7 @@ class _Machine:
     def _machine(self) -> Instance:
         said = self.look()
         if said:
-            return instance_of(self.client.context.provider, self.project, said)
+            return instance_of(self.client.context.provider, self.project, said, self.zone)
         reference = self.reference
         return Instance(
             provider=self.client.context.provider,

@@ -141,7 +141,8 @@ class _Order:
     def _adopt(self, path: str) -> None:
         """Take the machine that an earlier sending of this order made."""
         said: Any = self.client.get(path)
-        self.machine = instance_of(self.client.context.provider, self.client.project, said)
+        client, zone = self.client, self.request.offer.zone
+        self.machine = instance_of(client.context.provider, client.project, said, zone)
 
 
 def _secrets(setup: NodeSetup) -> list[str]:

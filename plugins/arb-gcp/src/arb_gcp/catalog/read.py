@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable
 from arb.types import Catalog
+from arb_gcp.answers import ApiError, ServerError
 from arb_gcp.catalog.bundled import bundled_catalog
 from arb_gcp.catalog.cache import Kept, Read, is_kept, keep, kept_part, readable
 from arb_gcp.catalog.compose import COLUMNS, rows
@@ -40,6 +41,7 @@ _TYPE_FIELDS: Final = (
     "items/*(machineTypes(name,guestCpus,memoryMb,accelerators,architecture,deprecated,"
     "bundledLocalSsds),warning(code,message)),unreachables,warning(code,message),nextPageToken"
 )
+_NO_SUCH_CALL: Final = frozenset({404, 501})
 _PRICES: Final = "prices"
 
 
@@ -139,10 +141,16 @@ def _without_filter(client: Client) -> list[Shape]:
 
 
 def _read_guests(client: Client) -> Kept:
+    """Read the accelerators that can be added; a server that lists none adds none."""
     path = f"projects/{client.project}/aggregated/acceleratorTypes"
 
     def read() -> Read:
-        pages = list(client.aggregated(path))
+        try:
+            pages = list(client.aggregated(path))
+        except (ApiError, ServerError) as error:
+            if error.status not in _NO_SUCH_CALL:
+                raise
+            return Read([])
         guests = [list(guest) for page in pages for guest in read_guests(page)]
         return Read(guests, is_whole=not any(map(silent_zones, pages)))
 
