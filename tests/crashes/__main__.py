@@ -53,7 +53,8 @@ def _run(campaign: Campaign, chosen: argparse.Namespace) -> None:
     if chosen.point:
         _try(campaign, [Point.parse(text) for text in chosen.point], chosen)
         return
-    for scenario in chosen.scenario or scenarios_of(campaign.market):
+    possible = scenarios_of(campaign.market)
+    for scenario in [name for name in chosen.scenario or possible if name in possible]:
         points = campaign.points(scenario)
         if not chosen.all:
             points = campaign.sample(scenario, chosen.count)
@@ -61,6 +62,8 @@ def _run(campaign: Campaign, chosen: argparse.Namespace) -> None:
             print(*points, sep="\n")
         else:
             _try(campaign, points, chosen)
+            there = campaign.tally.points[scenario]
+            print(f"{campaign.market.name} {scenario}: {len(points)} of {there} tried", flush=True)
     for failure in campaign.tally.failures:
         if failure.point is None:
             print(failure, failure.told if chosen.verbose else "", sep="\n", flush=True)
