@@ -20,6 +20,7 @@ from arb.errors import (
     Scope,
 )
 from arb.optimizer.standing import Standing
+from arb.plugins.budgets import BUDGETS_S
 from arb.provision.agreement import Agreement, Declined
 from arb.provision.order import Order
 from arb.provision.walk import Exhausted, buy
@@ -370,3 +371,23 @@ def test_an_answer_counts_for_the_rest_of_the_way(world):
 
 def fail(_):
     raise NodeError("no SSH", code="no-ssh")
+
+
+def test_a_provider_that_hangs_costs_its_deadline_and_one_line(world, monkeypatch):
+    gate = threading.Event()
+    monkeypatch.setitem(BUDGETS_S, "arb_query_prices", 0.2)
+    other = FakeCloud(world.clock, name="other")
+    world.clouds.append(other)
+    world.cloud.on_prices = [lambda offers: gate.wait(20)]
+    try:
+        purchase = walk(world, offer("a"), offer("b"), offer("c", provider="other"))
+    finally:
+        gate.set()
+
+    assert purchase.offer.offer_id == "c"
+    assert world.told.steps[0] == (
+        "   2 offers of fake skipped: fake hung in arb_query_prices and is not asked again by this "
+        "command"
+    )
+    assert len(world.told.steps) == 2
+    assert tried(world) == []

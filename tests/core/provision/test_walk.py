@@ -8,6 +8,7 @@ import signal
 import threading
 
 import pytest
+from support.command import eventually
 from support.fakecloud import FakeCloud, offer
 
 from arb.errors import (
@@ -25,6 +26,7 @@ from arb.errors import (
 from arb.provision.giveback import end_cluster
 from arb.provision.journal import ClusterEnding
 from arb.provision.order import Order
+from arb.provision.placing import AbandonedPurchase
 from arb.provision.resume import resume
 from arb.provision.walk import buy
 from arb.state.attempts import AttemptState
@@ -629,6 +631,35 @@ def test_ctrl_c_while_an_order_is_under_way_waits_and_gives_back(world):
     assert world.cloud.alive() == []
     assert world.states(record) == ["closed"]
     assert tried(world) == ["a"]
+
+
+def test_ctrl_c_again_leaves_an_order_that_hangs_to_the_next_command(world):
+    ended = threading.Event()
+
+    def hangs(request):
+        _thread.interrupt_main()
+        assert ended.wait(20)
+        return world.cloud.sell(request)
+
+    def press_again(text):
+        if "Ctrl-C again" in text:
+            _thread.interrupt_main()
+
+    world.cloud.on_provision = [hangs]
+    world.told.step = press_again
+    record = world.cluster()
+
+    with pytest.raises(AbandonedPurchase):
+        world.buy(record, offer("a"))
+
+    assert world.states(record) == ["unknown"]
+    assert world.cloud.called("list_instances") == []
+    ended.set()
+    eventually(world.cloud.alive, what="the order had its effect after all")
+    world.new_process()
+    resume(world.shop)
+    assert world.cloud.alive() == []
+    assert world.states(record) == ["closed"]
 
 
 def test_ctrl_c_in_the_moment_an_order_is_sent_gives_back(world, monkeypatch):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from arb.plugins.provider import Provider
     from arb.types import Catalog, Clock, ProviderInfo
 
-__all__ = ["Answer", "ask"]
+__all__ = ["Answer", "ask", "not_awaited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,35 @@ class Answer:
 
 def ask(plugins: Plugins, name: str, clock: Clock) -> Answer:
     """Ask one provider for its catalog and check it. Whatever goes wrong is in the answer."""
-    entry = plugins.table.find("arb.providers", name)
-    began, row = clock.monotonic(), ProviderRow(name, fingerprint=fingerprint(plugins, name))
-    if entry is not None:
-        row = replace(row, distribution=entry.distribution, version=entry.version)
+    began, row = clock.monotonic(), _new_row(plugins, name)
     try:
         answer = _read(plugins.provider(name), row, clock)
     except ArbError as error:
         answer = Answer(replace(row, error=error.summary, error_code=error.code), error=error)
     took_s = clock.monotonic() - began
     return replace(answer, row=replace(answer.row, tried_at=clock.now(), took_s=took_s))
+
+
+def not_awaited(plugins: Plugins, name: str, clock: Clock, waited_s: float) -> Answer:
+    """Return what stands for the answer of a provider that reads on in the background.
+
+    Should it never end, that hinders nothing but the next reading of its prices.
+    """
+    with suppress(ArbError):
+        plugins.provider(name).let_run("arb_catalog")
+    summary = f"{name} told no prices within {waited_s:g} s and is not waited for"
+    hint = f"arb refresh {name} waits for them"
+    error = ProviderUnavailable(summary, code="catalog-late", hint=hint)
+    row = replace(_new_row(plugins, name), error=summary, error_code=error.code)
+    return Answer(replace(row, tried_at=clock.now(), took_s=waited_s), error=error)
+
+
+def _new_row(plugins: Plugins, name: str) -> ProviderRow:
+    entry = plugins.table.find("arb.providers", name)
+    row = ProviderRow(name, fingerprint=fingerprint(plugins, name))
+    if entry is None:
+        return row
+    return replace(row, distribution=entry.distribution, version=entry.version)
 
 
 def _read(provider: Provider, row: ProviderRow, clock: Clock) -> Answer:

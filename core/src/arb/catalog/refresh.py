@@ -9,14 +9,14 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from arb.catalog.gathering import Patience, gather
 from arb.catalog.stale import stale
 from arb.catalog.store import open_catalog
 from arb.errors import StateError
-from arb.plugins.calls import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "RefreshReport", "fresh_catalog", "refresh"]
 
 _PROVIDERS: Final = "arb.providers"
+PATIENCE_S: Final = 20.0
+"""For so long everybody is waited for where others have answered: the documented budget."""
 _SHORT_S: Final = 1.0
 """Between two lines about who is awaited."""
 
@@ -83,15 +85,19 @@ class RefreshReport:
         return tuple(outcome for outcome in self.outcomes if outcome.error is not None)
 
 
-def refresh(
+def refresh(  # noqa: PLR0913 - keyword-only parts of one question
     plugins: Plugins,
     path: Path,
     names: Iterable[str] | None = None,
     *,
     clock: Clock,
     state: Callable[[str], None] | None = None,
+    enough: Callable[[ProviderRow], bool] | None = None,
 ) -> RefreshReport:
     """Ask providers for their catalogs and write them; one that fails keeps its last good rows.
+
+    With ``enough`` nobody is waited for longer than 20 s once such a provider has answered: who
+    reads on goes on in the background, as long as the process lasts, and is told as an error.
 
     Args:
         plugins: What is installed.
@@ -99,6 +105,7 @@ def refresh(
         names: Whom to ask; None is everyone who may be used.
         clock: Time.
         state: Hears who is still awaited; an empty text at the end. Called from several threads.
+        enough: Whether what is known of a provider now is worth going on with; None waits for all.
 
     Raises:
         UsageError: A name is not that of a provider that may be used.
@@ -110,9 +117,29 @@ def refresh(
     chosen = plugins.provider_names() if names is None else tuple(dict.fromkeys(names))
     _check_names(plugins, chosen)
     awaited = _Awaited(chosen, clock, state)
-    answers = in_parallel(lambda name: awaited.told(name, ask(plugins, name, clock)), chosen)
+    patience = _patience(plugins, path, clock, enough) if enough else None
+    found = gather(lambda name: awaited.told(name, ask(plugins, name, clock)), chosen, patience)
+    awaited.close()
+    answers = [found.get(name) or _late(plugins, name, clock) for name in chosen]
     outcomes = _merged(plugins, path, answers, clock) if answers else ()
     return RefreshReport(outcomes, clock.monotonic() - begun)
+
+
+def _patience(
+    plugins: Plugins, path: Path, clock: Clock, enough: Callable[[ProviderRow], bool]
+) -> Patience[Answer]:
+    def keep(answer: Answer) -> None:
+        with suppress(StateError):  # nobody is there to hear of it
+            _merged(plugins, path, [answer], clock)
+
+    return Patience(PATIENCE_S, lambda a: a.error is None and enough(a.row), keep)
+
+
+def _late(plugins: Plugins, name: str, clock: Clock) -> Answer:
+    """Return what stands for an answer that is not waited for."""
+    from arb.catalog.asking import not_awaited
+
+    return not_awaited(plugins, name, clock, PATIENCE_S)
 
 
 def fresh_catalog(  # noqa: PLR0913 - keyword-only parts of one question
@@ -157,16 +184,26 @@ class _Awaited:
         self._clock = clock
         self._state = state
         self._lock = threading.Lock()
+        self._is_closed = False
         self._told_at = clock.monotonic()
         self._tell()
 
     def told(self, name: str, answer: Answer) -> Answer:
         """Note that one has answered."""
         with self._lock:
+            if self._is_closed:
+                return answer
             self._names.remove(name)
             if not self._names or self._clock.monotonic() - self._told_at > _SHORT_S:
                 self._tell()
         return answer
+
+    def close(self) -> None:
+        """Say no more of those who are late."""
+        with self._lock:
+            if self._names and not self._is_closed and self._state is not None:
+                self._state("")
+            self._is_closed = True
 
     def _tell(self) -> None:
         if self._state is not None:

@@ -8,8 +8,9 @@ from arb.clusters import bringup
 from arb.clusters.orders import Orders
 from arb.clusters.sshaccess import publish
 from arb.nodes.keys import forget_gang_key
-from arb.provision.giveback import finish
+from arb.provision.giveback import end_cluster, finish
 from arb.provision.patience import buy_patiently
+from arb.provision.placing import AbandonedPurchase
 from arb.state.clusters import (
     ClusterRecord,
     ClusterStatus,
@@ -59,6 +60,9 @@ def buy_cluster(
         )
         shop.journal.check_wanted(record.id)
         up = _update(shop, record, status=ClusterStatus.UP, ready_at=session.store.now())
+    except AbandonedPurchase:
+        end_cluster(shop, record.id)  # a wish, which the next command carries out
+        raise
     except BaseException:
         session.progress.state("")
         _give_back(shop, record)

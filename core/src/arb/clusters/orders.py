@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from arb.catalog.refresh import refresh
 from arb.catalog.store import open_catalog
 from arb.clusters.catalog import Wanted, alternatives_of, ranked_offers
+from arb.clusters.prices import worth_going_on_with
 from arb.errors import NoOfferError
 from arb.provision.agreement import Agreement
 from arb.provision.order import Extras, Order
@@ -144,7 +145,8 @@ def _read_again(session: Session, task: Task) -> None:
     ]
     if due:
         path, state = session.home.catalog_db, session.progress.state
-        refresh(session.plugins, path, due, clock=session.clock, state=state)
+        enough = worth_going_on_with(named)
+        refresh(session.plugins, path, due, clock=session.clock, state=state, enough=enough)
 
 
 def _extras(ranking: Ranking | None, offer: Offer) -> Extras:

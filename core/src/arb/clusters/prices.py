@@ -12,14 +12,15 @@ from arb.errors import ArbError
 from arb.text import age
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from arb.catalog.overlay import OverlayMarket
+    from arb.catalog.schema import ProviderRow
     from arb.catalog.store import CatalogStore
     from arb.clusters.session import Session
 
-__all__ = ["Prices", "open_prices"]
+__all__ = ["Prices", "open_prices", "worth_going_on_with"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def open_prices(
         StateError: The catalog cannot be written.
     """
     session.home.folder("cache")
+    named = frozenset(named)
     opened = _open(session, overlay)
     chosen = {*named, *(_sellers(session, opened.catalog) if others else ())}
     chosen.difference_update(opened.replaced)
@@ -81,12 +83,18 @@ def open_prices(
             due,
             clock=session.clock,
             state=session.progress.state,
+            enough=worth_going_on_with(named) if buying else None,
         ).outcomes
         opened = _open(session, overlay)
     session.close_later(opened.market)
     return Prices(
         opened.market, opened.catalog, _tell(session, opened.catalog, outcomes, sorted(chosen))
     )
+
+
+def worth_going_on_with(named: Iterable[str]) -> Callable[[ProviderRow], bool]:
+    """Return whether a buyer need not wait for others when a provider has told its offers."""
+    return lambda row: bool(row.rows) and (not row.owned or row.name in named)
 
 
 class _Opened(NamedTuple):

@@ -157,7 +157,8 @@ class _Attempt:
         """Nobody waits any more: find out for whom."""
         text = f"gave no answer within {self.budget_s:g} s"
         if stage is Stage.INSIDE:
-            self.subject.hung_in = self.hook
+            if self.hook not in self.subject.unawaited:
+                self.subject.hung_in = self.hook
             raise self._unavailable(text)
         if not self._around:  # the machine is overloaded, or the answer came this moment
             if stage is Stage.OUTSIDE:

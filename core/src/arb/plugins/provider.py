@@ -105,6 +105,10 @@ class Provider(Origin):
         """The hook that overran its deadline; empty while the provider may be called."""
         return self._hooks.hung_in
 
+    def let_run(self, hook: str) -> None:
+        """Take no notice of a call of this hook that hangs: nobody waits for it any more."""
+        self._hooks.unawaited.add(hook)
+
     def __repr__(self) -> str:
         return f"<Provider {self.name} from {self._hooks.entry.origin}>"
 

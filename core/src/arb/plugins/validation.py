@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pluggy
@@ -65,6 +65,7 @@ class PluginHooks:
         api: The version of the hook API it was written for.
         found: What it implements, by hook.
         hung_in: The hook that overran its deadline; it is not entered again then.
+        unawaited: Hooks whose hanging calls hinder nobody.
     """
 
     entry: PluginEntry
@@ -72,6 +73,7 @@ class PluginHooks:
     api: int
     found: Mapping[str, Implementation]
     hung_in: str = ""
+    unawaited: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, loaded: LoadedPlugin) -> PluginHooks:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
 from arb.provision.order import Purchase, build_request, one_each, setup_tokens
-from arb.provision.placing import Found, InterruptedPurchase, LostAnswer, find_made, place
+from arb.provision.placing import (
+    AbandonedPurchase,
+    Found,
+    InterruptedPurchase,
+    LostAnswer,
+    find_made,
+    place,
+)
 from arb.provision.ready import wait_reachable
 from arb.provision.telling import attempt_line, brief_of
 from arb.provision.undo import Undoing
@@ -102,6 +109,9 @@ def _ordered(
         return _found_again(shop, provider, request, error, undoing)
     except ArbError as error:
         undoing.refused(error)
+        raise
+    except AbandonedPurchase as abandoned:
+        shop.journal.unknown(request, abandoned.error)
         raise
     except InterruptedPurchase as interrupted:
         undoing.interrupted(interrupted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from arb.errors import CredentialsError, PluginError
+from arb.errors import CredentialsError, PluginError, ProviderUnavailable
 from arb.provision.lineup import Lineup
 from arb.provision.quotes import ask_prices, tells_prices
 from arb.provision.shop import explained
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from arb.errors import ArbError
     from arb.optimizer.slippage import Change
+    from arb.plugins.provider import Provider
     from arb.provision.order import Order
     from arb.provision.quotes import Quotes
     from arb.provision.shop import Shop
@@ -121,13 +122,13 @@ class Course:
         return None
 
     def _unusable(self, offer: Offer) -> Block | None:
-        """Block a provider that cannot be loaded."""
+        """Block a provider that cannot be loaded, or that hung and is not entered again."""
         try:
-            self._shop.provider(offer.provider)
+            provider = self._shop.provider(offer.provider)
         except PluginError as error:
             self.failures.append(Failure(offer, error))
             return self._block(offer, error)
-        return None
+        return self._block(offer, _hung(provider)) if provider.hung_in else None
 
     def _block(self, offer: Offer, error: ArbError) -> Block:
         with self._shop.journal.write() as tx:
@@ -217,7 +218,7 @@ class Course:
         failed = [
             {"provider": name, "reason": explained(error)}
             for name, error in quotes.failed.items()
-            if not isinstance(error, CredentialsError)
+            if not isinstance(error, CredentialsError) and not self._shop.provider(name).hung_in
         ]
         data = {
             "asked": len(offers),
@@ -227,6 +228,13 @@ class Course:
         }
         self._tell_run()
         self._teller.tell(events.PRICES_ASKED, data)
+
+
+def _hung(provider: Provider) -> ProviderUnavailable:
+    summary = f"{provider.name} hung in {provider.hung_in} and is not asked again by this command"
+    error = ProviderUnavailable(summary, code="hung")
+    error.never_sent = True
+    return error
 
 
 def _change(change: Change) -> dict[str, object]:

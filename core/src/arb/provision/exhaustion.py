@@ -71,22 +71,21 @@ def _reasons(course: Course) -> list[str]:
     reasons: dict[str, str] = {}
     for failed in course.failures:
         reasons.pop(failed.offer.provider, None)
-        reasons[failed.offer.provider] = _named(
-            offer_name(brief_of(failed.offer)), failed.error.summary
-        )
+        name = offer_name(brief_of(failed.offer))
+        reasons[failed.offer.provider] = f"{name}: {failed.error.summary}"
     rest = {
-        provider: f"{_named(provider, reason)} (until {clock_time(skip.until)})"
+        provider: f"{_of(provider, reason)} (until {clock_time(skip.until)})"
         for (provider, reason), skip in course.skips.items()
     }
-    rest |= {provider: _named(provider, reason) for provider, reason in course.drops.items()}
+    rest |= {provider: _of(provider, reason) for provider, reason in course.drops.items()}
     lines = [*(line for name, line in rest.items() if name not in reasons), *reasons.values()]
     if len(lines) <= _MOST_REASONS:
         return lines
     return [f"{len(lines) - _MOST_REASONS + 1} more providers", *lines[1 - _MOST_REASONS :]]
 
 
-def _named(what: str, reason: str) -> str:
-    return f"{what}: {reason}"
+def _of(provider: str, reason: str) -> str:
+    return reason if reason.startswith(provider) else f"{provider}: {reason}"
 
 
 def _is_about_credentials(course: Course) -> bool:

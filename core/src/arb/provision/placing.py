@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from arb.progress import Progress
     from arb.types import Clock, Instance, ProvisionRequest
 
-__all__ = ["LOST_ANSWER", "Found", "InterruptedPurchase", "LostAnswer", "find_made", "place"]
+__all__ = ["LOST_ANSWER", "AbandonedPurchase", "Found", "InterruptedPurchase", "LostAnswer"]
+__all__ += ["find_made", "place"]
 
 LOST_ANSWER: Final = "lost-answer"
 _RATE_LIMIT_PATIENCE_S = 120
@@ -45,6 +46,14 @@ class InterruptedPurchase(KeyboardInterrupt):
     def __init__(self, result: ProvisionResult | None, error: ArbError | None) -> None:
         super().__init__()
         self.result = result
+        self.error = error
+
+
+class AbandonedPurchase(KeyboardInterrupt):
+    """Ctrl-C came once more while the answer was waited for: what is made is left to be looked for."""
+
+    def __init__(self, error: LostAnswer) -> None:
+        super().__init__()
         self.error = error
 
 
@@ -87,6 +96,7 @@ def place(
         LostAnswer: Anything else.
         InterruptedPurchase: Ctrl-C. It comes only after the call under way has ended, so that what
             it made is known.
+        AbandonedPurchase: Ctrl-C again, once it was said what is waited for.
     """
     limit = clock.monotonic() + _RATE_LIMIT_PATIENCE_S
     while True:
@@ -183,11 +193,20 @@ def _ctrl_c_noted() -> Iterator[list[int]]:
 
 
 def _await(done: threading.Event, pressed: list[int], progress: Progress) -> None:
-    """Wait for the call, which has a deadline; say why when Ctrl-C was pressed meanwhile."""
+    """Wait for the call, which has a deadline; say why when Ctrl-C was pressed meanwhile.
+
+    Raises:
+        AbandonedPurchase: It was pressed again after that.
+    """
+    heard = 0
     while not done.wait(_LOOK_S):
-        if pressed:
+        if pressed and not heard:
+            heard = len(pressed)
             progress.warn("interrupted: waiting for the order's answer, to give back what it made")
-            done.wait()
+            progress.step("   Ctrl-C again leaves that to the next arb command")
+        elif len(pressed) > heard:
+            summary = "interrupted before the order was answered"
+            raise AbandonedPurchase(LostAnswer(summary, code=LOST_ANSWER))
 
 
 def _as_answer(error: BaseException) -> ArbError:
