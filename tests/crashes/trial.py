@@ -182,7 +182,8 @@ class _Trial:
         if ran.code and _is_for_later(ran):
             world.advance(_FLOOR_S)
             ran = world.arb(command)
-        if ran.code:
+        says_so = self._story.regional and point.after == "reap"  # that it could not list a region
+        if ran.code and not says_so:
             self._problem("next", [f"arb {' '.join(command.words)} failed"])
         is_blind = self._has_lost and self._story.blurred  # listings do not show it yet
         if point.after == "launch" and not ran.code and not is_blind:
