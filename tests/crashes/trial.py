@@ -185,7 +185,7 @@ class _Trial:
         says_so = self._story.regional and point.after == "reap"  # that it could not list a region
         if ran.code and not says_so:
             self._problem("next", [f"arb {' '.join(command.words)} failed"])
-        is_blind = self._has_lost and self._story.blurred  # listings do not show it yet
+        is_blind = self._has_lost and (self._story.blurred or self._story.regional)
         if point.after == "launch" and not ran.code and not is_blind:
             self._problem("after the next command", audit.surplus(world, self._story.nodes))
         if point.after != "cost" and not world.holds_lock:
