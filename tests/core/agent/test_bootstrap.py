@@ -23,6 +23,11 @@ LINE = (
 )
 
 
+@pytest.fixture(scope="module")
+def agents():
+    """Nothing: nodes begin bare here."""
+
+
 def _sources() -> list[Path]:
     return sorted(Path(str(resources.files("arb.nodes.agent"))).glob("*.py"))
 

@@ -33,7 +33,13 @@ def _strike(node, job, phase, who, *, kill, client=None):
         client._channel.process.kill()
 
 
-@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+def slowly(orders):
+    """Leave what kills three and more to the slow tests: each pair of neighbours is tried always."""
+    marks = {True: (), False: pytest.mark.slow}
+    return [pytest.param(order, marks=marks[len(order) <= 2]) for order in orders]
+
+
+@pytest.mark.parametrize("order", slowly(ORDERS), ids="-".join)
 def test_the_end_is_recorded_and_nothing_is_left(node, order, kill, until, finished):
     client, job = node.run(WAIT)
     node.says(job, "up")
@@ -222,7 +228,15 @@ def test_a_gang_survives_its_daemons(make_cluster, order, phase, kill, until):
 
 @pytest.mark.parametrize("rank", [0, 1], ids=["head", "peer"])
 @pytest.mark.parametrize("who", ["wrapper", "job"])
-@pytest.mark.parametrize("daemons", [(), (0,), (1,), (0, 1)], ids=["none", "head", "peer", "both"])
+@pytest.mark.parametrize(
+    "daemons",
+    [
+        pytest.param((), id="none"),
+        pytest.param((0,), id="head", marks=pytest.mark.slow),
+        pytest.param((1,), id="peer", marks=pytest.mark.slow),
+        pytest.param((0, 1), id="both"),
+    ],
+)
 def test_a_gang_ends_together(make_cluster, rank, who, daemons, kill):
     cluster = make_cluster()
     job = cluster.submit(WAIT)

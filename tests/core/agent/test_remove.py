@@ -21,6 +21,11 @@ IGNORES = "trap '' TERM; echo up; while :; do sleep 0.1; done"
 GANG = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGdhbmc"
 
 
+@pytest.fixture(scope="module")
+def agents():
+    """Nothing: nodes begin bare here."""
+
+
 @pytest.fixture
 def ssh_to(process_channel):
     """Return what a removal uses of a connection; it runs ``command``, or what it is given."""

@@ -16,6 +16,11 @@ while [ ! -e ~/go ]; do sleep 0.05; done
 """
 
 
+@pytest.fixture(scope="module")
+def agents():
+    """Nothing: nodes begin bare here."""
+
+
 def _sum() -> str:
     return subprocess.check_output(["cksum"], input=SECRET.encode()).decode().strip()
 

@@ -160,16 +160,18 @@ def slowly(point: Point) -> object:
     return pytest.param(point, marks=pytest.mark.slow)
 
 
-def points(steps: list[str]) -> list[Point]:
+def points(steps: list[str]) -> list[object]:
     """Return where to die: around every provider call, and after every commit.
 
     Before a commit is as after what comes before it: nothing but these changes anything outside.
+    That holds for a call as well, so that before a call is tried by the slow tests only.
     """
-    return [
-        Point(step, after=after, nth=int(nth or 1))
-        for step, _, nth in (text.partition("-") for text in steps)
-        for after in ((False, True) if step.startswith("Provider") else (True,))
-    ]
+    found: list[object] = []
+    for step, _, nth in (text.partition("-") for text in steps):
+        if step.startswith("Provider"):
+            found.append(slowly(Point(step, after=False, nth=int(nth or 1))))
+        found.append(Point(step, nth=int(nth or 1)))
+    return found
 
 
 def numbered(steps: list[str]) -> list[str]:
