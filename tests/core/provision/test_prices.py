@@ -373,6 +373,37 @@ def fail(_):
     raise NodeError("no SSH", code="no-ssh")
 
 
+@pytest.mark.parametrize(
+    ("source", "age_s", "price", "told"),
+    [
+        ("live", 30, 1.0, ""),
+        ("live", 7500, 1.0, " (price of 2h 5m ago)"),
+        ("bundled", 961_600, 1.0, " (list price of 2025-06-04)"),
+        ("bundled", 961_600, 0.0, ""),
+    ],
+    ids=["just told", "told a while ago", "a price list", "nothing to pay"],
+)
+def test_a_price_that_is_not_of_now_is_told_with_its_age(world, source, age_s, price, told):
+    as_of = world.clock.now() - age_s
+    walk(world, offer("a", price, source=source, as_of=as_of))
+    assert world.told.steps == [f"1. fake a in r1/a at ${price:.2f}/h{told}"]
+
+
+def test_a_price_that_was_asked_for_is_one_of_now(world):
+    prices(world, a=1.0)
+    walk(world, offer("a", 1.0, source="bundled", as_of=world.clock.now() - 961_600))
+    assert world.told.steps == ["1. fake a in r1/a at $1.00/h"]
+
+
+def test_an_answer_that_does_not_come_leaves_the_list_price_with_its_date(world):
+    def fails(offers):
+        raise ProviderUnavailable("503")
+
+    world.cloud.on_prices = [fails]
+    walk(world, offer("a", 1.0, source="bundled", as_of=world.clock.now() - 961_600))
+    assert world.told.steps[-1] == "1. fake a in r1/a at $1.00/h (list price of 2025-06-04)"
+
+
 def test_a_provider_that_hangs_costs_its_deadline_and_one_line(world, monkeypatch):
     gate = threading.Event()
     monkeypatch.setitem(BUDGETS_S, "arb_query_prices", 0.2)

@@ -139,9 +139,10 @@ class _Said:
     def _status(self, event: Event, data: Mapping[str, Any]) -> list[str]:
         return [f"cluster {event.cluster} is {data['to']}"]
 
-    def _opened(self, _: Event, data: Mapping[str, Any]) -> list[str]:
+    def _opened(self, event: Event, data: Mapping[str, Any]) -> list[str]:
         offer = {"provider": data["provider"], "region": "", "instance_type": "an offer"}
-        return [attempt_line(data["seq"] + 1, data.get("offer") or offer, data["count"])]
+        shown = data.get("offer") or offer
+        return [attempt_line(data["seq"] + 1, shown, data["count"], event.at)]
 
     def _state(self, event: Event, data: Mapping[str, Any]) -> list[str]:
         error = json.loads(data["error"]) if data["error"] else {}

@@ -55,7 +55,9 @@ def attempt(
         sold_by=f"{provider.distribution} {provider.version}",
         along=teller.write,
     )
-    shop.progress.step(attempt_line(_number(request), brief_of(offer), order.count))
+    shop.progress.step(
+        attempt_line(_number(request), brief_of(offer), order.count, shop.clock.now())
+    )
     undoing = Undoing(shop, provider, request)
     result = _ordered(shop, provider, request, order.cluster_id, undoing)
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.state import events
 from arb.state.attempts import BRIEF
-from arb.text import counted
+from arb.text import age, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +23,10 @@ __all__ = ["Teller", "attempt_line", "brief_of", "clock_time", "lines_of", "offe
 
 _SHOWN: Final = 5
 """So many lines of one kind are told one by one."""
+
+
+_FRESH_S: Final = 90.0
+"""A price that a provider told so long ago is one of now."""
 
 
 class Teller:
@@ -68,10 +72,28 @@ def lines_of(kind: str, data: Mapping[str, Any]) -> list[str]:
     return list(maker(data)) if maker else []
 
 
-def attempt_line(number: int, offer: Mapping[str, Any], count: int) -> str:
-    """Return ``2. fake a in r1/a spot at $1.00/h x 2``."""
+def attempt_line(number: int, offer: Mapping[str, Any], count: int, at: float) -> str:
+    """Return ``2. fake a in r1/a spot at $1.00/h x 2``, and how old a price is that is not of now.
+
+    Args:
+        number: Which attempt of its cluster, from 1.
+        offer: What ``brief_of`` returned.
+        count: How many machines.
+        at: When it was tried, seconds since the epoch.
+    """
     times = f" x {count}" if count > 1 else ""
-    return f"{number}. {offer_name(offer)} at ${offer.get('price_usd_hour', 0):.2f}/h{times}"
+    price = f"${offer.get('price_usd_hour', 0):.2f}/h"
+    return f"{number}. {offer_name(offer)} at {price}{times}{_dated(offer, at)}"
+
+
+def _dated(offer: Mapping[str, Any], at: float) -> str:
+    """Say how old a price is unless the provider has just told it, or nothing is to be paid."""
+    as_of = offer.get("as_of", 0)
+    if not as_of or not offer.get("price_usd_hour"):
+        return ""
+    if offer.get("source") != "live":
+        return f" (list price of {time.strftime('%Y-%m-%d', time.localtime(as_of))})"
+    return f" (price of {age(at - as_of)} ago)" if at - as_of > _FRESH_S else ""
 
 
 def brief_of(offer: Offer) -> dict[str, object]:

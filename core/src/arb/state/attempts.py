@@ -51,8 +51,11 @@ class AttemptState(StrEnum):
 
 
 ENDED: Final = frozenset({AttemptState.FAILED, AttemptState.CLOSED})
-BRIEF: Final = ("provider", "instance_type", "region", "zone", "spot", "note", "price_usd_hour")
-"""What people need to know an offer by."""
+BRIEF: Final = (
+    *("provider", "instance_type", "region", "zone", "spot", "note"),
+    *("price_usd_hour", "source", "as_of"),
+)
+"""What people need to know an offer by, and how much its price is to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
