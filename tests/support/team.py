@@ -37,6 +37,7 @@ _START_S = 10
 _FORCED = """#!/bin/sh
 # The command of a session on machine $1, unless something is to go wrong.
 here=ROOT/$1
+if [ -d "$here/bin" ]; then PATH="$here/bin:$PATH"; export PATH; fi
 if [ -e "$here/hang" ]; then exec sleep 60; fi
 if [ -e "$here/garble" ]; then echo '<html>It works!</html>'; exit 0; fi
 if [ -e "$here/fail" ]; then cat >&2; exit 1; fi
@@ -77,6 +78,13 @@ class TeamHost:
         """Begin or end a fault: ``hang``, ``garble``, ``fail``, or ``lose`` for one answer."""
         path = self.folder / fault
         path.touch() if happen else path.unlink(missing_ok=True)
+
+    def tool(self, name: str, says: str) -> None:
+        """Put a program there that prints this, whatever it is asked."""
+        path = self.folder / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ncat <<'END'\n{says}\nEND\n")
+        path.chmod(0o755)
 
     def authorized(self) -> list[str]:
         """Return the lines of its authorized_keys."""

@@ -173,6 +173,20 @@ def test_a_check_names_the_hosts_that_cannot_be_used(client, team, tmp_path):
     )
 
 
+def test_a_check_names_full_homes_and_measures_accelerators(make_client, team):
+    team[0].tool("df", "Filesystem 1024-blocks Used Available Capacity Mounted on\nx 9 9 0 100% /")
+    team[1].tool("nvidia-smi", "NVIDIA L40S, 46068\nNVIDIA L40S, 46068")
+    hosts = [team.entry(n, host_key=team.host_key_line) for n in range(2)]
+    client = make_client("client", {"hosts": hosts})
+    result = check(client.context())
+    assert result.status is CheckStatus.LIMITED
+    assert result.missing == ("use gpu01: its home folder has only 0 MiB free",)
+    offers = {o.instance_type: o for o in client.offers()}
+    gpus = offers["default-L40Sx2"]
+    assert (gpus.accelerator, gpus.accelerator_count, gpus.accelerator_gib) == ("L40S", 2, 48)
+    assert gpus.capacity == 1
+
+
 def test_a_check_tells_host_keys_that_are_trusted_for_no_other_reason(client, team):
     from arb_ssh.hostkeys import fingerprint
 

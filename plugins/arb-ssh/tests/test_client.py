@@ -251,6 +251,12 @@ def test_a_closed_port_is_told_at_once(door):
     assert not caught.value.sent
 
 
+def test_a_name_that_only_the_users_ssh_knows_is_told_to_need_an_address(door):
+    with pytest.raises(NoAnswer, match=r"gpu01 does not answer \(big-box port ") as caught:
+        door.enter(address="big-box")
+    assert "write its address into the list" in caught.value.hint
+
+
 def test_a_name_that_is_none_is_told(door):
     host = Host("x", "lab", "no-such-host.invalid", "me", identity_file=str(door.team.identity))
     with pytest.raises(NoAnswer, match="x does not answer") as caught:

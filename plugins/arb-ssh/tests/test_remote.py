@@ -203,6 +203,35 @@ def test_a_host_is_measured(home, tmp_path, said, gpus):
     assert answer.hardware.arch in {"x86_64", "arm64"}
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("/dev/vda1 1000 990 9000 99% /", "its home folder has only 8 MiB free"),
+        ("server:/export/a b 1000000 0 1000000 0% /home", ""),
+        ("none - - - - /", ""),
+        ("", ""),
+    ],
+    ids=["full", "room", "odd", "no-df"],
+)
+def test_a_home_that_is_full_is_told_when_it_is_measured(home, tmp_path, said, told):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    lines = f"Filesystem 1024-blocks Used Available Capacity Mounted on\n{said}\n"
+    (tools / "df").write_text(f"#!/bin/sh\ncat <<'END'\n{lines}END\n")
+    (tools / "df").chmod(0o755)
+    assert home.run(measure_script(), path=f"{tools}:/usr/bin:/bin").no_room == told
+    assert home.run(look_script()).no_room == ""  # was not asked
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_that_may_not_be_written_is_told_when_it_is_measured(home):
+    home.path.chmod(0o500)
+    try:
+        assert home.run(measure_script()).no_room == "its home folder cannot be written"
+    finally:
+        home.path.chmod(0o700)
+
+
 def test_a_users_limit_of_threads_is_not_the_number_of_processors(home):
     limited = "OMP_NUM_THREADS=1; OMP_THREAD_LIMIT=1; export OMP_NUM_THREADS OMP_THREAD_LIMIT\n"
     answer = home.run(limited + measure_script())

@@ -79,6 +79,8 @@ def _problems(look: Look) -> list[str]:
     if look.answer is None:
         return [f"use {name}: {look.why_not.removeprefix(name).lstrip(': ')}"]
     found = [] if look.answer.has_python else [f"use {name}: it has no Python 3.8 or newer"]
+    if look.answer.no_room:
+        found.append(f"use {name}: {look.answer.no_room}")
     if look.host.hardware(look.answer.hardware) is None:
         found.append(f"use {name}: it does not tell its CPUs and memory, put them into the list")
     return found

@@ -30,6 +30,7 @@ _COMMAND: Final = "exec /bin/sh -s"
 _LOG: Final = "arb_ssh.transport"
 _MOST_BYTES: Final = 256 * 1024
 _STEP_S: Final = 10.0
+_NO_NAME: Final = "write its address into the list: names out of ~/.ssh/config are not known here"
 _RSA: Final = ("rsa-sha2-512", "rsa-sha2-256")
 
 
@@ -145,7 +146,9 @@ def _connect(host: Host, limit: Limit) -> socket.socket:
         sock = socket.create_connection((host.address, host.port), timeout=_step(limit))
     except OSError as error:
         where = f"{host.address} port {host.port}"
-        raise NoAnswer(f"{host.name} does not answer ({where}: {_why(error)})") from error
+        summary = f"{host.name} does not answer ({where}: {_why(error)})"
+        hint = _NO_NAME if isinstance(error, socket.gaierror) else ""
+        raise NoAnswer(summary, hint=hint) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return _PromptSocket(fileno=sock.detach())
 

@@ -25,6 +25,8 @@ __all__ = [
 _BEGIN: Final = "arb-ssh-begin"
 _END: Final = "arb-ssh-end"
 _CLAIM: Final = FILE
+_LEAST_FREE_KIB: Final = 64 * 1024
+"""With less free the agent, and what jobs print, may soon not fit."""
 
 _FIRST: Final = f"""
 umask 077
@@ -61,6 +63,8 @@ do
   echo python 3.8
   break
 done
+[ -w . ] || echo read-only
+echo "free_kib $(df -Pk . 2>/dev/null | sed -n '2s/.* \\([0-9]*\\)  *[0-9]*%.*/\\1/p')"
 if command -v nvidia-smi >/dev/null 2>&1; then
   limit=
   if command -v timeout >/dev/null 2>&1; then limit='timeout 10'; fi
@@ -133,6 +137,8 @@ class Answer:
         node: What it calls itself.
         hardware: What was measured; None when that was not asked or could not be found out.
         has_python: Whether there is a Python for the agent; True when that was not asked.
+        no_room: Why nothing can be written to the home; empty when it can, and when that was not
+            asked.
         released: Whether a claim was there to be released.
         problem: What did not work; empty when all did.
     """
@@ -141,6 +147,7 @@ class Answer:
     node: str = ""
     hardware: Hardware | None = None
     has_python: bool = True
+    no_room: str = ""
     released: bool = False
     problem: str = ""
 
@@ -189,6 +196,7 @@ def read_answer(name: str, text: str) -> Answer:
         node=facts.get("node", [""])[0],
         hardware=_hardware(facts),
         has_python="python" in facts or "cpus" not in facts,
+        no_room=_no_room(facts),
         released="released" in facts,
         problem=plain(problems[0]) if problems else "",
     )
@@ -204,6 +212,16 @@ def _claim(claims: list[str], entered: list[str]) -> Claim | None:
 
 def _assigned(values: dict[str, str]) -> str:
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def _no_room(facts: dict[str, list[str]]) -> str:
+    """Return why an agent cannot be put into the home."""
+    if "read-only" in facts:
+        return "its home folder cannot be written"
+    free = facts.get("free_kib", [""])[0]
+    if free.isdecimal() and int(free) < _LEAST_FREE_KIB:
+        return f"its home folder has only {int(free) // 1024} MiB free"
+    return ""
 
 
 def _hardware(facts: dict[str, list[str]]) -> Hardware | None:
