@@ -167,9 +167,10 @@ def test_a_check_names_the_hosts_that_cannot_be_used(client, team, tmp_path):
     assert result.status is CheckStatus.LIMITED
     assert result.summary == "3 hosts in 1 pool, 1 free"
     address = team[0].address
+    ssh = f"ssh -i {tmp_path}/stranger -p {team.port} {team.user}@{team[1].address}"
     assert result.missing == (
         f"use gpu01: does not answer ({address} port 1: Connection refused)",
-        f"use gpu02: refused the key for user {team.user}",
+        f"use gpu02: refused the key for user {team.user}; see that this works: {ssh}",
     )
 
 

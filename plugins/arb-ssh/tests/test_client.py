@@ -252,8 +252,8 @@ def test_a_closed_port_is_told_at_once(door):
 
 
 def test_a_name_that_only_the_users_ssh_knows_is_told_to_need_an_address(door):
-    with pytest.raises(NoAnswer, match=r"gpu01 does not answer \(big-box port ") as caught:
-        door.enter(address="big-box")
+    with pytest.raises(NoAnswer, match=r"gpu01 does not answer \(big-box.invalid port ") as caught:
+        door.enter(address="big-box.invalid")
     assert "write its address into the list" in caught.value.hint
 
 

@@ -77,7 +77,8 @@ def _some(fleet: Fleet, access: Access, looks: Sequence[Look]) -> CheckResult:
 def _problems(look: Look) -> list[str]:
     name = look.host.name
     if look.answer is None:
-        return [f"use {name}: {look.why_not.removeprefix(name).lstrip(': ')}"]
+        told = f"use {name}: {look.why_not.removeprefix(name).lstrip(': ')}"
+        return [f"{told}; {look.error.hint}" if look.error and look.error.hint else told]
     found = [] if look.answer.has_python else [f"use {name}: it has no Python 3.8 or newer"]
     if look.answer.no_room:
         found.append(f"use {name}: {look.answer.no_room}")
