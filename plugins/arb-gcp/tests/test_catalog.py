@@ -340,6 +340,15 @@ def test_without_credentials_the_shipped_list_is_told_with_its_date(anybody):
     assert anybody.cloud.ledger().calls == []
 
 
+def test_prices_are_read_again_once_the_credentials_change_or_appear(account, anybody):
+    catalog = plugin.arb_catalog(account.context())
+    assert catalog.files == (account.env["GOOGLE_APPLICATION_CREDENTIALS"],)
+    place = anybody.folder / "home" / ".config" / "gcloud" / "application_default_credentials.json"
+    assert plugin.arb_catalog(anybody.context()).files == (str(place),)
+    account.cloud.write_key(str(place))
+    assert plugin.arb_catalog(anybody.context()).source == "live"
+
+
 def test_shipped_offers_have_the_identity_of_live_ones(account, anybody):
     shipped = {o.offer_id: o for o in anybody.offers()}
     live = {o.offer_id: o for o in account.offers()}

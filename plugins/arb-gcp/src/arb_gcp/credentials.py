@@ -23,6 +23,7 @@ __all__ = [
     "KEY_FILE_VARIABLE",
     "METADATA",
     "Credentials",
+    "file_of",
     "find_credentials",
     "gcloud_folder",
     "need_credentials",
@@ -92,6 +93,12 @@ def find_credentials(context: ProviderContext, settings: Settings) -> Credential
         return _read(path, str(path))
     host = _metadata_host(context)
     return Credentials(METADATA, "this machine's service account", host=host) if host else None
+
+
+def file_of(context: ProviderContext, found: Credentials | None) -> str:
+    """Return the file whose change changes the account: that of the credentials, or gcloud's."""
+    path = found.path if found and found.path else gcloud_folder(context) / _ADC
+    return str(path.absolute())
 
 
 def need_credentials(context: ProviderContext, settings: Settings) -> Credentials:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from arb_gcp.catalog.compose import COLUMNS, rows
 from arb_gcp.catalog.prices import Part, UnitPrices, read_skus
 from arb_gcp.catalog.shapes import FAMILIES, Shape, guest_shapes, read_guests, read_shapes
 from arb_gcp.client import Client
-from arb_gcp.credentials import find_credentials
+from arb_gcp.credentials import file_of, find_credentials
 from arb_gcp.listing import silent_zones
 from arb_gcp.machines import region_of
 from arb_gcp.settings import Settings
@@ -57,8 +58,13 @@ def read_catalog(context: ProviderContext) -> Catalog:
             types, and none is kept of an earlier one.
     """
     settings = Settings.of(context.options)
-    if find_credentials(context, settings) is None:
-        return bundled_catalog(settings)
+    found = find_credentials(context, settings)
+    catalog = _live(context, settings) if found else bundled_catalog(settings)
+    return replace(catalog, files=(file_of(context, found),))
+
+
+def _live(context: ProviderContext, settings: Settings) -> Catalog:
+    """Return what an account sees. Raises as ``read_catalog``."""
     client = Client.from_context(context)
     calls = [partial(_read_family, client, number) for number in range(len(FAMILIES))]
     calls += [partial(_read_guests, client), partial(_read_prices, client)]
