@@ -146,7 +146,7 @@ class Client:
 
         Args:
             service: botocore's name, for instance ``ec2``.
-            operation: boto3's name of the method.
+            operation: botocore's name of the method.
             region: Where.
             repeat: Try again when AWS fails, does not answer or asks to wait. False sends it once.
             passing: Codes of refusals that pass by themselves within seconds; they are waited out.
@@ -202,8 +202,8 @@ class Client:
             raise self._refusal(fault_of(error.response, action, region)) from None
         except (BotoCoreError, OSError) as error:
             raise self._trouble(error, what) from None
-        except Exception as error:  # botocore's parsers fail in many ways on what is no answer
-            raise _unreadable(what) from error
+        except Exception:  # noqa: BLE001 - botocore's parsers fail in many ways on what is no answer
+            raise _unreadable(what) from None  # they repeat it, and it may repeat what was sent
         if not (answer.get("ResponseMetadata") or {}).get("RequestId"):
             raise _unreadable(what)
         return _Answer(answer, what)
@@ -213,7 +213,7 @@ class Client:
         return trouble_of(error, what, named)
 
     def _client(self, service: str, region: str, action: str) -> Any:
-        """Return a boto3 client whose time-outs end before the hook's deadline."""
+        """Return a client whose time-outs end before the hook's deadline."""
         left = self.context.remaining_s()
         if left < _LEAST_S:
             summary = f"aws {action} in {region}: no time left"
@@ -222,7 +222,7 @@ class Client:
             client, patience_s = self._clients.get((service, region), (None, 0.0))
             if client is None or patience_s > left:
                 self.credentials()
-                client = self._session.client(service, region_name=region)
+                client = self._session.create_client(service, region_name=region)
                 self._clients[service, region] = (client, sum(patience_of(self.context)))
             return client
 
@@ -231,7 +231,7 @@ class Client:
             found = self._session.get_credentials()
         except Exception as error:  # noqa: BLE001 - from files, programs and servers of the user's
             raise self._trouble(error, "aws, asked for keys") from None
-        parsers = self._session._session.get_component("response_parser_factory")  # noqa: SLF001 - boto3 has no way to it
+        parsers = self._session.get_component("response_parser_factory")
         parsers.set_parser_defaults(timestamp_parser=str)  # reading dates costs more than the rest
         return found
 
@@ -239,7 +239,7 @@ class Client:
         from botocore.exceptions import BotoCoreError
 
         try:
-            region: str | None = self._session.region_name
+            region: str | None = self._session.get_config_variable("region")
         except BotoCoreError:
             return None
         return region

@@ -10,7 +10,7 @@ from arb_aws.tags import OWNER
 if TYPE_CHECKING:
     from arb_aws.settings import Settings
 
-__all__ = ["least_policy"]
+__all__ = ["actions", "least_policy"]
 
 _READ: Final = (
     "ec2:DescribeAvailabilityZones",
@@ -62,6 +62,12 @@ def least_policy(settings: Settings) -> str:
         passed = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
         statements.append(_allow("GiveARole", ("iam:PassRole",), condition=passed))
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
+
+
+def actions(service: str) -> frozenset[str]:
+    """Return the operations of a service that are called, for instance of ``ec2``."""
+    named = (name.partition(":") for name in (*_READ, *_MAKE, *_CHANGE))
+    return frozenset(operation for prefix, _, operation in named if prefix == service)
 
 
 def _allow(

@@ -1,4 +1,4 @@
-"""A boto3 session of the context's own: its environment and home folder, never the process's.
+"""A botocore session of the context's own: its environment and home folder, never the process's.
 
 Credentials are looked for in botocore's standard order, with botocore's own readers. What a role or
 single sign-on needs is kept where the AWS command line keeps it, so that one log-in serves both.
@@ -6,13 +6,13 @@ single sign-on needs is kept where the AWS command line keeps it, so that one lo
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # it is there
 
 from arb.errors import CredentialsError
+from arb_aws.lean import loader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,21 +41,19 @@ _FILES: Final = {
 
 
 def make_session(context: ProviderContext, settings: Settings) -> Any:
-    """Return a boto3 session; credentials are looked for when they are first needed.
+    """Return a botocore session; credentials are looked for when they are first needed.
 
     Args:
         context: Where environment and home folder come from.
         settings: Names a profile, perhaps.
     """
-    import boto3.session
-
     core = _core_session(context, settings)
     _use_environment(core, context)
     if settings.profile:
         core.set_config_variable("profile", settings.profile)
-    core.register_component("data_loader", _loader())
+    core.register_component("data_loader", loader())
     core.register_component("credential_provider", _credential_resolver(core, context, settings))
-    return boto3.session.Session(botocore_session=core)
+    return core
 
 
 def file_of(context: ProviderContext, which: str) -> Path:
@@ -92,14 +90,6 @@ def patience_of(context: ProviderContext) -> tuple[float, float]:
     """Return seconds for a connection and for an answer; together they end before the deadline."""
     left = context.remaining_s()
     return max(_LEAST_S, min(_CONNECT_S, left / 5)), max(_LEAST_S, min(_ANSWER_S, left * 0.75))
-
-
-@cache
-def _loader() -> Any:
-    """Return the reader of botocore's descriptions of services: reading EC2's takes 0.1 s."""
-    from botocore.loaders import create_loader
-
-    return create_loader()
 
 
 def _core_session(context: ProviderContext, settings: Settings) -> Any:
