@@ -6,6 +6,7 @@ import json
 
 import pytest
 from support.fakecloud import offer
+from tests.core.provision.conftest import Told
 
 from arb.errors import (
     CapacityError,
@@ -15,15 +16,18 @@ from arb.errors import (
     QuotaError,
     RateLimited,
     Scope,
+    StateError,
     UsageError,
 )
 from arb.provision.agreement import Agreement, Declined
 from arb.provision.giveback import end_cluster, finish
 from arb.provision.journal import ClusterEnding
+from arb.provision.news import News
 from arb.provision.order import Order
 from arb.provision.patience import buy_patiently
 from arb.state.clusters import get_by_id
 from arb.state.events import WALK_ENDED, WALK_WAITS, read_events
+from arb.state.leases import LeaseLost
 from arb.types import Termination
 
 
@@ -270,3 +274,104 @@ def test_one_round_is_all_without_patience(world):
     (ended,) = rounds.events(WALK_ENDED)
     assert ended["code"] == "no-offer"
     assert rounds.events(WALK_WAITS) == []
+
+
+def test_what_becomes_of_an_offer_is_told_again_only_when_it_is_news(world):
+    def full(request):
+        raise QuotaError("over the quota", scope=Scope.OFFER, block_s=1)
+
+    world.cloud.on_provision = [none, none, none, full, world.cloud.sell]
+    Rounds(world, (offer("a"), offer("b"))).go()
+
+    told = [step for step in world.told.steps if "trying again" not in step]
+    assert told == [
+        "1. fake a in r1/a at $1.00/h",
+        "   none of a",
+        "2. fake b in r1/a at $1.00/h",
+        "   none of b",
+        "4. fake b in r1/a at $1.00/h",
+        "   over the quota",
+        "5. fake a in r1/a at $1.00/h",
+    ]
+
+
+def test_a_warning_of_every_round_is_told_once(world):
+    told = Told()
+    news = News(told)
+    for at in ("10:00:00", "10:05:00"):
+        news.warn(f"east did not answer (tried at {at})")
+        news.state("asking east")
+    assert told.warnings == ["east did not answer (tried at 10:00:00)"]
+    assert told.states == ["asking east"] * 2
+
+
+def test_an_attempt_that_comes_further_than_before_is_told(world):
+    told = Told()
+    news = News(told)
+    for number in (1, 2):
+        news.step(f"{number}. fake a")
+        news.step("   none of a")
+    news.step("3. fake a")
+    news.state("0 of 1 up")
+    assert told.steps == ["1. fake a", "   none of a", "3. fake a"]
+
+
+def test_the_time_that_a_machine_sleeps_counts(world):
+    """A laptop's monotonic clock stands still while its lid is closed."""
+    clock = world.clock
+    sleep = clock.sleep
+
+    def close_the_lid(seconds):
+        clock.sleep = sleep
+        clock.set_wall(clock.now() + 8 * 3600)
+
+    def refuse_and_sleep(request):
+        clock.sleep = close_the_lid
+        none(request)
+
+    world.cloud.on_provision = [refuse_and_sleep, world.cloud.sell]
+    rounds = Rounds(world, (offer("a"),))
+    assert rounds.go().offer.offer_id == "a"
+    assert clock.monotonic() < 5
+
+
+def test_a_state_store_that_is_started_anew_is_waited_for(world, monkeypatch):
+    failures = [StateError("the database cannot be reached")] * 20
+    write = type(world.shop.journal).check_wanted
+
+    def flaky(journal, cluster_id):
+        if failures and world.cloud.called("provision"):
+            raise failures.pop()
+        write(journal, cluster_id)
+
+    world.cloud.on_provision = [none, world.cloud.sell]
+    rounds = Rounds(world, (offer("a"),))
+    monkeypatch.setattr(type(world.shop.journal), "check_wanted", flaky)
+    assert rounds.go().offer.offer_id == "a"
+    assert "the database cannot be reached; trying again" in world.told.states
+
+
+def test_a_state_store_that_is_gone_for_good_ends_it(world, monkeypatch):
+    def gone(journal, cluster_id):
+        if world.cloud.called("provision"):
+            raise StateError("the database cannot be reached")
+
+    world.cloud.on_provision = [none]
+    rounds = Rounds(world, (offer("a"),))
+    monkeypatch.setattr(type(world.shop.journal), "check_wanted", gone)
+    with pytest.raises(StateError, match="cannot be reached"):
+        rounds.go()
+    assert 600 <= world.clock.monotonic() < 700
+
+
+def test_a_launch_that_was_taken_over_does_not_go_on_waiting(world, monkeypatch):
+    def lost(journal, cluster_id):
+        if world.cloud.called("provision"):
+            raise LeaseLost("taken over")
+
+    world.cloud.on_provision = [none]
+    rounds = Rounds(world, (offer("a"),))
+    monkeypatch.setattr(type(world.shop.journal), "check_wanted", lost)
+    with pytest.raises(LeaseLost):
+        rounds.go()
+    assert world.clock.monotonic() < 60

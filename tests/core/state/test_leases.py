@@ -12,12 +12,13 @@ from support.processes import race, start
 
 from arb.errors import StateError
 from arb.state import holders
-from arb.state.holders import is_dead, new_holder, parse_holder
+from arb.state import leases as leases_module
+from arb.state.holders import is_awake, is_dead, new_holder, parse_holder
 from arb.state.leases import Lease, LeaseHeld, LeaseLost, Leases
 from arb.state.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from arb.state.store import Store
     from arb.testing import FakeClock
@@ -336,3 +337,61 @@ def test_race_helper_reports_outputs_in_order() -> None:
     script = "import sys; print('ready', flush=True); input(); print(sys.argv[1])"
 
     assert race(script, [["a"], ["b"]]) == ["a", "b"]
+
+
+HOLDS = """
+import sys
+from arb.state.leases import Leases
+from arb.state.store import open_store
+store = open_store(sys.argv[1])
+lease = Leases(store).acquire("x", ttl_s=0.05)
+print("ready", flush=True)
+for line in sys.stdin:
+    print(Leases(store).renew(lease), flush=True)
+"""
+
+
+@pytest.fixture
+def holder(url: str) -> Iterator[subprocess.Popen[str]]:
+    """A process whose lease expires at once, and that renews it when it is told to."""
+    process = start(HOLDS, url)
+    time.sleep(0.06)
+    yield process
+    process.send_signal(signal.SIGCONT)
+    process.communicate("", timeout=20)
+
+
+def test_a_machine_that_slept_gives_its_processes_time_to_renew(
+    url: str, holder: subprocess.Popen[str]
+) -> None:
+    with open_store(url) as store:
+        taker = Leases(store)
+        assert taker.acquire("x") is None
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdin.write("beat\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "True\n"
+        assert taker.acquire("x") is None
+
+
+def test_a_holder_that_does_not_renew_in_time_has_lost_its_lease(
+    url: str, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases_module, "WAKING_S", 0.1)
+    with open_store(url) as store:
+        taker = Leases(store)
+        assert taker.acquire("x") is None
+        time.sleep(0.11)
+        assert taker.acquire("x") is not None
+
+
+def test_a_holder_that_is_stopped_has_lost_its_lease_at_once(
+    url: str, holder: subprocess.Popen[str]
+) -> None:
+    holder.send_signal(signal.SIGSTOP)
+    with open_store(url) as store:
+        lease = Leases(store).info("x")
+        assert lease is not None
+        wait_for(lambda: not is_awake(lease.holder))
+        assert Leases(store).acquire("x") is not None

@@ -59,14 +59,14 @@ class Blocklist:
         self._clock = clock
         self._circumstances = circumstances
         self._blocks: Blocks | None = None
-        self._read_at = 0.0
+        self._read_at = (0.0, 0.0)
         self._present: dict[str, Present] = {}
 
     def covering(self, offer: Offer, nodes: int) -> Block | None:
         """Return the block in force that covers so many machines of an offer, or None."""
-        now = self._clock.monotonic()
-        if self._blocks is None or not 0 <= now - self._read_at < _FRESH_S:
-            self._blocks, self._read_at = self._read(), now
+        if self._blocks is None or not self._is_fresh():
+            self._blocks = self._read()
+            self._read_at = (self._clock.monotonic(), self._clock.now())
         self._look(offer.provider)  # no transaction may wait for that later
         return self._blocks.covering(offer, nodes)
 
@@ -110,6 +110,11 @@ class Blocklist:
         with self._store.write(exclusive=False) as tx:
             forget_blocks(tx)
         self._blocks = None
+
+    def _is_fresh(self) -> bool:
+        """Say whether little time has passed by both clocks: one stands still while a machine sleeps."""
+        now = (self._clock.monotonic(), self._clock.now())
+        return all(0 <= b - a < _FRESH_S for a, b in zip(self._read_at, now, strict=True))
 
     def _read(self) -> Blocks:
         """Read those of all processes that count now."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from arb.errors import ArbError, NoOfferError
+from arb.errors import ArbError, NoOfferError, StateError
 from arb.provision.giveback import give_back_rest
+from arb.provision.news import News
 from arb.provision.telling import Teller, clock_time
 from arb.provision.waiting import pause
 from arb.provision.walk import Exhausted, buy, write_down
 from arb.state import events
 from arb.state.clusters import update_cluster
+from arb.state.leases import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["buy_patiently"]
 
+T = TypeVar("T")
+
 _FIRST_S: Final = 30.0
 _LONGEST_S: Final = 300.0
+_STORE_S: Final = 600.0
+"""For so long a state store may not answer between two rounds."""
+_RETRY_S: Final = 5.0
 
 
 def buy_patiently(
@@ -33,7 +40,9 @@ def buy_patiently(
     """Walk over the offers once, or until one is bought; what ends it is in the log.
 
     Between rounds it waits 30 s, then twice as long each time, five minutes at most; longer only
-    when every offer is kept out by a refusal that lasts longer.
+    when every offer is kept out by a refusal that lasts longer. The time that the machine sleeps
+    counts. A state store that does not answer is waited for while nothing is being bought. What
+    became of an offer is told again only when it is news.
 
     Args:
         shop: The means.
@@ -62,7 +71,9 @@ class _Rounds:
     """Walks of one order with waits between them."""
 
     def __init__(self, shop: Shop, order: Order, teller: Teller) -> None:
+        self._news = News(shop.progress)
         self._shop = shop
+        self._quiet = shop.heard_by(self._news)
         self._order = order
         self._teller = teller
         self._number = 0
@@ -70,11 +81,16 @@ class _Rounds:
     def go(self, bring_up: Callable[[Purchase], None], again: Callable[[], Order]) -> Purchase:
         order: Order | None = self._order
         wait_s = _FIRST_S
+
+        def tell_and_bring_up(purchase: Purchase) -> None:
+            self._news.flush()
+            bring_up(purchase)
+
         while True:
             self._number += 1
             self._shop.blocklist.capacity_s = wait_s  # so that the next round tries it again
             try:
-                return buy(self._shop, order or again(), bring_up)
+                return buy(self._quiet, order or self._steadily(again), tell_and_bring_up)
             except NoOfferError as error:
                 self._wait(error, wait_s)
             order, wait_s = None, min(_LONGEST_S, 2 * wait_s)
@@ -91,14 +107,37 @@ class _Rounds:
         )
         pause(shop.clock, until - shop.journal.store.now(), self._check)
         self._detail("")
-        give_back_rest(shop, self._order.cluster_id)
+        self._steadily(lambda: give_back_rest(self._quiet, self._order.cluster_id))
 
     def _detail(self, text: str) -> None:
-        with self._shop.journal.write() as tx:
-            update_cluster(tx, self._order.cluster_id, detail=text)
+        def write() -> None:
+            with self._shop.journal.write() as tx:
+                update_cluster(tx, self._order.cluster_id, detail=text)
+
+        self._steadily(write)
 
     def _check(self) -> None:
-        self._shop.journal.check_wanted(self._order.cluster_id)
+        self._steadily(lambda: self._shop.journal.check_wanted(self._order.cluster_id))
+
+    def _steadily(self, work: Callable[[], T]) -> T:
+        """Do something although the state store fails for a while: a server is started anew.
+
+        Raises:
+            LeaseLost: Another command took over, which no wait mends.
+            StateError: It still fails after some minutes.
+        """
+        clock = self._shop.clock
+        limit = clock.monotonic() + _STORE_S
+        while True:
+            try:
+                return work()
+            except LeaseLost:
+                raise
+            except StateError as error:
+                if clock.monotonic() > limit:
+                    raise
+                self._shop.progress.state(f"{error.summary}; trying again")
+                clock.sleep(_RETRY_S)
 
 
 def _opening(error: NoOfferError) -> float:

@@ -89,6 +89,12 @@ class Shop:
         object.__setattr__(twin, "journal", self.journal.under(lease))
         return twin
 
+    def heard_by(self, progress: Progress) -> Shop:
+        """Return the same means that tell somebody else."""
+        twin = copy.copy(self)
+        object.__setattr__(twin, "progress", progress)
+        return twin
+
     def provider(self, name: str) -> Provider:
         """Return an installed provider.
 

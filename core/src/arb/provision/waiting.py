@@ -17,12 +17,14 @@ _LOOK_S: Final = 5.0
 def pause(clock: Clock, seconds: float, check: Callable[[], None]) -> None:
     """Wait, and look every few seconds whether it still makes sense.
 
+    The time that a machine sleeps counts, which some clocks leave out.
+
     Args:
         clock: Time.
         seconds: How long.
         check: What it raises ends the wait.
     """
-    end = clock.monotonic() + seconds
-    while (left := end - clock.monotonic()) > 0:
+    end, end_of_day = clock.monotonic() + seconds, clock.now() + seconds
+    while (left := min(end - clock.monotonic(), end_of_day - clock.now())) > 0:
         clock.sleep(min(left, _LOOK_S))
         check()

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["Holder", "is_dead", "new_holder", "parse_holder"]
+__all__ = ["Holder", "is_awake", "is_dead", "new_holder", "parse_holder"]
 
 _PARTS: Final = 5
 
@@ -67,6 +67,16 @@ def is_dead(text: str) -> bool:
         pass
     state, started = _process(holder.pid)
     return state in {"Z", "X"} or bool(started and holder.started and started != holder.started)
+
+
+def is_awake(text: str) -> bool:
+    """Say whether a holder is another process of this machine that runs, and is not stopped."""
+    holder = parse_holder(text)
+    if holder is None or holder.kernel != _kernel() or holder.pid == os.getpid():
+        return False
+    if not holder.kernel or is_dead(text):
+        return False
+    return _process(holder.pid)[0] not in {"T", "t"}
 
 
 @cache

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import StateError
-from arb.state.holders import is_dead, new_holder, parse_holder
+from arb.state.holders import is_awake, is_dead, new_holder, parse_holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Lease", "LeaseHeld", "LeaseLost", "Leases"]
 
 _TTL_S: Final = 60.0
+WAKING_S: Final = 25.0
+"""Longer than the time between two beats."""
 _POLL_S: Final = 0.1
 
 
@@ -92,6 +94,7 @@ class Leases:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._expired: dict[tuple[str, int], float] = {}
 
     def acquire(self, name: str, holder: str = "", ttl_s: float = _TTL_S) -> Lease | None:
         """Take a lease that is free, expired, or held by a process that ended.
@@ -106,6 +109,8 @@ class Leases:
         """
         holder = holder or new_holder()
         known = self.info(name)
+        if known is not None and self._may_be_waking(known):
+            return None
         dead_fence = -1
         if known is not None and is_dead(known.holder):
             dead_fence = known.fence
@@ -113,6 +118,17 @@ class Leases:
             expires_at = tx.now + ttl_s
             rows = tx.read(_ACQUIRE, (name, holder, tx.now, expires_at, tx.now, dead_fence))
         return _to_lease(rows[0]) if rows else None
+
+    def _may_be_waking(self, lease: Lease) -> bool:
+        """Say whether a lease expired only because this machine slept, its holder with it.
+
+        A holder that runs renews it at its next beat; one that does not in that time has lost it.
+        """
+        if lease.expires_at > self._store.now() or not is_awake(lease.holder):
+            return False
+        now = self._store.clock.monotonic()
+        seen_at = self._expired.setdefault((lease.name, lease.fence), now)
+        return now - seen_at < WAKING_S
 
     def renew(self, lease: Lease, ttl_s: float = _TTL_S) -> bool:
         """Move the end of a lease to ``ttl_s`` from now.
