@@ -707,3 +707,19 @@ def test_given_back_machines_that_must_run_on_do_not_hold_up_the_next_offer(worl
 
 def fail():
     raise NodeError("no SSH", code="no-ssh")
+
+
+@pytest.mark.parametrize(("listed", "ordered"), [(False, ["a"]), (True, ["a", "b"])])
+def test_no_further_order_goes_to_a_provider_that_answers_nothing(world, listed, ordered):
+    """A network that is away: neither the order nor what it may have made is answered."""
+
+    def away(_):
+        raise ProviderUnavailable("no route to host", code="http")
+
+    world.cloud.on_provision = [away]
+    world.cloud.on_list = [] if listed else [away]
+
+    with pytest.raises(NoOfferError):
+        world.buy(world.cluster(), offer("a"), offer("b"))
+
+    assert tried(world) == ordered

@@ -139,6 +139,7 @@ def _found_again(
     whole, _ = one_each(request, found.instances)
     if len(whole) == request.count:
         return ProvisionResult(tuple(whole), whole[0].payload, found.account)
+    error.unlisted = found.failed
     undoing.lost(found, error)
     raise error
 

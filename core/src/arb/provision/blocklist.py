@@ -13,6 +13,7 @@ from arb.errors import (
     RequestError,
     Scope,
 )
+from arb.provision.placing import LostAnswer
 from arb.state import events
 from arb.state.blocks import Blocks, active_blocks, add_block, forget_blocks
 
@@ -137,6 +138,7 @@ class Blocklist:
 
 def _as_refusal(error: ArbError) -> Refusal:
     not_entered = isinstance(error, ProviderUnavailable) and error.never_sent  # it hung before
-    whole = isinstance(error, CredentialsError) or not_entered
+    unlisted = isinstance(error, LostAnswer) and error.unlisted
+    whole = isinstance(error, CredentialsError) or not_entered or unlisted
     scope = Scope.PROVIDER if whole else Scope.OFFER
     return Refusal(error.summary, scope=scope, code=error.code, hint=error.hint)

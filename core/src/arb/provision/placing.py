@@ -32,7 +32,13 @@ _LOOK_S = 0.2
 
 
 class LostAnswer(ArbError):
-    """The call ended without the provider's own answer: machines may exist."""
+    """The call ended without the provider's own answer: machines may exist.
+
+    Attributes:
+        unlisted: Listings fail as well: what the next order makes could not be found either.
+    """
+
+    unlisted: bool = False
 
 
 class InterruptedPurchase(KeyboardInterrupt):
@@ -65,11 +71,13 @@ class Found:
         instances: Machines that are not gone, in rank order.
         trusted: Whether a machine that is missing here did not exist when it was listed.
         account: Whose machines they are.
+        failed: Whether the listing failed altogether.
     """
 
     instances: tuple[Instance, ...] = ()
     trusted: bool = False
     account: str = ""
+    failed: bool = False
 
 
 def place(
@@ -140,7 +148,7 @@ def _list_made(provider: Provider, request: ProvisionRequest, account: str) -> F
     try:
         listing = provider.list_instances(query)
     except ArbError:
-        return Found()
+        return Found(failed=True)
     alive = [i for i in listing.instances if i.state is not InstanceState.GONE]
     trusted = listing.covers(request.offer.region, account or listing.account)
     return Found(tuple(in_rank_order(alive)), trusted, listing.account)
