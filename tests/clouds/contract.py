@@ -31,10 +31,12 @@ class SimulatedCloud(ContractCloud):
     Attributes:
         kind: The cloud's class.
         order: Its operation that makes machines, as a pattern for faults.
+        listing: Its operation that lists them page by page; empty where there are no pages.
     """
 
     kind: ClassVar[type[Cloud]]
     order: ClassVar[str]
+    listing: ClassVar[str] = ""
 
     def __init__(self) -> None:
         super().__init__(FakeClock())
@@ -106,6 +108,17 @@ class SimulatedCloud(ContractCloud):
         """Answer that there are too many requests."""
         headers = {"Retry-After": f"{retry_after_s:.0f}"}
         self.simulated.fault("status", count=_ALWAYS, status=429, headers=headers)
+
+    def limit_orders(self, left: int) -> None:
+        """Take a few orders, and then too many."""
+        facts = {"status": 429, "headers": {"Retry-After": "7"}}
+        self.simulated.fault("status", match=self.order, skip=left, count=_ALWAYS, **facts)
+
+    def fail_pages(self) -> None:
+        """Fail from the second page on."""
+        if not self.listing:
+            self._cannot("has no pages")
+        self.simulated.fault("status", match=self.listing, skip=1, count=_ALWAYS, status=503)
 
     def fail_region(self, region: str) -> None:
         """Fail in one region, where the cloud lists by region."""

@@ -67,7 +67,7 @@ class ExampleCloud(ContractCloud):
 
     def foreign_machine(self, name: str) -> str:
         cloud = self._read()
-        facts = {"account": "team-1", "region": "north", "type": "small", "key": ""}
+        facts = {"account": "team-1", "region": "north", "type": "small", "spot": False, "key": ""}
         cloud["machines"][name] = {**facts, "made_at": self.clock.now(), "gone_at": None}
         self.path.write_text(json.dumps(cloud))
         return name

@@ -18,6 +18,7 @@ class SpheronCloud(SimulatedCloud):
 
     kind = Spheron
     order = "POST /api/deployments"
+    listing = "GET /api/deployments"
 
     def __init__(self):
         super().__init__()

@@ -205,6 +205,19 @@ class RepeatsWhatTheServerSaid(Reference):
     client = _TellsTheAnswer
 
 
+class _ChainsTheAnswer(Client):
+    def __call__(self, operation, budget="read", **arguments):
+        try:
+            return super().__call__(operation, budget, **arguments)
+        except CredentialsError as error:
+            raise error from RuntimeError(f"HTTP 401 for {self.key}")
+
+
+@breaks("no_secret_is_told")
+class TellsTheKeyInTheCauseOfAnError(Reference):
+    client = _ChainsTheAnswer
+
+
 @breaks("no_secret_is_told")
 class LogsUserData(Reference):
     def user_data(self, setup):

@@ -143,10 +143,16 @@ class CountsMegabytes(Reference):
 
 
 @breaks("the_units_of_the_catalog_are_plausible")
-class AddsUpTheMemoryOfAllAccelerators(Reference):
+class CountsMegabytesOfAnAccelerator(Reference):
     def row(self, row):
         wrong = {"accelerator_gib": row["gpus"] * 80.0 * 1024} if row["gpus"] == 1 else {}
         return super().row(row) | wrong
+
+
+@breaks("the_units_of_the_catalog_are_plausible")
+class AddsUpTheMemoryOfAllAccelerators(Reference):
+    def row(self, row):
+        return super().row(row) | {"accelerator_gib": row["gpus"] * 80.0}
 
 
 @breaks("prices_are_of_the_whole_instance")

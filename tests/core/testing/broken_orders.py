@@ -194,7 +194,14 @@ class KeepsTheHostKeyBack(Reference):
 @breaks("a_limit_inside_a_gang_names_what_exists")
 class IsLimitedInsideAGang(Reference):
     def refused(self, request, error, made):
-        limited = isinstance(error, RateLimited)
+        limited = isinstance(error, RateLimited) and "budget" in error.summary
+        return error if limited else super().refused(request, error, made)
+
+
+@breaks("too_many_orders_inside_a_gang_name_what_exists")
+class TakesTooManyOrdersForNothingMade(Reference):
+    def refused(self, request, error, made):
+        limited = isinstance(error, RateLimited) and "429" in error.summary
         return error if limited else super().refused(request, error, made)
 
 

@@ -81,6 +81,8 @@ class Server:
         self.status = 503
         self.retry_after_s = 0.0
         self.drop_orders = 0
+        self.orders_left: float = float("inf")
+        self.fails_pages = False
 
     def call(self, key: str, operation: str, *, timeout_s: float, clock, **arguments):
         """Answer one call, or do not."""
@@ -109,7 +111,16 @@ class Server:
     def do_offers(self, account):
         return [{**row, "available": self._left(row) > 0} for row in OFFERS]
 
-    def do_order(self, account, *, name, kind, region, spot, **more):
+    def _limit(self):
+        self.orders_left -= 1
+        if self.orders_left < 0:
+            raise ApiError(429, "too many requests", retry_after_s=7)
+
+    def do_order(self, account, **facts):
+        self._limit()
+        return self._order(account, **facts)
+
+    def _order(self, account, *, name, kind, region, spot, **more):
         row = next(
             (r for r in OFFERS if (r["type"], r["region"], r["spot"]) == (kind, region, spot)), None
         )
@@ -144,14 +155,15 @@ class Server:
 
     def do_batch(self, account, *, count, **order):
         """Make all or none."""
+        self._limit()
         place = (order["kind"], order["region"], order["spot"])
         for row in OFFERS:
             if (row["type"], row["region"], row["spot"]) == place and self._left(row) < count:
                 raise ApiError(409, "sold out")
-        return [self.do_order(account, **order) for _ in range(count)]
+        return [self._order(account, **order) for _ in range(count)]
 
     def do_list(self, account, *, region, page):
-        if region in self.failing:
+        if region in self.failing or (page and self.fails_pages):
             raise ApiError(503, f"{region} does not answer")
         mine = [vm for vm in self.vms.values() if (vm.account, vm.region) == (account, region)]
         shown = [self._view(vm) for vm in mine if not self._forgotten(vm)]
@@ -326,6 +338,12 @@ class MemoryCloud(ContractCloud):
 
     def rate_limit(self, retry_after_s):
         self.server.trouble, self.server.retry_after_s = "limit", retry_after_s
+
+    def limit_orders(self, left):
+        self.server.orders_left = left
+
+    def fail_pages(self):
+        self.server.fails_pages = True
 
     def fail_region(self, region):
         self.server.failing.add(region)

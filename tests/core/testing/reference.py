@@ -79,7 +79,7 @@ class Client:
         except TimeoutError as error:
             raise ProviderUnavailable(f"memory: {operation} was not answered") from error
         except ApiError as error:
-            raise self.told(operation, error) from error
+            raise self.told(operation, error) from None  # its text may hold the key
 
     def send(self, operation, arguments):
         timeout_s, clock = self.context.remaining_s(), self.context.clock

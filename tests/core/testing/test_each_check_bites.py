@@ -7,6 +7,7 @@ from tests.core.testing import (  # noqa: F401 - they register
     broken_endings,
     broken_habits,
     broken_info,
+    broken_listings,
     broken_orders,
     heavy_plugin,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from arb.errors import ProviderUnavailable
 from arb.testing.orders import ContractOrders, told
 from arb.testing.rig import OWNER
 from arb.testing.skips import NotProven
@@ -19,6 +20,7 @@ __all__ = ["ListingChecks"]
 OTHER_OWNER: Final = "stranger"
 _FOREIGN: Final = ("web-1", "arb-training", f"arb-{OWNER}", f"my-arb-{OWNER}-clustera-000-0000")
 _CLOCKS_APART_S: Final = 600
+_LOOKS: Final = 60
 _ENDED: Final = frozenset({InstanceState.TERMINATING, InstanceState.GONE})
 
 
@@ -46,19 +48,28 @@ class ListingChecks(ContractOrders):
         ``ListQuery``: "Empty fields do not restrict; they are combined with "and"."
         """
         near, far = self._two_regions()
+        gang = self.buy(2, offer=self.offer(count=2))
         one, two = self.buy(offer=near), self.buy(offer=far)
         stranger = replace(self.context(), owner=OTHER_OWNER)
         other = self.buy(offer=near, owner=OTHER_OWNER, context=stranger)
         a, b, c = (self.found(bought)[0] for bought in (one, two, other))
+        d, e = self.found(gang)
+        batch = {e.id} if self.can(Capability.BATCH) else set()
+        here = {i.id for i in (d, e) if i.region == near.region}
         tokens, region = frozenset({*one.tokens, *two.tokens}), frozenset({near.region})
         wanted: tuple[tuple[ListQuery, set[str]], ...] = (
-            (ListQuery(), {a.id, b.id, c.id}),
-            (ListQuery(owner=OWNER), {a.id, b.id}),
+            (ListQuery(), {a.id, b.id, c.id, d.id, e.id}),
+            (ListQuery(owner=OWNER), {a.id, b.id, d.id, e.id}),
             (ListQuery(owner=OTHER_OWNER), {c.id}),
+            (ListQuery(owner=self.cluster_id), set()),  # another part of all these tokens
             (one.query, {a.id}),
+            (ListQuery(tokens=frozenset({d.token})), {d.id, *batch}),
             (ListQuery(tokens=tokens), {a.id, b.id}),
             (ListQuery(owner=OTHER_OWNER, tokens=tokens), set()),
-            (ListQuery(regions=region), {i.id for i in (a, b, c) if i.region == near.region}),
+            (
+                ListQuery(regions=region),
+                here | {i.id for i in (a, b, c) if i.region == near.region},
+            ),
             (
                 ListQuery(owner=OWNER, tokens=tokens, regions=region),
                 {i.id for i in (a, b) if i.region == near.region},
@@ -79,8 +90,33 @@ class ListingChecks(ContractOrders):
             self.found(each)
         self.cloud.small_pages(2)
         listing = self.list(ListQuery(owner=OWNER))
-        made, shown = self.billed(), {i.id for i in listing.instances}
-        demand(shown == made, f"of {len(made)} machines it shows {len(shown)}")
+        made, shown = self.billed(), [i.id for i in listing.instances]
+        demand(set(shown) == made, f"of {len(made)} machines it shows {len(set(shown))}")
+        demand(len(shown) == len(made), f"it shows some twice: {', '.join(sorted(shown))}")
+
+    @check
+    def test_a_page_that_fails_is_not_the_end(self) -> None:
+        """List five machines in pages of two, of which only the first is answered.
+
+        ``arb_list_instances``: "A region that failed, timed out or was cut short is left out of
+        ``complete`` and named in ``errors``"
+        """
+        bought = [self.buy(), *(self.buy(2) for _ in range(2))]
+        machines = [machine for each in bought for machine in self.found(each)]
+        self.cloud.small_pages(2)
+        query = ListQuery(owner=OWNER)
+        if len({i.id for i in self.list(query).instances}) < len(machines):
+            raise NotProven("not every page is read")
+        self.cloud.fail_pages()
+        listing, error = self.attempt("arb_list_instances", query=query)
+        if error is None:
+            shown = {i.id for i in listing.instances}
+            regions = {m.region for m in machines if m.id not in shown} - set(listing.errors)
+            wrong = sorted(r for r in regions if listing.covers(r, listing.account))
+            demand(not wrong, f"{wrong[:1]} is in complete, and some of its machines are not shown")
+        else:
+            unavailable = isinstance(error, ProviderUnavailable)
+            demand(unavailable, f"a page that fails: {told(error)}")
 
     @check
     def test_a_region_that_fails_is_not_complete(self) -> None:
@@ -139,16 +175,20 @@ class ListingChecks(ContractOrders):
 
     @check
     def test_a_listed_machine_is_described_as_it_was_ordered(self) -> None:
-        """Compare a running machine with its offer.
+        """Compare a running machine of each class with its offer.
 
         ``Instance``: "One machine as its provider sees it now."
         ``Instance``: "When the provider made it; 0 when it does not say"
         ``Instance``: "What the provider says it charges; None when it does not."
         """
-        bought = self.buy()
+        for spot in (False, True):
+            if self.can(Capability.SPOT if spot else Capability.ON_DEMAND):
+                self._demand_described(self.offer(spot=spot))
+
+    def _demand_described(self, offer: Offer) -> None:
+        bought = self.buy(offer=offer)
         made_at = self.cloud.clock.now()
         (machine,) = self.running(bought)
-        offer = bought.request.offer
         demand(machine.region == offer.region, f"it is in {machine.region}, not {offer.region}")
         in_zone = not offer.zone or machine.zone == offer.zone
         demand(in_zone, f"it is in the zone {machine.zone!r}, not {offer.zone!r}")
@@ -161,6 +201,43 @@ class ListingChecks(ContractOrders):
         price, paid = machine.price_usd_hour, offer.price_usd_hour
         near = price is None or paid / 5 <= price <= paid * 5
         demand(near, f"it costs {price} an hour, and was bought at {paid}")
+
+    @check
+    def test_a_listing_is_of_one_account(self) -> None:
+        """List one account's machines, and right after it another account's, on one computer.
+
+        ``Listing``: "Whose machines these are, in the provider's own stable words"
+        """
+        bought = self.buy()
+        (machine,) = self.found(bought)
+        ours = self.list(bought.query)
+        context = self.context("arb_list_instances", login=self.cloud.other_login())
+        theirs, error = self.attempt("arb_list_instances", context, query=ListQuery())
+        demand(error is None, f"with the key of another account: {told(error)}")
+        shown = {i.id for i in theirs.instances}
+        demand(machine.id not in shown, "another account's listing shows our machine")
+        named = not ours.account or ours.account != theirs.account
+        demand(named, f"both are called listings of the account {theirs.account!r}")
+
+    @check
+    def test_a_machine_that_is_ending_is_not_gone_while_it_is_billed(self) -> None:
+        """Give a machine back, and list it again and again until it has ended.
+
+        ``InstanceState``: "Asked to end; it may still be billed."
+        ``Listing``: "A machine of another region that is missing here is UNKNOWN, not gone."
+        """
+        bought = self.buy()
+        (machine,) = self.running(bought)
+        for _ in range(_LOOKS):
+            answer = self.terminate(bought.ref(machine))
+            shown = self._shown(self.list(bought.query), machine)
+            if machine.id in self.billed():
+                demand(shown is not None, "it is ending and still billed, and not listed")
+                gone = shown is not None and shown.state is InstanceState.GONE
+                demand(not gone, "it is ending and still billed, and listed as GONE")
+            if answer.gone:
+                return
+            self.cloud.advance(max(1.0, answer.retry_after_s))
 
     @check
     def test_a_preempted_machine_is_told_as_such(self) -> None:

@@ -21,6 +21,7 @@ from arb.testing.verdict import ContractBroken, check, demand
 from arb.types import Capability, HostKey, NodeFile
 
 if TYPE_CHECKING:
+    from arb.errors import ArbError
     from arb.types import ProvisionRequest
 
 __all__ = ["OrderChecks"]
@@ -246,10 +247,19 @@ class OrderChecks(ContractOrders):
         tokens = [setup.token for setup in request.setups]
         limiter = RecordingLimiter(context.deadline, [], lambda: len(self.billed(*tokens)) == 1)
         _, error = self.attempt("arb_provision", replace(context, limiter=limiter), request=request)
-        if error is not None:
-            demand(isinstance(error, CapacityError), f"it is no CapacityError: {told(error)}")
-            named, exist = {i.id for i in capacity_error(error).made}, self.billed(*tokens)
-            demand(named == exist, f"made names {sorted(named)}, there are {sorted(exist)}")
+        self._demand_made(request, error)
+
+    @check
+    def test_too_many_orders_inside_a_gang_name_what_exists(self) -> None:
+        """Let the provider take one order of two, and call the other one too many requests.
+
+        ``arb_provision``: "A limit met in the middle of a gang is waited for, or else a
+        CapacityError with ``made``."
+        """
+        request = self.request(2)
+        self.cloud.limit_orders(1)
+        _, error = self.attempt("arb_provision", request=request)
+        self._demand_made(request, error)
 
     @check
     def test_rate_budgets_are_used_by_their_names(self) -> None:
@@ -306,6 +316,14 @@ class OrderChecks(ContractOrders):
         exist = self.billed(*(setup.token for setup in request.setups))
         named = {instance.id for instance in error.made}
         demand(named == exist, f"made names {sorted(named)}, there are {sorted(exist)}")
+
+    def _demand_made(self, request: ProvisionRequest, error: ArbError | None) -> None:
+        """Demand that an order whose gang met a limit names what exists, unless it was waited for."""
+        if error is not None:
+            demand(isinstance(error, CapacityError), f"it is no CapacityError: {told(error)}")
+            exist = self.billed(*(setup.token for setup in request.setups))
+            named = {i.id for i in capacity_error(error).made}
+            demand(named == exist, f"made names {sorted(named)}, there are {sorted(exist)}")
 
     def _polled(self, request: ProvisionRequest, bought: Bought) -> list[str]:
         handle = bought.result.handle

@@ -135,11 +135,26 @@ def _leaked(text: str, secrets: Mapping[str, Sequence[str]]) -> str:
 def _text(outcome: object) -> str:
     """Return everything that people or scripts could see of a result or an error."""
     if isinstance(outcome, ArbError):
-        return f"{outcome!r} {outcome} {outcome.to_dict()} {vars(outcome)}"
+        chain = " ".join(_chained(outcome))
+        return f"{outcome!r} {outcome} {outcome.to_dict()} {vars(outcome)} {chain}"
     frame: Any = getattr(outcome, "frame", outcome)
     if hasattr(frame, "to_csv"):
         return f"{frame.to_csv()} {getattr(outcome, 'files', '')}"
     return repr(outcome)
+
+
+def _chained(error: BaseException) -> Iterator[str]:
+    """Yield what a traceback would tell of the errors behind one."""
+    seen: set[int] = set()
+    cause = error
+    while True:
+        shown = None if cause.__suppress_context__ else cause.__context__
+        behind = cause.__cause__ or shown
+        if behind is None or id(behind) in seen:
+            return
+        seen.add(id(behind))
+        yield f"{behind!r} {behind} {getattr(behind, '__notes__', '')}"
+        cause = behind
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -225,6 +225,14 @@ class ContractCloud:
         """Answer every call with "too many requests, try again after ``retry_after_s``"."""
         self._cannot("cannot limit calls")
 
+    def limit_orders(self, left: int) -> None:
+        """Take ``left`` more orders, and answer later ones with "too many requests"."""
+        self._cannot("cannot limit orders")
+
+    def fail_pages(self) -> None:
+        """Answer the first page of a listing, and later ones with a server error."""
+        self._cannot("cannot fail in the middle of a listing")
+
     def fail_region(self, region: str) -> None:
         """Let listings of one region fail, and no others."""
         self._cannot("cannot fail in one region")

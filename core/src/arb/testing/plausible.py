@@ -18,12 +18,13 @@ __all__ = ["faults_of_pieces", "faults_of_units", "few", "implausible", "per_acc
 
 _SHOWN: Final = 3
 
-_ACCELERATOR_USD_HOUR: Final = (0.005, 150.0)
+_ACCELERATOR_USD_HOUR: Final = (0.005, 60.0)
 _CPU_USD_HOUR: Final = (0.0005, 2.0)
 _ACCELERATOR_GIB: Final = (0.0, 1024.0)
 _GIB_OF_A_CPU: Final = (0.1, 256.0)
 _MINIMUM_S: Final = (0.0, 31 * 86_400.0)
 _ALMOST_THE_SAME: Final = 1.2
+_PAIR: Final = 2
 
 
 def faults_of_units() -> frozenset[str]:
@@ -56,7 +57,7 @@ def implausible(offer: Offer) -> str:
     if bool(offer.accelerator) != (offer.accelerator_count > 0):
         count = offer.accelerator_count
         return f"{offer.offer_id}: {count:g} accelerators of the name {offer.accelerator!r}"
-    return _wrong_place(offer)
+    return _memory_of_all(offer) or _wrong_place(offer)
 
 
 def per_accelerator_prices(
@@ -104,6 +105,21 @@ def _measures(offer: Offer) -> Iterable[tuple[str, float, tuple[float, float], s
         yield "the memory of one CPU", offer.memory_gib / offer.vcpus, _GIB_OF_A_CPU, "GiB"
     yield "the memory of one accelerator", offer.accelerator_gib, _ACCELERATOR_GIB, "GiB"
     yield "the billing floor", offer.minimum_s, _MINIMUM_S, "seconds"
+
+
+def _memory_of_all(offer: Offer) -> str:
+    """Return a fault where ``accelerator_gib`` is what all accelerators have together.
+
+    Of two it is not told: some models are sold with twice the memory.
+    """
+    from arb.catalog.names import canonical, facts
+
+    known, count = facts(canonical(offer.accelerator)), offer.accelerator_count
+    if known is None or count <= _PAIR or known.nearest_gib(offer.accelerator_gib):
+        return ""
+    if not known.nearest_gib(offer.accelerator_gib / count):
+        return ""
+    return f"{offer.offer_id}: accelerator_gib is {offer.accelerator_gib:g}, which {count:g} of them have"
 
 
 def _wrong_place(offer: Offer) -> str:
