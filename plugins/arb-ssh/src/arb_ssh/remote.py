@@ -45,8 +45,11 @@ if [ -e {_CLAIM} ]; then
   head -c 4096 {_CLAIM} | tr -d '\\n\\r\\000'
   echo
 fi
-grep -Eo ' {_TOKEN}$' .ssh/authorized_keys 2>/dev/null | sed 's/^/entered/'
-echo "node $(uname -n)"
+if [ -f .ssh/authorized_keys ]; then
+  sed -nE 's/^.* ({_TOKEN})$/entered \\1/p' .ssh/authorized_keys 2>/dev/null
+fi
+printf 'node '
+uname -n
 echo {_END}
 """
 
