@@ -145,20 +145,21 @@ def read_task(
 ) -> Task:
     """Read a task file, or make a task of a command.
 
-    One word that ends in ``.yaml`` or ``.yml`` is a file; anything else is a command. Keys of the
-    file that ``command`` does not act on are told once.
+    One word that ends in ``.yaml`` or ``.yml``, or that is a pipe, is a file; anything else is a
+    command. Keys of the file that ``command`` does not act on are told once.
 
     Raises:
         UsageError: Nothing to run, or as ``load_task``.
     """
     from arb.tasks import load_task, notes, task_from_command
+    from arb.tasks.reading import is_task_file
 
     if not words and not required:
         return task_from_command("", overrides)
     if not words:
         hint = "give a task file or a command; launch also takes --cluster NAME alone"
         raise UsageError("nothing to run", code="no-task", hint=hint)
-    if len(words) == 1 and words[0].endswith((".yaml", ".yml")):
+    if len(words) == 1 and is_task_file(words[0]):
         task = load_task(Path(words[0]), overrides)
         for note in notes(task, command) if command else ():
             render.warn(note.message)

@@ -146,8 +146,9 @@ def _read(words: list[str] | None, overrides: Overrides) -> tuple[Task, ...]:
     """Read tasks as far as buying goes: variables may lack values."""
     from arb.cli.options import read_task
     from arb.tasks import examine, notes
+    from arb.tasks.reading import is_task_file
 
-    if words and len(words) == 1 and words[0].endswith((".yaml", ".yml")):
+    if words and len(words) == 1 and is_task_file(words[0]):
         tasks = examine(Path(words[0]), overrides).tasks
         told = (note.message for task in tasks for note in notes(task, "plan"))
         for message in dict.fromkeys(told):

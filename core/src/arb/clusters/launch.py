@@ -15,6 +15,7 @@ from arb.clusters.jobs import Launched, check_workdir, submit
 from arb.clusters.lock import cluster_lock
 from arb.clusters.nodes import Nodes
 from arb.clusters.orders import Terms, find_offers
+from arb.clusters.ownkeys import refuse_own_keys
 from arb.clusters.reaping import reap_along
 from arb.clusters.refresh import lost_nodes
 from arb.errors import UsageError
@@ -92,6 +93,7 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
     ask_policies(session, task)
     if task.folder:
         check_workdir(task.folder)
+    refuse_own_keys(task, session.user_home)
     cluster = wish.cluster or names.new_name(task.name)
     record = get_cluster(session.store, names.check_name(cluster))
     if record is not None and _is_usable(session, record):

@@ -10,6 +10,7 @@ from arb.tasks.build import Builder
 from arb.tasks.document import Document, read_documents
 from arb.tasks.model import Task
 from arb.tasks.overrides import Overrides
+from arb.tasks.reading import read_file
 from arb.text import counted
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ def task_from_command(command: str, overrides: Overrides = NOTHING) -> Task:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+        data = read_file(path, _MOST_BYTES)
         if len(data) > _MOST_BYTES:
             raise _too_large(path)
         return data.decode("utf-8")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.errors import UsageError
+from arb.tasks.reading import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["parse_assignment", "read_env_file"]
+
+_MOST_BYTES: Final = 10_000_000
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -22,9 +25,10 @@ def read_env_file(path: Path) -> dict[str, str]:
         UsageError: Not readable, or a line that is none of these, with its number.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_file(path, _MOST_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}", code="env-file") from error
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UsageError(f"cannot read {path}: {reason}", code="env-file") from error
     values = {}
     for number, line in enumerate(lines, start=1):
         text = line.strip().removeprefix("export ").strip()

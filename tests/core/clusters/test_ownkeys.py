@@ -1,0 +1,65 @@
+"""A task cannot take the user's own SSH keys along."""
+
+from __future__ import annotations
+
+import pytest
+
+from arb.clusters.ownkeys import refuse_own_keys
+from arb.errors import UsageError
+from arb.tasks import Task
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = tmp_path / "home"
+    ssh = home / ".ssh"
+    ssh.mkdir(parents=True)
+    for name in ("id_ed25519", "id_ed25519.pub", "known_hosts", "work.pem", "config"):
+        (ssh / name).write_text("x")
+    (home / "link").symlink_to(ssh / "id_ed25519")
+    (home / "code").mkdir()
+    (home / "code" / "key.pem").write_text("made for this")
+    return home
+
+
+@pytest.mark.parametrize("key", ["secret_mounts", "file_mounts"])
+@pytest.mark.parametrize(
+    "local", ["~/.ssh/id_ed25519", "~/.ssh/work.pem", "~/.ssh", "~/.ssh/", "~", "~/link"]
+)
+def test_private_keys_are_refused(home, key, local):
+    task = Task.model_validate({key: {"/root/.ssh/id_ed25519": local}})
+    with pytest.raises(UsageError) as caught:
+        refuse_own_keys(task, home)
+    assert caught.value.code == "private-key"
+    assert caught.value.summary.startswith(f"{key}: /root/.ssh/id_ed25519: {local} would copy")
+
+
+@pytest.mark.parametrize(
+    "local",
+    ["~/.ssh/id_ed25519.pub", "~/.ssh/known_hosts", "~/.ssh/config", "~/code/key.pem", "~/code"],
+)
+def test_what_is_no_key_of_the_users_is_not(home, local):
+    refuse_own_keys(Task.model_validate({"file_mounts": {"/data": local}}), home)
+
+
+def test_buckets_are_not(home):
+    task = Task.model_validate({"file_mounts": {"/data": "s3://bucket/.ssh/id_rsa"}})
+    refuse_own_keys(task, home)
+
+
+@pytest.mark.parametrize("workdir", ["~", "~/.ssh"])
+def test_a_workdir_that_holds_them_is_refused(home, workdir):
+    with pytest.raises(UsageError, match=r"workdir: ~.* would copy private keys"):
+        refuse_own_keys(Task.model_validate({"workdir": workdir}), home)
+
+
+def test_a_home_without_any_may_be_the_workdir(tmp_path):
+    refuse_own_keys(Task.model_validate({"workdir": "~"}), tmp_path)
+
+
+def test_nothing_is_bought_for_such_a_task(site):
+    task = Task.model_validate({"secret_mounts": {"/k": "~/.ssh/id_rsa"}})
+    from arb.clusters.launch import Wish, plan_launch
+
+    with pytest.raises(UsageError, match="never does"):
+        plan_launch(site.session, Wish(task, cluster="x"))
