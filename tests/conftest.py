@@ -42,8 +42,9 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("crash points")
     for provider in dict.fromkeys(each["provider"] for each in told):
         own = [each for each in told if each["provider"] == provider]
-        points, tried, failed = (sum(e[key] for e in own) for key in ("points", "tried", "failed"))
-        line = (
-            f"{provider}: {points} points in {len(own)} scenarios, {tried} tried, {failed} failed"
+        points = {each["scenario"]: each["points"] for each in own}
+        tried, failed = (sum(each[key] for each in own) for key in ("tried", "failed"))
+        terminalreporter.write_line(
+            f"{provider}: {sum(points.values())} points in {len(points)} scenarios, "
+            f"{tried} tried, {failed} failed"
         )
-        terminalreporter.write_line(line)

@@ -159,7 +159,9 @@ def leftovers(world: World) -> list[str]:
     """Return what is left although everything was given back."""
     found = [f"{_name(entry)} is left" for entry in _alive(world)]
     stay = Counter(entry.name for entry in world.ledger().alive() if _stays(world, entry))
-    found += [f"there are {count} things called {name}" for name, count in stay.items() if count > 1]
+    found += [
+        f"there are {count} things called {name}" for name, count in stay.items() if count > 1
+    ]
     with opened(world) as store:
         if store is None:
             return found

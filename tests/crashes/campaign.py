@@ -116,7 +116,7 @@ class Campaign:
     ) -> None:
         self.market = market
         self.tally = Tally(market.name)
-        self._seed = seed
+        self.seed = seed
         self._server = server
         self._bug = bug
         self._own = Forks() if forks is None else None
@@ -150,7 +150,7 @@ class Campaign:
 
     def sample(self, scenario: str, count: int) -> list[Point]:
         """Return some points, of as many kinds as there are, by the seed."""
-        chance = random.Random(f"{self._seed} {self.market.name} {scenario}")
+        chance = random.Random(f"{self.seed} {self.market.name} {scenario}")
         groups: dict[object, dict[str, list[Point]]] = {}
         for point in self.points(scenario):
             kind = (point.step.kind, point.act)
@@ -172,6 +172,10 @@ class Campaign:
         """Try points; return what went wrong."""
         return [failure for point in points if (failure := self._run(point))]
 
+    def told(self, point: Point) -> str:
+        """Try a point once more, outside the tally, and return what was said."""
+        return self._attempt(point.scenario, point).told
+
     def _run(self, point: Point) -> Failure | None:
         before = len(self.tally.failures)
         outcome = self._try(point.scenario, point)
@@ -183,8 +187,17 @@ class Campaign:
 
     def _try(self, scenario: str, point: Point | None) -> Outcome:
         begun = time.monotonic()
+        outcome = self._attempt(scenario, point)
+        self.tally.seconds += time.monotonic() - begun
+        if outcome.problems:
+            problems = tuple(dict.fromkeys(outcome.problems))
+            failure = Failure(self.market.name, scenario, point, problems, outcome.told)
+            self.tally.failures.append(failure)
+        return outcome
+
+    def _attempt(self, scenario: str, point: Point | None) -> Outcome:
         try:
-            outcome = try_point(
+            return try_point(
                 self._forks,
                 self.market,
                 scenario,
@@ -195,17 +208,11 @@ class Campaign:
                 bug=self._bug,
             )
         except Exception as error:  # noqa: BLE001 - one trial that breaks does not end the others
-            outcome = Outcome(problems=[f"the trial broke: {error!r}"], told=format_exc())
-        self.tally.seconds += time.monotonic() - begun
-        if outcome.problems:
-            problems = tuple(dict.fromkeys(outcome.problems))
-            failure = Failure(self.market.name, scenario, point, problems, outcome.told)
-            self.tally.failures.append(failure)
-        return outcome
+            return Outcome(problems=[f"the trial broke: {error!r}"], told=format_exc())
 
     def _with_next(self, point: Point) -> Point:
         """Choose the command that comes next, by the seed and the point alone."""
-        chance = random.Random(f"{self._seed} {point}")
+        chance = random.Random(f"{self.seed} {point}")
         return replace(point, after=chance.choice(NEXT))
 
     def _read_prices(self) -> None:

@@ -32,6 +32,8 @@ overbilled  local    down:1:hook:arb_terminate:1:before:exit:launch             
 beside      local    down:1:commit:giveback.end_cluster:1:before:kill:launch      serve 1 nodes
 """
 """Bug, provider, a point at which it shows, and what is said then."""
+RANDOM = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}|n-[0-9a-f]{10}|lost-[a-z2-7]{8}")
+"""What differs between two trials of one point."""
 PLANTED = [re.split(r"\s{2,}", line) for line in FOUND.strip().splitlines()]
 
 
@@ -94,3 +96,17 @@ def test_a_planted_bug_is_found(campaigns, forks, planted):
     assert failure.command.startswith(f"python -m tests.crashes --provider {provider} --point ")
     assert healthy.run([point]) == []
     assert str(point) not in healthy.tally.missed
+
+
+@pytest.mark.parametrize(
+    ("provider", "where"),
+    [
+        ("local", "gang:1:commit:journal.failed:1:after:stop:launch"),
+        ("spheron", "launch:1:call:POST /api/deployments:1:after:late-20:status"),
+        ("gcp", "gang:1:vault:put host:2:after:exit:launch"),
+    ],
+)
+def test_a_trial_is_the_same_each_time(campaigns, provider, where):
+    told = [campaigns(provider).told(Point.parse(where)) for _ in range(2)]
+    first, second = ([RANDOM.sub("*", line) for line in text.splitlines()] for text in told)
+    assert first == second

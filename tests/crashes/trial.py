@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "try_point"]
 
 _SOON_S = 60.0
+_LAG_S = 31.0
+"""Longer than listings lag behind."""
 _FLOOR_S = 1300.0
 _OPEN_S = 3700.0
 """Longer than a lost order is looked for."""
@@ -144,6 +146,7 @@ class _Trial:
         if point.act is Act.TAKEN:
             world.advance(_SOON_S)
             world.take(world.ledger().alive("machine"))
+            world.advance(_LAG_S if self._story.blurred else 0)
         self._look("after the trouble")
         self._let_neighbour_reap()
         is_stopped = troubled.fork.code is None
@@ -151,10 +154,10 @@ class _Trial:
             world.outlast_lease()
             in_commit = point.step.kind is Kind.COMMIT and point.when is When.BEFORE
             world.holds_lock = in_commit or world.market.holds(point.step)
-        went_well = self._next(point)
+        successor = self._next(point)
         if is_stopped:
             world.holds_lock = False
-            self._wake(troubled, point.after if went_well else "")
+            self._wake(troubled, successor)
         if point.late_s:
             world.advance(point.late_s + 1)
             self._look("after the effect came")
@@ -172,37 +175,38 @@ class _Trial:
         self._has_lost = not database.survives
         self._is_known = self._is_known and not self._has_lost
 
-    def _next(self, point: Point) -> bool:
-        """Run the next command; say whether it went well."""
+    def _next(self, point: Point) -> Ran:
+        """Run the next command."""
         world = self._world
         command = next_command(point.after, self._story, world.market)
         ran = world.arb(command)
         if ran.code and _is_busy(ran) and world.holds_lock:
-            return False
+            return ran
         if ran.code and _is_for_later(ran):
             world.advance(_FLOOR_S)
             ran = world.arb(command)
         says_so = self._story.regional and point.after == "reap"  # that it could not list a region
         if ran.code and not says_so:
             self._problem("next", [f"arb {' '.join(command.words)} failed"])
-        is_blind = self._has_lost and (self._story.blurred or self._story.regional)
+        is_dark = self._story.regional and (self._has_lost or point.act is Act.TAKEN)
+        is_blind = is_dark or (self._has_lost and self._story.blurred)  # listings do not show it
         if point.after == "launch" and not ran.code and not is_blind:
             self._problem("after the next command", audit.surplus(world, self._story.nodes))
         if point.after != "cost" and not world.holds_lock:
-            self._problem("after the next command", audit.phantoms(world))
+            self._problem("after the next command", [] if is_dark else audit.phantoms(world))
             looks = not self._story.hidden or point.after in {"launch", "reap"}
             self._is_known = looks and not is_blind and not _comes_late(point)
         self._look("after the next command")
-        return not ran.code
+        return ran
 
-    def _wake(self, stopped: Ran, successor: str) -> None:
+    def _wake(self, stopped: Ran, successor: Ran) -> None:
         """Let the stopped command go on: it must leave to its successor what is its successor's.
 
         One that was told to end everything still may.
 
         Args:
             stopped: Which.
-            successor: Name of the command that went well meanwhile; empty when none did.
+            successor: The command that ran meanwhile.
         """
         world, story = self._world, self._story
         used = _used(world) & _alive(world) if stopped.words[0] != "down" else set()
@@ -211,8 +215,10 @@ class _Trial:
         self._look("after the stopped command ended")
         lost = used - _alive(world)
         self._problem("after the stopped command ended", [f"{id_} was taken away" for id_ in lost])
-        wanted = {"launch": story.nodes, "down": 0}.get(successor)
-        if wanted is not None and stopped.words[0] != "down" and self._is_known:
+        has_done_its_work = not successor.code and "no cluster to end" not in successor.output
+        wanted = {"launch": story.nodes, "down": 0}.get(successor.words[0])
+        is_sure = has_done_its_work and stopped.words[0] != "down" and self._is_known
+        if wanted is not None and is_sure:
             found = audit.surplus(world, wanted)
             self._problem("after the stopped command ended", found)
 
