@@ -15,6 +15,7 @@ INTRO = """\
 
 A task file is YAML and says what to run and on what. Keys and meanings are SkyPilot's (0.14.1), with some of
 our own; every key is optional. A file has at most 10 MB, 100,000 values and 100 levels: data goes below `workdir`.
+It may come through a pipe: `arb launch <(make-task)`, `arb launch /dev/stdin`, or a named one that somebody writes into.
 
 ```yaml
 name: train
