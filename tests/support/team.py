@@ -79,6 +79,12 @@ class TeamHost:
         path = self.folder / fault
         path.touch() if happen else path.unlink(missing_ok=True)
 
+    def free(self) -> None:
+        """Take claim and keys off it by hand, as the documentation says; only the team's key stays."""
+        (self.home / CLAIM).unlink(missing_ok=True)
+        keys = self.home / ".ssh" / "authorized_keys"
+        keys.write_text(keys.read_text().partition("\n")[0] + "\n")
+
     def tool(self, name: str, says: str) -> None:
         """Put a program there that prints this, whatever it is asked."""
         path = self.folder / "bin" / name

@@ -95,10 +95,29 @@ def test_a_silent_neighbour_says_nothing_about_machines_claimed_from_here(client
 def test_a_claim_that_was_removed_by_hand_is_a_machine_that_is_gone(client, team, buy):
     (bought,) = buy()
     close(client, 2)
-    (team[0].home / ".arb-claim").unlink()
+    team[0].free()
     (gone,) = client.list(of(bought)).instances
     assert (gone.id, gone.token, gone.state) == (bought.id, bought.token, InstanceState.GONE)
     assert gone.reason is GoneReason.UNKNOWN
+
+
+@pytest.mark.parametrize("text", [None, "", "\0\0\0", '{"token":"arb-'], ids=repr)
+def test_whose_claim_is_damaged_has_its_machine_until_it_is_given_back(
+    client, make_client, team, order, text
+):
+    (bought,) = client.provision(order(client.offers()[0])).instances
+    claim = team[0].home / ".arb-claim"
+    claim.unlink() if text is None else claim.write_text(text)
+    (found,) = client.list(of(bought)).instances
+    assert (found.id, found.region, found.state) == (bought.id, "lab", InstanceState.RUNNING)
+    other = make_client("other", client.options, owner="zzzzzzzz")
+    (offer,) = other.offers()
+    assert offer.capacity == 2
+    taken = other.provision(order(offer, 2, owner="zzzzzzzz")).instances
+    assert team[0].address not in {i.address for i in taken}
+    assert client.terminate(bought).gone
+    assert not claim.exists()
+    assert len(team[0].authorized()) == 1
 
 
 def test_a_claim_that_another_one_has_now_is_gone_too(client, team, buy):
@@ -123,7 +142,7 @@ def test_a_host_that_left_the_list_is_looked_at_as_long_as_it_is_claimed(client,
 
 def test_a_record_of_a_claim_that_never_was_is_dropped_in_time(client, team, buy):
     buy()
-    (team[0].home / ".arb-claim").unlink()
+    team[0].free()
     client.list(ListQuery())
     assert len(Records(client.context()).read()) == 1
     later = FakeClock(time.time() + 4000)
