@@ -212,7 +212,7 @@ def _providers() -> dict[str, Market]:
             spot=("--infra", "aws", "--gpus", "L4:1", "--use-spot"),
             offers=("g6.xlarge@us-east-1/use1-az1", "g6.xlarge"),
             listing="DescribeInstances",
-            preload=("arb_aws", "moto", "boto3"),
+            preload=("arb_aws", "moto", "boto3", "crashes.warm"),
             ends_at_once=False,
             reads=r"(Describe|Get).*",
             lists_by_region=True,

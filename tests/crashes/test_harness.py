@@ -86,6 +86,7 @@ def test_there_is_a_bug_for_each_kind_of_trouble():
     assert tried == set(Act) - {Act.LOSE, Act.LATE_KILL}  # each is another's twin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: "-".join(planted[:3:2]))
 def test_a_planted_bug_is_found(campaigns, forks, planted):
     bug, provider, where, told = planted
@@ -102,8 +103,12 @@ def test_a_planted_bug_is_found(campaigns, forks, planted):
     ("provider", "where"),
     [
         ("local", "gang:1:commit:journal.failed:1:after:stop:launch"),
-        ("spheron", "launch:1:call:POST /api/deployments:1:after:late-20:status"),
-        ("gcp", "gang:1:vault:put host:2:after:exit:launch"),
+        pytest.param(
+            "spheron",
+            "launch:1:call:POST /api/deployments:1:after:late-20:status",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("gcp", "gang:1:vault:put host:2:after:exit:launch", marks=pytest.mark.slow),
     ],
 )
 def test_a_trial_is_the_same_each_time(campaigns, provider, where):

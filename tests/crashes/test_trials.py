@@ -13,9 +13,9 @@ import pytest
 from crashes.markets import PROVIDERS
 from crashes.scenarios import SCENARIOS, scenarios_of
 
-FEW_SCENARIOS, FEW = 2, 3
+FEW_SCENARIOS, FEW = 2, 2
 """So many scenarios of a provider, by the seed, and so many points of each; the slow tests try all."""
-MANY = 10
+MANY = 6
 
 
 def trials(campaign, scenario, count, record_property):
