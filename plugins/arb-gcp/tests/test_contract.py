@@ -24,6 +24,7 @@ class GcpCloud(SimulatedCloud):
 
     kind = Gcp
     order = "compute.instances.insert"
+    listing = "compute.instances.aggregatedList"
 
     def close(self):
         super().close()

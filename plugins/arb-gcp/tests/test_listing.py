@@ -103,6 +103,12 @@ def test_a_list_that_misses_something_somewhere_covers_nothing(account):
     assert harmless.complete == {Listing.EVERYWHERE}
 
 
+def test_a_region_that_is_silent_is_not_covered(account):
+    zones = {"zones/us-east4-a": {"instances": []}, "zones/us-central1-a": {"instances": []}}
+    listing = answered(account, items=zones, unreachables=["regions/us-east4"])
+    assert (listing.complete, set(listing.errors)) == ({"us-central1"}, {"us-east4"})
+
+
 @pytest.mark.parametrize("status", [404, 501])
 def test_where_no_log_over_all_zones_is_told_the_zones_own_are_read(account, status):
     _, _, (machine,) = account.buy(account.offer(spot=True))

@@ -64,7 +64,8 @@ def test_the_machine_has_keys_files_and_commands(account):
 def test_an_order_that_is_sent_again_makes_nothing_new(account):
     request = account.request(count=2)
     first, again = account.provision(request), account.provision(request)
-    assert first == again
+    assert Handle.of(first.handle).operations == Handle.of(again.handle).operations
+    assert first.account == again.account
     assert len(machines(account)) == 2
     assert len(rules(account)) == 2  # ssh and peers
     ids = {call.path.partition("requestId=")[2] for call in calls(account)}
@@ -291,6 +292,25 @@ def test_no_more_rules_ends_the_provider(account):
         account.provision(account.request())
     assert raised.value.scope is Scope.PROVIDER
     assert machines(account) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("QUOTA_EXCEEDED", QuotaError), ("RESOURCE_ALREADY_EXISTS", None)],
+)
+def test_a_rule_that_is_refused_late_gives_the_machines_back(account, code, kind):
+    request, result, (machine,) = account.buy()
+    assert Handle.of(result.handle).rule_operations
+    message = "Quota 'FIREWALLS' exceeded." if kind else "it exists"
+    for (_, zone, _), operation in account.cloud.engine.log._operations.items():
+        operation.errors = [] if zone else [{"code": code, "message": message}]
+    if kind is None:
+        assert [m.id for m in account.poll(request, result)] == [machine.id]
+        return
+    with pytest.raises(kind) as raised:
+        account.poll(request, result)
+    assert raised.value.scope is Scope.PROVIDER
+    assert [m.id for m in raised.value.made] == [machine.id]
 
 
 def test_without_rules_of_ours_none_are_made(account):

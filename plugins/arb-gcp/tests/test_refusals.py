@@ -98,6 +98,9 @@ def quota(name, region="us-central1", **dimensions):
         (quota("ssd_total_gb"), H100, Scope.REGION, ""),
         (quota("cpus_all_regions", ""), CPU, Scope.QUOTA_FAMILY_EVERYWHERE, "CPUS_ALL_REGIONS"),
         (quota("firewalls", ""), H100, Scope.PROVIDER, ""),
+        (quota("nvidia_h100_gpus", ""), H100, Scope.QUOTA_FAMILY, "NVIDIA_H100_GPUS"),
+        (quota("instances", ""), H100, Scope.REGION, ""),
+        (replace(quota("ssd_total_gb", ""), message="Limit: 0.0 globally."), H100, Scope.QUOTA_FAMILY_EVERYWHERE, ""),
     ],
 )  # fmt: skip
 def test_each_quota_covers_what_counts_against_it(fault, offer, scope, family):

@@ -18,6 +18,7 @@ __all__ = [
     "ServerError",
     "fault_of_answer",
     "faults_of_operation",
+    "is_there_already",
 ]
 
 NO_CAPACITY: Final = frozenset(
@@ -96,7 +97,7 @@ class ApiError(ProviderUnavailable):
     @property
     def is_there_already(self) -> bool:
         """Whether what was to be made has been made before."""
-        return self.status == _CONFLICT and _plain(self.fault.code) in _EXISTS_WORDS
+        return self.status == _CONFLICT and is_there_already(self.fault)
 
     @property
     def is_missing(self) -> bool:
@@ -114,6 +115,11 @@ class ServerError(ProviderUnavailable):
     def __init__(self, what: str, status: int) -> None:
         super().__init__(f"gcp {what}: HTTP {status}", code="gcp-unreachable")
         self.status = status
+
+
+def is_there_already(fault: Fault) -> bool:
+    """Say whether a refusal means that what was to be made has been made before."""
+    return _plain(fault.code) in _EXISTS_WORDS
 
 
 def fault_of_answer(status: int, body: object) -> Fault:

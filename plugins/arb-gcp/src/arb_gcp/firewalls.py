@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError, ProviderUnavailable, QuotaError, Scope
 from arb.types import Leftovers
-from arb_gcp.answers import ApiError, faults_of_operation
+from arb_gcp.answers import ApiError, faults_of_operation, is_there_already
 from arb_gcp.bodies import ports_body
 from arb_gcp.client import Client
 from arb_gcp.handles import Handle
@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from arb.types import ClusterRef, ProviderContext
+    from arb_gcp.answers import Fault
 
-__all__ = ["cleanup", "list_leftovers", "make_rules", "open_ports", "remove_rules"]
+__all__ = [
+    "cleanup",
+    "list_leftovers",
+    "make_rules",
+    "open_ports",
+    "refused_rule",
+    "remove_rules",
+]
 
 _CONFLICT: Final = 409
 _KINDS: Final = ("ssh", "ports", "peers")
@@ -30,8 +38,11 @@ _WAIT_S: Final = 0.3
 _PATIENCE_S: Final = 20.0
 
 
-def make_rules(client: Client, bodies: Sequence[Mapping[str, Any]]) -> None:
+def make_rules(client: Client, bodies: Sequence[Mapping[str, Any]]) -> list[str]:
     """Ask for rules, without waiting until they are in force. One that is there already stays.
+
+    Returns:
+        Names of the operations that make them, for ``refused_rule``.
 
     Raises:
         ApiError: Google refused one.
@@ -39,16 +50,41 @@ def make_rules(client: Client, bodies: Sequence[Mapping[str, Any]]) -> None:
     """
     path = _rules_path(client, client.settings.network_project or client.project)
 
-    def make(body: Mapping[str, Any]) -> None:
+    def make(body: Mapping[str, Any]) -> str:
         try:
-            client.post(path, body)
+            return operation_name(client.post(path, body))
         except ApiError as error:
             if not error.is_there_already:
                 raise
+            return ""
 
+    names = []
     for outcome in side_by_side(make, bodies):
         if isinstance(outcome, Exception):
             raise outcome
+        names.append(outcome)
+    return [name for name in names if name]
+
+
+def refused_rule(client: Client, project: str, operations: Sequence[str]) -> Fault | None:
+    """Return why a rule was not made in the end; None when none is known to have failed.
+
+    Args:
+        client: The way to the API.
+        project: Of the rules.
+        operations: Names, as ``make_rules`` returned them.
+
+    Raises:
+        ArbError: As ``Client.get``.
+    """
+    path = f"projects/{project}/global/operations"
+    for outcome in side_by_side(lambda name: client.operation(f"{path}/{name}"), operations):
+        if isinstance(outcome, Exception):
+            raise outcome
+        for fault in faults_of_operation(outcome):
+            if not is_there_already(fault):
+                return fault
+    return None
 
 
 def open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequence[str]) -> None:

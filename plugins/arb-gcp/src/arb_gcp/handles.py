@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Handle"]
 
@@ -24,6 +24,7 @@ class Handle:
         operations: Machine token -> name of its insert operation.
         rules: Whether firewall rules were made for it; None when that is not known.
         network_project: Where those are; empty means ``project``.
+        rule_operations: Names of the operations that make them.
     """
 
     project: str = ""
@@ -31,10 +32,11 @@ class Handle:
     operations: Mapping[str, str] = field(default_factory=dict)
     rules: bool | None = None
     network_project: str = ""
+    rule_operations: Sequence[str] = ()
 
     def to_json(self) -> str:
         """Return the text that ``of`` reads."""
-        told = {k: v for k, v in asdict(self).items() if v not in ("", {}, None)}
+        told = {k: v for k, v in asdict(self).items() if v not in ("", {}, (), [], None)}
         return json.dumps(told, sort_keys=True)
 
     @classmethod

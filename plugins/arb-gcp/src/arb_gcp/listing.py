@@ -90,15 +90,21 @@ def silent_zones(page: Mapping[str, Any]) -> dict[str, str]:
 
     A page may also say that something is missing without saying where: that is the empty zone.
     """
-    silent = {last_part(scope): "unreachable" for scope in page.get("unreachables") or ()}
+    silent = {_zone_of(scope): "unreachable" for scope in page.get("unreachables") or ()}
     of_page = page.get("warning") or {}
     if of_page.get("code") in _INCOMPLETE and not silent:
         silent[_SOMEWHERE] = str(of_page.get("message") or of_page["code"])
     for scope, said in (page.get("items") or {}).items():
         warning = said.get("warning") or {}
         if warning.get("code") not in {None, "NO_RESULTS_ON_PAGE"}:
-            silent[last_part(scope)] = str(warning.get("message") or warning["code"])
+            silent[_zone_of(scope)] = str(warning.get("message") or warning["code"])
     return silent
+
+
+def _zone_of(scope: str) -> str:
+    """Return the zone of a scope; a whole region is as its zone ``*``."""
+    name = last_part(scope)
+    return f"{name}-*" if "regions/" in scope else name
 
 
 def _is_wanted(machine: Instance, query: ListQuery) -> bool:
@@ -139,7 +145,7 @@ def _ended(
         machine
         for machine in gone
         if machine.id not in found
-        and not {machine.zone, _SOMEWHERE}.intersection(silent)
+        and not {machine.zone, f"{machine.region}-*", _SOMEWHERE}.intersection(silent)
         and ends[machine.id].at >= since
         and _is_wanted(machine, query)
     ]

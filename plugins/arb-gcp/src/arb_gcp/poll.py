@@ -9,6 +9,7 @@ from arb.types import GoneReason, Instance, InstanceState
 from arb_gcp.answers import ApiError, faults_of_operation
 from arb_gcp.bodies import ATTEMPT_LABEL
 from arb_gcp.client import Client
+from arb_gcp.firewalls import refused_rule
 from arb_gcp.handles import Handle
 from arb_gcp.machines import instance_of, ordered
 from arb_gcp.oplog import read_ends
@@ -27,7 +28,8 @@ def poll(context: ProviderContext, request: ProvisionRequest, handle: str) -> Se
     """Return the machines of an attempt in rank order, as far as they exist.
 
     One list shows them all; only for those that do not run yet their operations are read too: until
-    that is over a machine may show and vanish again, and costs nothing.
+    that is over a machine may show and vanish again, and costs nothing. Once all run, their firewall
+    rules must have been made.
 
     Raises:
         CapacityError, QuotaError, RequestError: An order failed; ``made`` is the rest of the gang.
@@ -51,6 +53,8 @@ def poll(context: ProviderContext, request: ProvisionRequest, handle: str) -> Se
             raise operation
         operations[token] = operation
     _refuse_failed(client, project, request, listed, operations)
+    if not unsettled:
+        _refuse_unreachable(client, known, request, listed)
     made = [
         setup.token
         for setup in request.setups
@@ -103,6 +107,16 @@ def _refuse_failed(
     ]
     made = (*listed.values(), *under_way)
     raise refusal(next(iter(failed.values()))[0], request.offer, made)
+
+
+def _refuse_unreachable(
+    client: Client, known: Handle, request: ProvisionRequest, listed: Mapping[str, Instance]
+) -> None:
+    """Raise why a firewall rule was refused after it was taken; nobody would reach the machines."""
+    home = known.network_project or known.project
+    fault = refused_rule(client, home, known.rule_operations) if known.rule_operations else None
+    if fault is not None:
+        raise refusal(fault, request.offer, tuple(listed.values()))
 
 
 def _unlisted(

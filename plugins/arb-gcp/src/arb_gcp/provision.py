@@ -49,7 +49,7 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
             As ``arb_provision`` says.
     """
     client = Client.from_context(context)
-    _make_rules(client, request)
+    rules = _make_rules(client, request)
     orders = [_Order(client, request, setup) for setup in request.setups]
     outcomes = side_by_side(_Order.place, orders)
     errors = [e for e in outcomes if isinstance(e, Exception)]
@@ -64,6 +64,7 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
         {order.setup.token: order.operation for order in orders if order.operation},
         client.settings.firewall,
         client.settings.network_project,
+        rules,
     )
     return ProvisionResult((), handle.to_json(), client.project)
 
@@ -73,12 +74,12 @@ def request_id(text: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"arb:{text}"))
 
 
-def _make_rules(client: Client, request: ProvisionRequest) -> None:
+def _make_rules(client: Client, request: ProvisionRequest) -> list[str]:
     """Ask for the attempt's firewall rules; they take force while the machines boot."""
     if not client.settings.firewall:
-        return
+        return []
     try:
-        make_rules(client, firewall_bodies(request, client.settings))
+        return make_rules(client, firewall_bodies(request, client.settings))
     except ApiError as error:
         raise refusal(error.fault, request.offer) from error
 

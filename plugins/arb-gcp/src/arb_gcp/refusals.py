@@ -42,6 +42,8 @@ _EVERY_MACHINE: Final = re.compile(
     r"IN_USE_ADDRESSES|STATIC_ADDRESSES|INSTANCES|DISKS_TOTAL_GB|SSD_TOTAL_GB|.*_DISK_.*"
 )
 """Quotas that each machine counts against, whatever it is."""
+_OF_PROJECT: Final = frozenset({"FIREWALLS", "NETWORKS"})
+_EVERYWHERE: Final = re.compile(r"\bglobally\b")
 _POLICIES: Final = "ask who keeps the organization's policies"
 _WRONG: Final = (
     (
@@ -125,10 +127,11 @@ def _quota(fault: Fault, offer: Offer, made: Sequence[Instance], summary: str) -
     metric = fault.metric.removeprefix("PREEMPTIBLE_")
     family = metric if metric in offer.quota_family.split() else ""
     hint = f"ask for more: {_QUOTA_PAGE} ({fault.metric or 'the quota that is named'})"
-    if fault.region:
+    elsewhere = metric.endswith("_ALL_REGIONS") or _EVERYWHERE.search(fault.message) is not None
+    if fault.region or (metric and not elsewhere and metric not in _OF_PROJECT):
         every = not family and _EVERY_MACHINE.fullmatch(metric) is not None
         scope = Scope.REGION if every else Scope.QUOTA_FAMILY
-    elif metric in {"FIREWALLS", "NETWORKS"}:
+    elif metric in _OF_PROJECT:
         scope = Scope.PROVIDER
     else:
         scope = Scope.QUOTA_FAMILY_EVERYWHERE if metric else Scope.QUOTA_FAMILY
