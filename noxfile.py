@@ -36,7 +36,8 @@ PROJECTS = (
 )
 SOURCES = tuple(f"{project}/src" for project in PROJECTS)
 GROUPS = nox.project.load_toml("pyproject.toml")
-WORKERS = ("-n", "2")
+WORKERS = ("-n", "2", "--dist", "worksteal")
+"""Each begins with a half of the tests, so that most fixtures are set up once."""
 
 
 @nox.session(default=False)
@@ -75,9 +76,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def slow(session: nox.Session) -> None:
-    """Run the slow tests: those that need a large package or long."""
+    """Run the slow tests: those that need a large package or long, and all examples of properties."""
     develop(session, *group("tests"), *group("slow"))
-    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run(
+        *("pytest", "-m", "slow or hypothesis", *(session.posargs or WORKERS)),
+        env={"ARB_TEST_EXAMPLES": "all"},
+    )
 
 
 @nox.session

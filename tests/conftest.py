@@ -7,10 +7,15 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+from support.examples import examples
 from support.postgres import PostgresServer, find_binaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+settings.register_profile("arb", examples())
+settings.load_profile("arb")
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so do all children of that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

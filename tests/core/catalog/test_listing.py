@@ -6,8 +6,9 @@ import fnmatch
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from tests.support.catalogs import NOW, make_frames, provider_names
 from tests.support.sellers import ROW
 
@@ -113,7 +114,7 @@ def brute_force(offers, query):
     return found[: query.limit] if query.limit else found
 
 
-@settings(max_examples=250, deadline=None, database=None)
+@examples(250)
 @given(query=queries)
 def test_a_listing_is_what_brute_force_finds(store, offers, query):
     assert store.listing(query) == brute_force(offers, query)

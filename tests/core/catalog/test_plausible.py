@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from tests.support.sellers import ROW
 
 from arb.catalog import plausible
@@ -247,7 +248,7 @@ def honest_type(number):
     )
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@examples(100)
 @given(types=st.integers(1, 5).flatmap(lambda n: st.tuples(*map(honest_type, range(n)))))
 def test_no_honest_catalog_is_refused(types):
     rows = []
@@ -261,7 +262,7 @@ def test_no_honest_catalog_is_refused(types):
     assert told(check(*rows)) == {}
 
 
-@settings(max_examples=50, deadline=None, database=None)
+@examples(50)
 @given(
     unit=st.floats(0.2, 5),
     factors=st.dictionaries(st.sampled_from([1, 2, 4, 8]), st.floats(0.75, 1.3), min_size=1),

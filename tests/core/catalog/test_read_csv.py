@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from arb.catalog import read_csv
 from arb.catalog.validate import validate
@@ -187,7 +188,7 @@ cell = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@examples(200)
 @given(
     header=st.sampled_from([WIDE, LONG.splitlines(keepends=True)[0], "", "a,b\n"]),
     rows=st.lists(st.lists(cell, max_size=17).map(",".join), max_size=3),

@@ -7,8 +7,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from tests.support.catalogs import NOW, make_frame, make_frames, write_big_catalog
 
 from arb.catalog.columns import normal_dtypes
@@ -89,7 +90,7 @@ def comparable(frame):
     return sorted(map(repr, plain[list(normal_dtypes())].itertuples(index=False)))
 
 
-@settings(max_examples=40, deadline=None, database=None)
+@examples(40)
 @given(written=st.dictionaries(st.sampled_from(["east", "west"]), by_identity))
 def test_what_is_written_is_read(tmp_path_factory, written):
     path = tmp_path_factory.mktemp("round") / "catalog.db"

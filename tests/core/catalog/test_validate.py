@@ -6,8 +6,9 @@ import math
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from tests.support.catalogs import make_frame
 from tests.support.sellers import ROW
 
@@ -209,7 +210,7 @@ cells = st.one_of(
 COLUMNS = [*ROW, "available", "note", "capacity", "minimum_s", "payload", "latitude"]
 
 
-@settings(max_examples=80, deadline=None, database=None)
+@examples(80)
 @given(
     rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), cells), max_size=4), owned=st.booleans()
 )

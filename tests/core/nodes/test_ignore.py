@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from arb.nodes.ignore import Patterns, ignore_rules
 from arb.nodes.tree import walk
@@ -106,7 +107,7 @@ def git(root: Path, *arguments: str, data: bytes = b"") -> bytes:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is the yardstick")
-@settings(max_examples=100, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(100, suppress_health_check=list(HealthCheck))
 @example(paths=[["a", "a"]], ignores=[([], ["*", "!*/", "!a"])])
 @example(paths=[["a", "b"]], ignores=[([], ["a/**", "!a/b"]), (["a"], ["*"])])
 @given(

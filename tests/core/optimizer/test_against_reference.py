@@ -6,9 +6,10 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.bruteforce import reference
+from support.examples import examples
 from support.markets import MemoryMarket
 
 from arb.optimizer import Objective, RankOptions, rank
@@ -16,7 +17,7 @@ from arb.tasks.alternatives import Alternative, SpotUse
 from arb.tasks.amounts import Amount
 from arb.types import Offer
 
-EXAMPLES = settings(database=None, deadline=None, max_examples=100)
+EXAMPLES = examples(100)
 
 TASKS = 12
 """Tasks a catalog; each is ranked once by every objective."""

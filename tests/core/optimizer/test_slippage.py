@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.fakecloud import offer
 
 from arb.optimizer.slippage import Change, ChangeKind, Quote, apply_quotes
 from arb.optimizer.standing import Standing
 
-EXAMPLES = settings(database=None, deadline=None, max_examples=300)
+EXAMPLES = examples(300)
 
 A, B, C = offer("a", 1.0), offer("b", 2.0), offer("c", 3.0)
 RANKED = (A, B, C)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.fakecloud import offer
 from support.markets import MemoryMarket
 
@@ -13,7 +14,7 @@ from arb.optimizer import RankOptions
 from arb.optimizer.totals import total
 from arb.tasks import Resources
 
-EXAMPLES = settings(database=None, deadline=None, max_examples=60)
+EXAMPLES = examples(60)
 
 
 def gpus(provider: str, price: float, spot_price: float | None = None, count: int = 8, **more):

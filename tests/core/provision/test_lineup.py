@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.fakecloud import offer
 
 from arb.optimizer.slippage import Quote, apply_quotes
@@ -106,7 +107,7 @@ def test_a_long_walk_with_many_windows_reads_each_offer_once_and_recurses_nowher
 prices = st.lists(st.integers(1, 60), min_size=1, max_size=12).map(sorted)
 
 
-@settings(database=None, deadline=None, max_examples=300)
+@examples(300)
 @given(prices, st.data())
 def test_one_window_over_everything_is_what_the_optimizer_says(listed, data):
     offers = priced(*listed)
@@ -122,7 +123,7 @@ def test_one_window_over_everything_is_what_the_optimizer_says(listed, data):
     assert tuple(changes) == whole.changes
 
 
-@settings(database=None, deadline=None, max_examples=200)
+@examples(200)
 @given(prices, st.integers(1, 4), st.data())
 def test_a_window_at_the_front_is_what_the_optimizer_says(listed, size, data):
     offers = priced(*listed)

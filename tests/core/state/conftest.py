@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
 from arb.state.store import open_store
 from arb.testing import FakeClock
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
     from support.postgres import PostgresServer
 
     from arb.state.store import Store
-
-# A checkout may be read-only, and a loaded machine slow.
-settings.register_profile("arb-state", database=None, deadline=None)
-settings.load_profile("arb-state")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import datetime as dt
 from pathlib import Path
 
 import jsonschema
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from arb.errors import UsageError
@@ -16,9 +16,6 @@ from arb.tasks import Overrides, Task, load_task, load_text
 from arb.tasks.faults import model_of
 from arb.tasks.schema import task_schema
 from arb.tasks.show import as_documents, as_yaml
-
-settings.register_profile("arb-tasks", database=None, deadline=None, max_examples=100)
-settings.load_profile("arb-tasks")
 
 DATA = Path(__file__).parent / "data"
 FIXTURES = [path.read_text() for path in sorted(DATA.rglob("*.yaml"))]
