@@ -53,6 +53,9 @@ class SpheronCloud(SimulatedCloud):
     def fail_machine(self, machine_id):
         self.simulated.fail_machine(machine_id)
 
+    def unknown_state(self, machine_id):
+        self.simulated.configure(odd_status="hibernating")
+
     def foreign_thing(self, name):
         return self.simulated.add_foreign(name, "key")
 

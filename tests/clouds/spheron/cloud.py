@@ -270,7 +270,7 @@ class Spheron(Cloud):
 
     def _status(self, vm: Vm, at: float) -> str:
         status = status_of(vm, at)
-        return self.settings.odd_status or status if status == "deploying" else status
+        return self.settings.odd_status or status if status in ACTIVE else status
 
     def _own(self, key: str) -> list[Vm]:
         teams = {team.id for team in self.teams[key]}

@@ -29,7 +29,7 @@ class SpheronSettings(Settings):
         total_pages: How ``totalPages`` is told: as a ``number``, as a ``text``, or not at all
             (``none``).
         knows_pages: Whether parameters of pages are allowed; else they are refused.
-        odd_status: Told instead of ``deploying``: neither active nor inactive.
+        odd_status: Told instead of ``deploying`` and ``running``: neither active nor inactive.
         teams_shape: ``array``, ``teams`` or ``data``.
         ports: ``sshPort``, ``forwards``, or ``mixed``.
         tell_user: Whether ``user`` is filled.

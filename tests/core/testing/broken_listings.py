@@ -9,7 +9,10 @@ from tests.core.testing.broken import breaks
 from tests.core.testing.reference import Client, Reference
 
 from arb.errors import ProviderUnavailable
-from arb.types import InstanceState
+from arb.hookspecs import hookimpl
+from arb.types import InstanceState, ListQuery
+
+_STATES: dict[str, InstanceState] = {}
 
 
 @breaks("a_listing_is_restricted_as_asked")
@@ -79,6 +82,29 @@ class CallsAnEndingMachineGone(Reference):
 class ListsNoEndingMachine(Reference):
     def pages(self, api, region):
         return [row for row in super().pages(api, region) if row["status"] != "ending"]
+
+
+@breaks("a_state_that_is_new_is_not_the_end")
+class CallsANewStateTheEnd(Reference):
+    def state(self, row):
+        return InstanceState.GONE if row["status"] == "hibernating" else super().state(row)
+
+
+@breaks("a_state_that_is_new_is_not_the_end")
+class FailsOnANewState(Reference):
+    def state(self, row):
+        return super().state(row) if row["status"] != "hibernating" else _STATES[row["status"]]
+
+
+@breaks("of_two_machines_under_one_token_the_named_one_ends")
+class EndsWhatCarriesTheToken(Reference):
+    @hookimpl
+    def arb_terminate(self, context, instance):
+        query = ListQuery(tokens=frozenset({instance.token}))
+        named = self.arb_list_instances(context, query).instances
+        alive = [m.id for m in named if m.state is not InstanceState.GONE]
+        first = min(alive, default=instance.id)
+        return super().arb_terminate(context, replace(instance, id=first))
 
 
 @breaks("a_listed_machine_is_described_as_it_was_ordered")

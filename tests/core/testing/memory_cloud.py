@@ -51,8 +51,11 @@ class Vm:
     failed: bool = False
     stopped: bool = False
     refused: bool = False
+    strange: bool = False
 
     def status(self, now: float) -> str:
+        if self.strange and (self.ends_at is None or self.ends_at > now):
+            return "hibernating"
         if self.ends_at is not None:
             return "ended" if self.ends_at <= now else "ending"
         if self.failed:
@@ -365,6 +368,9 @@ class MemoryCloud(ContractCloud):
     def preempt(self, machine_id):
         vm = self.server.vms[machine_id]
         self.server.vms[machine_id] = replace(vm, ends_at=self.clock.now(), reason="taken")
+
+    def unknown_state(self, machine_id):
+        self.server.vms[machine_id].strange = True
 
     def fail_machine(self, machine_id):
         self.server.vms[machine_id].failed = True

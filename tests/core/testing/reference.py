@@ -324,7 +324,7 @@ class Reference:
         )
 
     def state(self, row):
-        return _STATES[row["status"]]
+        return _STATES.get(row["status"], InstanceState.PENDING)
 
     def reason(self, row):
         failed = row["status"] == "failed"

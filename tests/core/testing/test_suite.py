@@ -124,6 +124,9 @@ class Numbered(MemoryCloud):
     def fail_machine(self, machine_id):
         super().fail_machine(machine_id.text)
 
+    def unknown_state(self, machine_id):
+        super().unknown_state(machine_id.text)
+
 
 def test_ids_of_the_cloud_may_be_numbers_and_its_address_everybodys() -> None:
     suite = suite_of(Reference)

@@ -93,6 +93,27 @@ class EndingChecks(ContractOrders):
         demand(kept <= self.billed(), f"machines that nobody gave back ended with {first.id}")
 
     @check
+    def test_of_two_machines_under_one_token_the_named_one_ends(self) -> None:
+        """Give back the second of two machines that carry the same token.
+
+        ``arb_terminate``: "Stop paying for one instance."
+        """
+        bought = self.buy()
+        (first,) = self.running(bought)
+        second = str(self.cloud.foreign_machine(first.token))
+        self.cloud.advance(self.info.listing_lag_s)
+        shown = [i for i in self.list(bought.query).instances if i.id == second]
+        if not shown or second == first.id:
+            raise NotProven("the cloud of this suite makes no second machine under one name")
+        for _ in range(_STEPS):
+            answer, billed = self.terminate(bought.ref(shown[0])), self.billed()
+            other = second in billed and first.id not in billed
+            demand(not other, "the other machine under its token ended in its stead")
+            if answer.gone:
+                return
+            self.cloud.advance(max(1.0, answer.retry_after_s))
+
+    @check
     def test_ending_twice_is_no_error(self) -> None:
         """Give a machine back that is gone.
 

@@ -277,6 +277,24 @@ class ListingChecks(ContractOrders):
         state = shown.state if shown else None
         demand(state is InstanceState.TERMINATING, f"it failed, is still billed, and is {state}")
 
+    @check
+    def test_a_state_that_is_new_is_not_the_end(self) -> None:
+        """Show a machine in a state that the provider's plugin cannot know.
+
+        ``InstanceState``: "The core's reading of a provider's status."
+        ``arb_terminate``: "``GONE`` may be returned only after the provider itself confirmed that
+        it stopped billing"
+        """
+        bought = self.buy()
+        (machine,) = self.running(bought)
+        self.cloud.unknown_state(self.ledger_id(machine.id))
+        listing, error = self.attempt("arb_list_instances", query=bought.query)
+        demand(error is None, f"one machine is in a new state, and it raised {told(error)}")
+        shown = self._shown(listing, machine)
+        demand(shown is not None, "it is billed, and not listed")
+        gone = shown is not None and shown.state is InstanceState.GONE
+        demand(not gone, "it is billed, and listed as GONE")
+
     def _two_regions(self) -> tuple[Offer, Offer]:
         """Return offers of two regions; of one where there is only one."""
         near = self.offer()

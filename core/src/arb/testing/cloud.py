@@ -255,6 +255,10 @@ class ContractCloud:
         """Take a spot machine away, now."""
         self._cannot("cannot preempt")
 
+    def unknown_state(self, machine_id: str) -> None:
+        """Show a machine, which goes on being billed, in a state that the API never had before."""
+        self._cannot("shows no states that are new")
+
     def fail_machine(self, machine_id: str) -> None:
         """Let a machine fail so that it is of no use, and still billed until it is ended."""
         self._cannot("cannot let a machine fail that stays billed")
