@@ -373,6 +373,127 @@ def fail(_):
     raise NodeError("no SSH", code="no-ssh")
 
 
+def test_an_offer_further_down_that_rose_is_asked_about(world):
+    """Dearer than anything that was listed up to it: nobody has agreed to that."""
+    user = Asked(yes=False)
+    prices(world, c=50.0)
+    world.cloud.on_provision = [refuse]
+
+    with pytest.raises(Declined, match=r"fake c in r1/a rose from \$2.20 to \$50.00 an hour"):
+        walk(
+            world,
+            offer("a", 1.0),
+            offer("b", 2.1),
+            offer("c", 2.2),
+            agreement=Agreement(1.0, ask=user),
+        )
+
+    assert user.rises == [(2.2, 50.0)]
+    assert tried(world) == ["a", "b"]
+
+
+def test_an_offer_further_down_may_cost_what_was_listed_before_it(world):
+    user = Asked(yes=False)
+    prices(world, a=2.6)
+    world.cloud.on_provision = [refuse, refuse, world.cloud.sell]
+    agreement = Agreement(1.0, ask=user)
+
+    purchase = walk(world, offer("b", 1.0), offer("a", 1.2), offer("c", 2.5), agreement=agreement)
+
+    assert tried(world) == ["b", "c", "a"]
+    assert purchase.offer.price_usd_hour == 2.6
+    assert user.rises == []
+
+
+def test_a_rise_between_two_rounds_is_told_from_what_was_listed_dearer(world):
+    user = Asked(yes=True)
+    agreement = Agreement(1.0, ask=user)
+    world.cloud.on_provision = [refuse]
+    for name, c in (("one", 2.2), ("two", 50.0)):
+        record = world.cluster(name)
+        offers = (offer("a", 1.0), offer("c", c), offer("d", 9.0))
+        order = Order(record.name, record.id, offers, 1, world.key, agreement=agreement)
+        with pytest.raises(NoOfferError):
+            buy(world.shop, order, lambda _: None)
+        world.shop.blocklist.forget()
+    assert user.rises == [(9.0, 50.0)]
+
+
+def test_prices_that_grew_old_while_the_user_thought_are_asked_for_again(world):
+    world.cloud.on_prices = [partial(FakeCloud.listed_prices, a=1.5)]
+
+    def think(rise):
+        rises.append(rise.usd_hour)
+        if len(rises) == 1:
+            world.clock.advance(300)
+            world.cloud.on_prices.append(partial(FakeCloud.listed_prices, a=3.0))
+            world.cloud.on_prices.pop(0)
+        return True
+
+    rises = []
+    purchase = walk(world, offer("a", 1.0), agreement=Agreement(1.0, ask=think))
+
+    assert rises == [1.5, 3.0]
+    assert purchase.offer.price_usd_hour == 3.0
+
+
+@pytest.mark.parametrize(
+    ("slippage", "now", "asks"),
+    [
+        (0.0, 1.0, False),
+        (0.0, 1.001, True),
+        (-1.0, 1.001, True),
+        (float("nan"), 1.001, True),
+        (float("inf"), 1000.0, False),
+    ],
+)
+def test_strange_slippages_are_taken_at_their_word(world, slippage, now, asks):
+    user = Asked(yes=True)
+    prices(world, a=now)
+    walk(world, offer("a", 1.0), agreement=Agreement(1.0, max_slippage=slippage, ask=user))
+    assert bool(user.rises) is asks
+
+
+@pytest.mark.parametrize("told", [float("nan"), float("inf"), float("-inf"), -1.0, 0.0])
+def test_what_is_no_price_leaves_the_listed_one_and_its_age(world, told):
+    prices(world, a=told)
+    as_of = world.clock.now() - 961_600
+    purchase = walk(world, offer("a", 1.0, source="bundled", as_of=as_of))
+    assert purchase.offer.price_usd_hour == 1.0
+    assert world.told.steps[-1] == "1. fake a in r1/a at $1.00/h (list price of 2025-06-04)"
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_of_two_prices_of_one_offer_the_higher_counts(world, order):
+    world.cloud.on_prices = [
+        lambda offers: [
+            {"offer_id": "a", "spot": False, "price_usd_hour": float(price)} for price in order
+        ]
+    ]
+    assert walk(world, offer("a", 1.0)).offer.price_usd_hour == 2.0
+
+
+def test_an_offer_that_is_told_twice_and_once_as_sold_out_is_not_tried(world):
+    rows = [
+        {"offer_id": "a", "spot": False, "price_usd_hour": 1.0, "available": available}
+        for available in (False, True)
+    ]
+    world.cloud.on_prices = [lambda offers: rows]
+    with pytest.raises(NoOfferError, match="1 not available"):
+        walk(world, offer("a", 1.0))
+
+
+def test_a_price_of_another_offer_changes_nothing(world):
+    rows = [
+        {"offer_id": "a", "spot": True, "price_usd_hour": 0.1},
+        {"offer_id": "b", "spot": False, "price_usd_hour": 0.1},
+        {"offer_id": "a", "spot": False, "price_usd_hour": 1.0},
+    ]
+    world.cloud.on_prices = [lambda offers: rows]
+    purchase = walk(world, offer("a", 1.0))
+    assert (purchase.offer.offer_id, purchase.offer.price_usd_hour) == ("a", 1.0)
+
+
 @pytest.mark.parametrize(
     ("source", "age_s", "price", "told"),
     [

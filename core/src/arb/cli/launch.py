@@ -174,9 +174,10 @@ def _agree(rise: Rise, *, yes: bool) -> bool:
     """Ask about a price that rose since it was shown; --yes has agreed to that too."""
     now, before = render.money(rise.usd_hour), render.money(rise.agreed_usd_hour)
     if yes:
-        render.warn(f"the best price is now {now} an hour, not {before}; max_hourly_cost bounds it")
+        render.warn(f"{rise.what} is now {now} an hour, not {before}; max_hourly_cost bounds it")
         return True
-    return render.confirm(f"The best price is now {now} an hour, not {before}. Buy?", yes=yes)
+    what = rise.what[:1].upper() + rise.what[1:]
+    return render.confirm(f"{what} is now {now} an hour, not {before}. Buy?", yes=yes)
 
 
 def _show(plan: Plan, now: float, *, as_json: bool) -> None:

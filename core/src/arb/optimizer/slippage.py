@@ -181,14 +181,18 @@ def _new_price(offer: Offer, new: float, max_slippage: float) -> Change | None:
 
 
 def _price(offer: Offer, quote: Quote) -> float:
-    price = quote.price_usd_hour
-    return price if math.isfinite(price) and price >= 0 else offer.price_usd_hour
+    return quote.price_usd_hour if _is_price(quote.price_usd_hour) else offer.price_usd_hour
+
+
+def _is_price(value: float) -> bool:
+    return math.isfinite(value) and value >= 0
 
 
 def _quoted(offer: Offer, quote: Quote) -> Offer:
-    """Return an offer as it is sold now."""
+    """Return an offer as it is sold now; a price that was not told stays as old as it was."""
     now = replace(offer, price_usd_hour=_price(offer, quote), available=quote.available)
-    return replace(now, source="live", as_of=quote.as_of) if quote.as_of else now
+    is_told = quote.as_of and _is_price(quote.price_usd_hour)
+    return replace(now, source="live", as_of=quote.as_of) if is_told else now
 
 
 def _entry(offer: Offer, where: Standing, price_usd_hour: float) -> _Entry:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import ArbError
+from arb.provision.telling import brief_of, offer_name
 from arb.state import events
 
 if TYPE_CHECKING:
@@ -27,11 +28,15 @@ class Declined(ArbError):
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """A best price above the one that was agreed to. Both for all machines, USD an hour."""
+    """A price above the one that was agreed to. Both for all machines, USD an hour.
+
+    ``what`` names it: the best price, or an offer further down whose own price rose.
+    """
 
     offer: Offer
     agreed_usd_hour: float
     usd_hour: float
+    what: str = "the best price"
 
 
 def _always(_: Rise) -> bool:
@@ -42,8 +47,10 @@ class Agreement:
     """How much an hour the user said yes to, for all machines together.
 
     The walk itself may go on to dearer offers when cheaper ones have no capacity: that is what was
-    agreed to. It asks again when the best price *rose* by more than the slippage since it was shown.
-    When it goes round again later, everything that it passed the first time has been agreed to.
+    agreed to, at the prices of the list. It asks again when the best price *rose* by more than the
+    slippage since it was shown, and when an offer further down costs more now than anything that was
+    listed up to there. When it goes round again later, everything that it passed the first time has
+    been agreed to.
 
     Args:
         usd_hour: What was shown, in USD an hour; infinite when nothing needs to be asked.
@@ -62,10 +69,15 @@ class Agreement:
         self._ask = ask
         self._passed = 0.0
         self._rounds = 0
+        self._listed: dict[tuple[str, str, bool], float] = {}
 
-    def passed(self, usd_hour: float) -> None:
-        """Note that an offer of the list was come by, for all machines together in USD an hour."""
-        self._passed = max(self._passed, usd_hour)
+    def listed(self, offer: Offer) -> float:
+        """Return the price of an offer as it was listed first, for one machine in USD an hour."""
+        return self._listed.setdefault(offer.key, offer.price_usd_hour)
+
+    def passed(self, offer: Offer, count: int) -> None:
+        """Note that an offer of the list was come by."""
+        self._passed = max(self._passed, self.listed(offer) * count)
 
     def check(self, best: Offer, count: int, listed_usd_hour: float, teller: Teller) -> None:
         """Ask when the best offer costs more now than was agreed to.
@@ -82,14 +94,33 @@ class Agreement:
         """
         self._rounds += 1
         before = listed_usd_hour * count if self._rounds == 1 else self._passed
-        agreed = max(self.usd_hour, before)
-        now = best.price_usd_hour * count
-        if now <= agreed * (1 + max(0.0, self.max_slippage)) + _ROUNDING:
+        self._settle(Rise(best, max(self.usd_hour, before), best.price_usd_hour * count), teller)
+
+    def check_next(self, offer: Offer, count: int, teller: Teller) -> None:
+        """Ask when an offer further down costs more than what was listed for it and those before it.
+
+        Raises:
+            Declined: The user said no.
+        """
+        agreed = max(self.usd_hour, self._passed, self.listed(offer) * count)
+        name = offer_name(brief_of(offer))
+        self._settle(Rise(offer, agreed, offer.price_usd_hour * count, name), teller)
+
+    def _settle(self, rise: Rise, teller: Teller) -> None:
+        limit = rise.agreed_usd_hour * (1 + max(0.0, self.max_slippage))
+        if rise.usd_hour <= limit + _ROUNDING:
             return
-        yes = self._ask(Rise(best, agreed, now))
-        data = {"agreed_usd_hour": agreed, "usd_hour": now, "agreed": yes}
-        teller.tell(events.PRICE_ROSE, data)
+        yes = self._ask(rise)
+        teller.tell(
+            events.PRICE_ROSE,
+            {
+                "what": rise.what,
+                "agreed_usd_hour": rise.agreed_usd_hour,
+                "usd_hour": rise.usd_hour,
+                "agreed": yes,
+            },
+        )
         if not yes:
-            summary = f"the best price rose from ${agreed:.2f} to ${now:.2f} an hour"
-            raise Declined(f"{summary}; nothing was bought", code="price-declined")
-        self.usd_hour = now
+            told = f"{rise.what} rose from ${rise.agreed_usd_hour:.2f} to ${rise.usd_hour:.2f}"
+            raise Declined(f"{told} an hour; nothing was bought", code="price-declined")
+        self.usd_hour = rise.usd_hour

@@ -94,7 +94,7 @@ class Course:
         return self._order.nearby
 
     def __iter__(self) -> Iterator[Offer]:
-        """Yield offers, looking anew before each; the first is agreed to, or ``Declined`` raised."""
+        """Yield offers, looking anew before each; its price is agreed to, or ``Declined`` raised."""
         listed: float | None = None
         agreed = False
         while (offer := self._next_open()) is not None:
@@ -103,14 +103,23 @@ class Course:
                 self._ask()
                 continue
             self._tell_run()
-            if not agreed:
-                self._shop.progress.state("")
-                self._order.agreement.check(offer, self._order.count, listed, self._teller)
-                agreed = True
+            self._agree(offer, None if agreed else listed)
+            agreed = True
+            if self._is_stale(offer):  # the answer took long
+                continue
             self._lineup.drop_first()
             self._pass(offer)
             yield offer
         self._tell_run()
+
+    def _agree(self, offer: Offer, listed: float | None) -> None:
+        """Ask about a price that rose; ``listed`` is that of the best offer, when this is it."""
+        agreement, count = self._order.agreement, self._order.count
+        self._shop.progress.state("")
+        if listed is None:
+            agreement.check_next(offer, count, self._teller)
+        else:
+            agreement.check(offer, count, listed, self._teller)
 
     def _next_open(self) -> Offer | None:
         while (offer := self._lineup.first()) is not None:
@@ -137,7 +146,7 @@ class Course:
             )
 
     def _pass(self, offer: Offer) -> None:
-        self._order.agreement.passed(offer.price_usd_hour * self._order.count)
+        self._order.agreement.passed(offer, self._order.count)
 
     def _skip(self, offer: Offer, block: Block) -> None:
         self._pass(offer)
@@ -178,6 +187,8 @@ class Course:
         offers = self._ahead()
         providers = ", ".join(dict.fromkeys(offer.provider for offer in offers))
         self._shop.progress.state(f"asking {providers} for live prices")
+        for offer in offers:
+            self._order.agreement.listed(offer)
         quotes = ask_prices(self._shop, offers)
         self._shop.progress.state("")
         now = self._shop.clock.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
@@ -76,12 +76,23 @@ def _ask(provider: Provider, offers: Sequence[Offer], now: float) -> dict[Key, Q
 def _read(frame: pd.DataFrame, now: float, *, owned: bool) -> dict[tuple[str, bool], Quote]:
     known = frame["available"].notna()
     columns = (frame["offer_id"], frame["spot"], frame["price_usd_hour"], frame["available"], known)
-    return {
-        (str(offer_id), bool(spot)): Quote(
-            _price(price, owned=owned), bool(available) if is_known else None, as_of=now
-        )
-        for offer_id, spot, price, available, is_known in zip(*columns, strict=True)
-    }
+    told: dict[tuple[str, bool], Quote] = {}
+    for offer_id, spot, price, available, is_known in zip(*columns, strict=True):
+        key = (str(offer_id), bool(spot))
+        can_be_had = bool(available) if is_known else None
+        quote = Quote(_price(price, owned=owned), can_be_had, as_of=now)
+        told[key] = _dearer(told.get(key), quote)
+    return told
+
+
+def _dearer(one: Quote | None, other: Quote) -> Quote:
+    """Return the worse of two answers about one offer: who tells two prices may ask the higher."""
+    if one is None:
+        return other
+    prices = [q.price_usd_hour for q in (one, other) if math.isfinite(q.price_usd_hour)]
+    is_out = one.available is False or other.available is False
+    price = max(prices, default=math.nan)
+    return replace(other, price_usd_hour=price, available=False if is_out else other.available)
 
 
 def _price(value: object, *, owned: bool) -> float:

@@ -150,7 +150,8 @@ def _grouped(changes: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
 def _rose(data: Mapping[str, Any]) -> Iterable[str]:
     answer = "agreed" if data["agreed"] else "declined"
     now, before = data["usd_hour"], data["agreed_usd_hour"]
-    yield f"   the best price is now ${now:.2f} an hour, not ${before:.2f}: {answer}"
+    what = data.get("what", "the best price")
+    yield f"   {what} is now ${now:.2f} an hour, not ${before:.2f}: {answer}"
 
 
 def _waits(data: Mapping[str, Any]) -> Iterable[str]:
