@@ -113,7 +113,9 @@ class Hosts:
         book = self.folder / "book"
         for line in book.read_text().splitlines() if book.exists() else ():
             facts = json.loads(line)
-            if facts.pop("what") == "made":
+            if facts.pop("what") == "made" and facts["id"] in found:
+                found[facts["id"]].gone_at = None  # it came back, and is billed as if it never went
+            elif "at" not in facts:
                 found[facts["id"]] = Entry("machine", **facts)
             else:
                 entry = found[facts["id"]]

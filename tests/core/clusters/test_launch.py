@@ -20,7 +20,13 @@ from arb.errors import (
     UsageError,
 )
 from arb.provision.resume import cluster_lease, resume
-from arb.state.clusters import ClusterStatus, get_by_id, get_cluster, list_clusters
+from arb.state.clusters import (
+    ClusterStatus,
+    get_by_id,
+    get_cluster,
+    list_clusters,
+    update_cluster,
+)
 from arb.state.leases import LeaseHeld, Leases
 from arb.state.machines import open_machines
 from arb.tasks import Task
@@ -207,6 +213,31 @@ def test_what_cannot_end_yet_keeps_its_name(site):
         site.launch()
     site.clock.advance(61)  # what failed is not tried again at once
     assert site.launch("other").bought
+
+
+def test_what_a_launch_that_died_still_has_is_given_back_before_nothing_is_left(site):
+    site.cloud.info = replace(site.cloud.info, catalog_ttl_s=1)
+    record = site.launch().cluster
+    with site.session.store.write() as tx:
+        update_cluster(tx, record.id, status=ClusterStatus.INIT)
+    site.cloud.shop[:] = [offer("a", available=False)]
+    site.clock.advance(60)
+
+    def freed(_):
+        site.cloud.shop[:] = [offer("a")]
+        site.clock.advance(2)
+        return Termination.GONE
+
+    site.cloud.on_terminate[""] = [freed]
+    assert site.launch().bought
+    assert site.cloud.alive() == ["i-2"]
+
+
+def test_nothing_is_left_is_said_at_once_when_no_launch_died(site):
+    site.cloud.shop[:] = [offer("a", available=False)]
+    with pytest.raises(NoOfferError):
+        site.launch()
+    assert site.cloud.called("list_instances") == []
 
 
 def in_use(_):

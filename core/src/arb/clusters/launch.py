@@ -18,9 +18,9 @@ from arb.clusters.orders import Terms, find_offers
 from arb.clusters.ownkeys import refuse_own_keys
 from arb.clusters.reaping import reap_along
 from arb.clusters.refresh import lost_nodes
-from arb.errors import UsageError
+from arb.errors import NoOfferError, UsageError
 from arb.provision.giveback import finish
-from arb.provision.resume import resume
+from arb.provision.resume import has_unfinished, resume
 from arb.state.clusters import (
     ClusterRecord,
     ClusterStatus,
@@ -85,6 +85,8 @@ class Plan:
 def plan_launch(session: Session, wish: Wish) -> Plan:
     """Find out what a launch would buy, without buying.
 
+    Where nothing is left because a launch that died still has it, that is given back first.
+
     Raises:
         UsageError: The name or the task does not fit the cluster that is up.
         NoOfferError: As ``ranked_offers``.
@@ -94,8 +96,20 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
     if task.folder:
         check_workdir(task.folder)
     refuse_own_keys(task, session.user_home)
-    cluster = wish.cluster or names.new_name(task.name)
-    record = get_cluster(session.store, names.check_name(cluster))
+    cluster = names.check_name(wish.cluster or names.new_name(task.name))
+    named = replace(wish, task=task, cluster=cluster)
+    try:
+        return _plan(session, named)
+    except NoOfferError:
+        if not has_unfinished(session.store):
+            raise
+    _give_back_rest(session, cluster)
+    return _plan(session, named)
+
+
+def _plan(session: Session, wish: Wish) -> Plan:
+    task, cluster = wish.task, wish.cluster
+    record = get_cluster(session.store, cluster)
     if record is not None and _is_usable(session, record):
         check_fits(task, record)
         return Plan(task, cluster, task.num_nodes, None, 0.0, wish.down)
@@ -103,6 +117,15 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
     ranking = find_offers(session, task, terms)
     best = ranking.offers[0].price_usd_hour if len(ranking.offers) else 0.0
     return Plan(task, cluster, task.num_nodes, ranking, best * task.num_nodes, wish.down, terms)
+
+
+def _give_back_rest(session: Session, cluster: str) -> None:
+    """End what launches that died left half made, under this name and others."""
+    with cluster_lock(session, cluster) as lease:
+        resume(session.shop, busy=cluster)
+        record = get_cluster(session.store, cluster)
+        if record is not None and record.status is not ClusterStatus.UP:
+            _clear_away(session, session.shop.under(lease), record)
 
 
 def run_launch(
