@@ -160,17 +160,26 @@ def slowly(point: Point) -> object:
     return pytest.param(point, marks=pytest.mark.slow)
 
 
+ALWAYS = {
+    *("Journal.open", "Provider.provision", "Journal.failed", "Provider.provision-2"),
+    *("Journal.placed", "Journal.want_gone", "Provider.terminate", "Journal.closed"),
+}
+"""Where something begins, is bought or ends."""
+
+
 def points(steps: list[str]) -> list[object]:
     """Return where to die: around every provider call, and after every commit.
 
     Before a commit is as after what comes before it: nothing but these changes anything outside.
-    That holds for a call as well, so that before a call is tried by the slow tests only.
+    The slow tests try them all; others those after steps of ``ALWAYS``.
     """
     found: list[object] = []
-    for step, _, nth in (text.partition("-") for text in steps):
+    for text in steps:
+        step, _, nth = text.partition("-")
         if step.startswith("Provider"):
             found.append(slowly(Point(step, after=False, nth=int(nth or 1))))
-        found.append(Point(step, nth=int(nth or 1)))
+        after = Point(step, nth=int(nth or 1))
+        found.append(after if text in ALWAYS else slowly(after))
     return found
 
 
@@ -207,7 +216,9 @@ def test_an_end_that_dies_is_carried_on_by_the_next(place: Place, point: Point) 
     place.assert_nothing_left()
 
 
-@pytest.mark.parametrize("point", [Point("Provider.terminate"), Point("Journal.closed")], ids=str)
+@pytest.mark.parametrize(
+    "point", [Point("Provider.terminate"), slowly(Point("Journal.closed"))], ids=str
+)
 def test_what_carries_on_may_die_as_well(place: Place, point: Point) -> None:
     place.crash("launch", Point("Journal.ready"))
     place.crash("resume", point)
@@ -217,7 +228,11 @@ def test_what_carries_on_may_die_as_well(place: Place, point: Point) -> None:
 
 @pytest.mark.parametrize(
     "point",
-    [Point("Journal.failed"), Point("Provider.terminate"), Point("Journal.closed")],
+    [
+        Point("Journal.failed"),
+        slowly(Point("Provider.terminate")),
+        slowly(Point("Journal.closed")),
+    ],
     ids=str,
 )
 def test_a_launch_that_dies_while_it_gives_back_is_carried_on(place: Place, point: Point) -> None:
@@ -238,7 +253,9 @@ def test_the_name_can_be_launched_again_after_a_crash(place: Place) -> None:
     place.assert_nothing_left()
 
 
-@pytest.mark.parametrize("point", [Point("Provider.provision", nth=2), Point("Journal.ready")])
+@pytest.mark.parametrize(
+    "point", [Point("Provider.provision", nth=2), slowly(Point("Journal.ready"))], ids=str
+)
 def test_sigkill_is_no_worse(place: Place, point: Point) -> None:
     place.crash("launch", point, How.KILL)
     place.run("resume")
@@ -352,7 +369,7 @@ def test_machines_are_found_by_their_token_when_the_process_died_of_it(
         Point("Journal.reaped"),
         slowly(Point("Provider.terminate")),
         slowly(Point("Journal.terminated", nth=2)),
-        Point("Journal.closed"),
+        slowly(Point("Journal.closed")),
     ],
     ids=str,
 )
