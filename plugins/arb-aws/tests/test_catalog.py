@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from arb.catalog.validate import validate
@@ -108,13 +110,19 @@ def test_a_region_that_never_answered_is_left_out_and_all_of_them_are_an_error(s
         catalog(small)
 
 
-@pytest.mark.parametrize("why", ["may not", "no answer"])
+@pytest.mark.parametrize("why", ["may not", "no answer", "nothing in it"])
 def test_without_the_price_list_the_shipped_one_stands_in_with_its_date(small, why):
     if why == "may not":
         small.cloud.deny("pricing:GetProducts")
+    elif why == "nothing in it":
+        nothing = {"status": 200, "body": json.dumps({"PriceList": []})}
+        headers = {"x-amzn-RequestId": "1"}
+        small.cloud.fault("status", match="GetProducts", count=99, headers=headers, **nothing)
     else:
         small.cloud.fault("status", match="GetProducts", count=10_000)
-    frame = catalog(small).frame
+    shown = catalog(small)
+    assert shown.why.startswith("no new on-demand prices of us-east-1 and 2 more (aws")
+    frame = shown.frame
     listed = rows(frame, "p5.48xlarge")
     listed = listed[~listed["spot"]]
     assert set(listed["price_usd_hour"]) == {55.04}

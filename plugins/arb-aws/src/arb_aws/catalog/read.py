@@ -123,7 +123,7 @@ def _with_list_prices(client: Client, part: RegionPart) -> RegionPart:
     """
     name = f"prices-{part.region}"
     try:
-        kept = kept_part(client.context, name, _DAY_S, lambda: read_prices(client, part.region))
+        kept = kept_part(client.context, name, _DAY_S, lambda: _read_list(client, part.region))
     except ArbError as error:
         is_forbidden = isinstance(error, Forbidden)
         if isinstance(error, CredentialsError) and not is_forbidden:
@@ -135,6 +135,20 @@ def _with_list_prices(client: Client, part: RegionPart) -> RegionPart:
         why = kept.why
     missing = {**part.missing, **({"on-demand": why} if why else {})}
     return replace(part, listed=listed, missing=missing)
+
+
+def _read_list(client: Client, region: str) -> dict[str, float]:
+    """Return instance type -> price on demand.
+
+    Raises:
+        ProviderUnavailable: The list holds nothing of the region, as for one that is new.
+        ArbError: As ``Client.call``.
+    """
+    found = read_prices(client, region)
+    if not found:
+        summary = f"aws: the price list holds no machine in {region}"
+        raise ProviderUnavailable(summary, code="aws-no-prices")
+    return found
 
 
 def _read_offered(client: Client, region: str) -> dict[str, list[str]]:
