@@ -93,6 +93,7 @@ def test_it_wins_a_launch_when_it_is_cheapest(
     assert plan["offers"][0]["provider"] == winner
 
 
+@pytest.mark.slow
 def test_a_renamed_copy_passes_its_own_tests(tmp_path: Path) -> None:
     copy = renamed(tmp_path)
     ran = subprocess.run(

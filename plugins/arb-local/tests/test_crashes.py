@@ -31,6 +31,8 @@ POWER_STEPS = {
     "ledger-written": "arb_local.room.ledger.Ledger.append",
     "launcher-started": "arb_local.room.power.start_launcher",
 }
+SLOWLY = {"half-swept", "forgotten", "ledger-written"}
+"""Left to the slow tests: an end is tried at these as well."""
 _OPEN = """
 import os, pkgutil, sys
 from pathlib import Path
@@ -75,7 +77,13 @@ def test_an_end_that_was_killed_half_way_is_carried_on_with(room, make, step):
     assert list(room.machines.iterdir()) == []
 
 
-@pytest.mark.parametrize("step", POWER_STEPS.values(), ids=POWER_STEPS)
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(step, id=name, marks=pytest.mark.slow if name in SLOWLY else ())
+        for name, step in POWER_STEPS.items()
+    ],
+)
 def test_a_reboot_that_was_killed_half_way_leaves_a_machine_that_can_be_used(room, make, ssh, step):
     machine = make()
     _kill_after(room, step, f"room.reboot({machine.id!r})")

@@ -339,6 +339,7 @@ def test_uploads_to_several_nodes_at_once(sshd, source, tmp_path):
     assert all(_names(tmp_path / f"t{index}") == _names(source) for index in range(8))
 
 
+@pytest.mark.slow
 def test_ten_thousand_small_files_go_in_one_stream_and_not_again(sshd, tmp_path, target):
     source = tmp_path / "s"
     for index in range(10_000):
