@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -290,7 +292,8 @@ def test_a_minimum_run_time_is_kept_and_told(open_provider, client):
     clock.advance(300)
     answer = provider.terminate(ref(instance))
     assert (answer.gone, answer.retry_after_s) == (False, 900)
-    assert answer.detail == "minimum run time, 15 min left"
+    until = datetime.fromtimestamp(math.ceil((instance.made_at + 1200) / 60) * 60, UTC)
+    assert answer.detail == f"minimum run time, until {until:%H:%M} UTC"
     clock.advance(900)
     assert provider.terminate(ref(instance)).gone
 

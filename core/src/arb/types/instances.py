@@ -188,7 +188,8 @@ class Termination:
     Attributes:
         gone: The provider confirmed that the instance is not billed any more.
         retry_after_s: When to ask again, for a pending one.
-        detail: For people: ``minimum run time, 17 min left``.
+        detail: For people, and shown until it is asked again, so it names a time and no wait:
+            ``minimum run time, until 15:01 UTC``.
     """
 
     gone: bool

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CapacityError, CredentialsError, ProviderUnavailable, RequestError, Scope
@@ -89,7 +91,8 @@ def terminate(context: ProviderContext, ref: InstanceRef) -> Termination:
     floor_s = float(machine.tags.get("minimum_s", "0"))
     left_s = machine.made_at + floor_s - context.clock.now()
     if left_s > 0 and machine.state is not MachineState.TERMINATING:
-        detail = f"minimum run time, {left_s / 60:.0f} min left"
+        until = datetime.fromtimestamp(math.ceil((machine.made_at + floor_s) / 60) * 60, UTC)
+        detail = f"minimum run time, until {until:%H:%M} UTC"
         return Termination(gone=False, retry_after_s=left_s, detail=detail)
     timeout_s = max(1.0, min(20.0, context.remaining_s() - 2))
     if room.terminate(machine.id, timeout_s=timeout_s):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.types import Termination
@@ -44,7 +46,7 @@ def terminate(context: ProviderContext, ref: InstanceRef) -> Termination:
             return _confirmed(client, ref, reply)
         if reply.status == _NOT_FOUND:
             return _missing(client, ref, reply)
-        if reply.status < 500 and (answer := _too_early(reply)):  # noqa: PLR2004 - HTTP
+        if reply.status < 500 and (answer := _too_early(reply, context.clock.now())):  # noqa: PLR2004 - HTTP
             return answer
         if reply.status in _REFUSALS:
             return _refused(client, ref, reply)
@@ -84,15 +86,16 @@ def _is_unknown(client: SpheronClient, ref: InstanceRef, reply: Reply) -> bool:
     return all(has_ended(row) for row in rows if str(row["id"]) == ref.id)
 
 
-def _too_early(reply: Reply) -> Termination | None:
+def _too_early(reply: Reply, now: float) -> Termination | None:
     """Return how long the minimum run time still holds a machine; None for another refusal."""
     told = reply.body if isinstance(reply.body, dict) else {}
     text = reply.text()
     if not _TOO_EARLY.search(text) and "timeRemaining" not in told:
         return None
-    minutes = _minutes_left(told, text)
-    detail = f"minimum run time, {minutes:.0f} min left"
-    return Termination(gone=False, retry_after_s=minutes * _MINUTE_S, detail=detail)
+    wait_s = _minutes_left(told, text) * _MINUTE_S
+    until = datetime.fromtimestamp(math.ceil((now + wait_s) / _MINUTE_S) * _MINUTE_S, UTC)
+    detail = f"minimum run time, until {until:%H:%M} UTC"
+    return Termination(gone=False, retry_after_s=wait_s, detail=detail)
 
 
 def _refused(client: SpheronClient, ref: InstanceRef, reply: Reply) -> Termination:
