@@ -110,7 +110,7 @@ def test_a_preempted_machine_is_recognised_and_replaced(arb, cloud):  # noqa: F8
 
 @pytest.mark.slow
 def test_a_gang_reaches_its_peers_and_leaves_nothing(arb, cloud):  # noqa: F811
-    cloud.fault("drop", match=INSERT)  # one answer is lost: the order is found by its name
+    cloud.fault("drop", match=INSERT, count=3)  # answers are lost: the order is found by its name
     done = launch(arb, "x", *A100, "--num-nodes", "2", job="nvidia=1; echo rank $ARB_NODE_RANK")
     assert sorted(done.stdout.splitlines()) == ["(rank 0) rank 0", "(rank 1) rank 1"]
     names = {e.name.rpartition("-")[2] for e in cloud.ledger().alive("firewall")}

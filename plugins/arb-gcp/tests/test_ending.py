@@ -160,9 +160,19 @@ def test_to_another_account_nothing_is_gone(account, paper_gcp, tmp_path):
 )
 def test_without_an_answer_nothing_is_known(account, fault, error):
     _, result, (machine,) = account.buy()
-    account.cloud.fault(**fault, match=DELETE)
+    account.cloud.fault(**fault, match=DELETE, count=9)
     with pytest.raises(error):
         account.terminate(account.ref(machine, result))
+
+
+@pytest.mark.parametrize("kind", ["drop", "reset"])
+def test_a_lost_answer_about_an_end_is_asked_for_again(account, kind):
+    _, result, (machine,) = account.buy()
+    account.cloud.fault(kind, match=DELETE)
+    account.terminate(account.ref(machine, result))
+    account.cloud.advance(5)
+    assert account.cloud.ledger().alive("machine") == []  # by the first call, or by its repetition
+    assert account.terminate(account.ref(machine, result)).gone
 
 
 # -- rules -------------------------------------------------------------------------------------
@@ -183,7 +193,7 @@ def test_rules_go_with_their_cluster_and_no_others(account):
 
 def test_rules_of_a_refused_or_lost_order_go_too(account):
     request = account.request(count=2)
-    account.cloud.fault("drop", match="compute.instances.insert")
+    account.cloud.fault("drop", match="compute.instances.insert", count=9)
     with pytest.raises(ProviderUnavailable):
         account.provision(request)
     cleanup(account, request, None)

@@ -264,17 +264,49 @@ def test_a_rate_limit_that_outlasts_the_call_gives_the_gang_back(account):
     assert {m.id for m in raised.value.made} == {e.name for e in machines(account)}
 
 
-@pytest.mark.parametrize(
+LOST = pytest.mark.parametrize(
     "fault",
     [{"kind": "drop"}, {"kind": "reset"}, {"kind": "garbage"}, {"kind": "status", "status": 502}],
     ids=lambda fault: fault["kind"],
 )
-def test_a_lost_answer_leaves_the_order_unknown_and_is_not_sent_again(account, fault):
+
+
+@LOST
+def test_a_lost_answer_is_asked_for_under_the_same_request_id(account, fault):
     request = account.request()
     account.cloud.fault(**fault, match=INSERT)
+    (machine,) = account.running(request, account.provision(request))
+    assert [m.name for m in machines(account)] == [machine.id]
+    sent = {call.path.partition("requestId=")[2] for call in calls(account)}
+    assert (len(calls(account)), sent) == (2, {request_id(request.setups[0].token)})
+
+
+@LOST
+def test_answers_that_stay_lost_leave_the_order_unknown(account, fault):
+    request = account.request()
+    account.cloud.fault(**fault, match=INSERT, count=99)
+    with pytest.raises(ProviderUnavailable):
+        account.provision(request)
+    assert len(calls(account)) == 3
+    assert len(machines(account)) <= 1
+
+
+def test_with_little_time_left_nothing_is_sent_again(account):
+    request = account.request()
+    account.offer()
+    account.list()  # the token is there
+    account.cloud.fault("status", match=INSERT, status=502)
+    account.budget_s = 4
     with pytest.raises(ProviderUnavailable):
         account.provision(request)
     assert len(calls(account)) == 1
+
+
+@pytest.mark.parametrize("kind", ["drop", "reset"])
+def test_a_lost_answer_about_a_rule_makes_it_once(account, kind):
+    account.cloud.fault(kind, match=RULE)
+    account.buy()
+    assert len(rules(account)) == 1
 
 
 def test_a_stock_out_that_comes_at_once_is_one(account):
@@ -353,7 +385,7 @@ def test_secrets_of_the_setup_are_in_no_message(account):
     ids=["unavailable", "internal", "timed out", "proxy", "redirect"],
 )
 def test_an_answer_that_says_nothing_of_the_order_leaves_it_unknown(account, answer):
-    account.cloud.fault("status", match=INSERT, **answer)
+    account.cloud.fault("status", match=INSERT, count=9, **answer)
     with pytest.raises(ProviderUnavailable):
         account.provision(account.request())
 

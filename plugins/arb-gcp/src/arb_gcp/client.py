@@ -28,6 +28,8 @@ _ANSWER_S: Final = 30.0
 _SHARE: Final = 0.9
 """Of what is left of a hook's time: the rest is for telling that there was no answer."""
 _LEAST_S: Final = 0.2
+_ENOUGH_S: Final = 5.0
+"""With less time left a change whose answer is lost is not sent again."""
 _TRIES: Final = 3
 _NOT_UNDERSTOOD: Final = 400
 _UNAUTHORIZED: Final = 401
@@ -117,24 +119,29 @@ class Client:
         body: object = None,
         params: Mapping[str, Any] | None = None,
         secrets: Iterable[str] = (),
+        *,
+        is_known: bool = False,
     ) -> Any:
-        """Change something; sent once. Raises as ``get``, and ``ProviderUnavailable`` tells nothing.
+        """Change something. Raises as ``get``, and ``ProviderUnavailable`` tells nothing.
 
         Args:
             path: Below the API's address.
             body: What to send.
             params: Query.
             secrets: Parts of the body that no error may repeat.
+            is_known: Google knows it again, by its name or ``requestId``, so that it is sent once
+                more while no answer tells what came of it.
         """
-        return self._once(Call("POST", path, params=params or {}, body=body, secrets=secrets))
+        call = Call("POST", path, params=params or {}, body=body, secrets=secrets)
+        return self._sent_again(call) if is_known else self._once(call)
 
     def patch(self, path: str, body: object) -> Any:
         """Change something; as ``post``."""
         return self._once(Call("PATCH", path, body=body))
 
     def delete(self, path: str) -> Any:
-        """Remove something; as ``post``."""
-        return self._once(Call("DELETE", path))
+        """Remove something; as ``post``, and sent again while no answer tells what came of it."""
+        return self._sent_again(Call("DELETE", path))
 
     def pages(
         self, path: str, params: Mapping[str, Any] | None = None, api: str = "compute"
@@ -198,6 +205,19 @@ class Client:
                 wait = _wait_s(error, number)
                 is_last = isinstance(error, ApiError) or number == _TRIES
                 if is_last or wait + 1 > self.context.remaining_s():
+                    raise
+                self.context.clock.sleep(wait)
+        raise AssertionError("the last try returns or raises")
+
+    def _sent_again(self, call: Call) -> Any:
+        """Send a change until an answer tells what came of it, some times at most."""
+        for number in range(1, _TRIES + 1):
+            try:
+                return self._once(call)
+            except ProviderUnavailable as error:
+                wait = _wait_s(error, number)
+                is_last = isinstance(error, ApiError) or number == _TRIES
+                if is_last or wait + _ENOUGH_S > self.context.remaining_s():
                     raise
                 self.context.clock.sleep(wait)
         raise AssertionError("the last try returns or raises")

@@ -52,7 +52,7 @@ def make_rules(client: Client, bodies: Sequence[Mapping[str, Any]]) -> list[str]
 
     def make(body: Mapping[str, Any]) -> str:
         try:
-            return operation_name(client.post(path, body))
+            return operation_name(client.post(path, body, is_known=True))
         except ApiError as error:
             if not error.is_there_already:
                 raise

@@ -128,7 +128,8 @@ class _Order:
         body = instance_body(self.request, self.setup, client.settings)
         try:
             asked = {"requestId": request_id(token)}
-            operation = client.post(path, body, asked, secrets=_secrets(self.setup))
+            secrets = _secrets(self.setup)
+            operation = client.post(path, body, asked, secrets, is_known=True)
         except ApiError as error:
             if error.is_there_already:
                 self._adopt(f"{path}/{token}")
