@@ -214,7 +214,8 @@ def test_a_log_is_followed_while_it_grows(node):
 
 
 def test_calls_are_answered_while_a_log_is_followed(node):
-    client, job = node.run("echo one; sleep 60")
+    # One process: bash would tell the log that a child of it was terminated.
+    client, job = node.run("echo one; exec sleep 60")
     log = client.logs(job, follow=True)
     chunks = iter(log)
     next(chunks)
