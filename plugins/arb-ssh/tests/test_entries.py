@@ -109,6 +109,8 @@ BAD = [
     ([{"user": "me"}], r"hosts\[0\] has no address"),
     ([{"adress": "h"}], "unknown key 'adress': did you mean 'address'"),
     ([{"address": "h", "password": "x"}], "has a password: hosts are entered with keys"),
+    ([{"address": "h", "ProxyJump": "b"}], "has ProxyJump: hosts are reached directly"),
+    ({"p": {"proxy_command": "x", "hosts": ["h"]}}, "has proxy_command: hosts are reached"),
     ([{"address": "-oProxyCommand=x"}], "must be an address"),
     ([{"address": "h", "user": "-x"}], "must be the name of a user"),
     ([{"address": "h", "port": 0}], "must be a port from 1 to 65535, not 0"),

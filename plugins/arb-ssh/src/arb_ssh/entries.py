@@ -18,6 +18,8 @@ _ALIASES: Final = {"ip": "address", "host": "address", "hostname": "address"}
 _OF_ONE: Final = frozenset({"address", "private_address", "name", "host_key", "pool"})
 """What cannot be said of a pool, because it is of one host."""
 _SSH_PORT: Final = 22
+_JUMPS: Final = frozenset({"proxyjump", "proxycommand", "jump", "jumphost", "bastion", "gateway"})
+"""How people call what is not there, without underscores."""
 
 
 def read_hosts(value: object, where: str, defaults: Mapping[str, Any]) -> tuple[Host, ...]:
@@ -83,6 +85,8 @@ def _values(value: Mapping[Any, Any], where: str, known: list[str]) -> dict[str,
         key = _ALIASES.get(str(written), str(written))
         if key == "password":
             raise wrong(where, "has a password: hosts are entered with keys, see identity_file")
+        if key.lower().replace("_", "") in _JUMPS:
+            raise wrong(where, f"has {written}: hosts are reached directly, not through others")
         if key not in known:
             raise wrong(where, f"has an {closest(key, known, what='key')}")
         if each is not None:
