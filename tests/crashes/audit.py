@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from clouds.ledger import claims
 
-from arb.state.attempts import AttemptState, open_attempts
+from arb.state.attempts import AttemptState, get_attempt, open_attempts
 from arb.state.clusters import ClusterStatus, list_clusters
 from arb.state.costs import read_costs
 from arb.state.machines import open_machines
 from arb.state.marks import STATE_LOST, get_mark
+from arb.state.tokens import attempt_token, parse_token
 from arb.state.vault import open_vault
 
 if TYPE_CHECKING:
@@ -230,7 +231,8 @@ def _clusters(store: Store) -> tuple[str, ...]:
 def _difference(world: World, entry: Entry, row: CostRow, now: float) -> list[str]:
     paid_s = entry.seconds(now)
     unheard_s = _unheard_s(world, entry)
-    least, most = paid_s - _ROUNDING_S, max(paid_s + unheard_s, row.minimum_s) + _ROUNDING_S
+    longest_s = max(paid_s + unheard_s + _untold_s(world, entry), row.minimum_s)
+    least, most = paid_s - _ROUNDING_S, longest_s + _ROUNDING_S
     found = []
     if not least <= row.seconds <= most:
         found.append(
@@ -250,6 +252,18 @@ def _was_unwritable(world: World, entry: Entry) -> bool:
     if troubled is None or troubled.ended is None or entry.gone_at is None:
         return False
     return entry.gone_at <= troubled.ended + _ROUNDING_S
+
+
+def _untold_s(world: World, entry: Entry) -> float:
+    """Return how long before it was made it may be counted from: its purchase, where nobody tells."""
+    if world.market.tells_when:
+        return 0.0
+    token = parse_token(entry.name)
+    with opened(world) as store:
+        if store is None or token is None:
+            return 0.0
+        attempt = get_attempt(store, attempt_token(token.owner, token.cluster_id, token.seq))
+    return max(0.0, entry.made_at - attempt.opened_at) if attempt else 0.0
 
 
 def _unheard_s(world: World, entry: Entry) -> float:

@@ -79,6 +79,7 @@ class Market(ABC):
         lags: Whether listings can lag behind.
         lists_by_region: Whether one region's listing can fail alone.
         forgets: Whether nobody knows any more what was taken away before it was seen.
+        tells_when: Whether the provider tells when a machine was made.
         keeps: A pattern of names of what stays although every cluster is gone, and is no machine: one
             thing a customer.
     """
@@ -91,6 +92,7 @@ class Market(ABC):
     lags: bool = True
     lists_by_region: bool = False
     forgets: bool = False
+    tells_when: bool = True
     keeps: str = r"(?!)"
 
     def why_not(self) -> str:
@@ -159,6 +161,7 @@ class Simulated(Market):
     ends_at_once: bool = True
     floor_s: float = 0
     lists_by_region: bool = False
+    tells_when: bool = True
     keeps: str = Market.keeps
 
     def open(self, folder: Path, clock: JumpClock, call: Call, *, floor: bool) -> CloudAccount:
@@ -229,6 +232,7 @@ def _providers() -> dict[str, Market]:
             preload=("arb_lambda",),
             ends_at_once=False,
             settings=(("boot_delay_s", 5), ("end_delay_s", 10)),
+            tells_when=False,
             keeps=r"arb-[a-z2-7]{8}",
         ),
     )
