@@ -31,7 +31,10 @@ class Forks:
         paths = [str(_TESTS), *(path for path in sys.path if path)]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "crashes.zygote", str(other.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[other.fileno()], env=env)
+        # In a session of its own: the kernel wakes stopped processes whose terminal's shell ends.
+        self._process = subprocess.Popen(
+            command, pass_fds=[other.fileno()], env=env, start_new_session=True
+        )
         other.close()
 
     def __enter__(self) -> Self:

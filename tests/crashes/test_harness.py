@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
+from pathlib import Path
 
 import pytest
 
 from crashes.bugs import BUGS
 from crashes.campaign import Campaign
+from crashes.clock import JumpClock
+from crashes.forks import Forks
 from crashes.points import Act, Kind, Point
 
 FOUND = """
@@ -115,3 +119,23 @@ def test_a_trial_is_the_same_each_time(campaigns, provider, where):
     told = [campaigns(provider).told(Point.parse(where)) for _ in range(2)]
     first, second = ([RANDOM.sub("*", line) for line in text.splitlines()] for text in told)
     assert first == second
+
+
+@pytest.mark.slow
+def test_a_stopped_command_ends_with_whoever_forked_it(tmp_path):
+    clock = JumpClock(tmp_path / "clock")
+    clock.begin_at(1.8e9)
+    with Forks() as warm:
+        about = {"env": {"HOME": str(tmp_path)}, "clock": str(clock.path), "market": "local"}
+        fork = warm.start({**about, "call": "time:sleep", "args": [60]})
+        fork.stop()
+        assert is_there(fork.pid)
+    deadline = time.monotonic() + 10
+    while is_there(fork.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_there(fork.pid)
+
+
+def is_there(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -5,6 +5,7 @@ Started by ``forks.Forks``. It has one thread, and takes orders from a socket.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -28,6 +29,7 @@ _ALWAYS = (
     "crashes.child",
 )
 _MOST = 1 << 20
+_PR_SET_PDEATHSIG = 1
 
 
 def main(descriptor: int) -> None:
@@ -60,6 +62,12 @@ def preload(names: tuple[str, ...]) -> None:
     gc.freeze()  # the forks share these pages
 
 
+def _die_with_parent() -> None:
+    """Let the kernel kill this process, stopped or not, when the one that forked it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _preload_more(order: dict[str, Any]) -> int:
     preload(tuple(order["preload"]))
     return 0
@@ -71,6 +79,7 @@ def _fork(order: dict[str, Any], fds: list[int], control: socket.socket) -> int:
         return pid
     from crashes.child import run
 
+    _die_with_parent()
     control.close()
     run(order, *fds)
     os._exit(1)  # never reached
