@@ -38,6 +38,7 @@ __all__ = [
 _MOST_NAMED: Final = 40
 """Choices that a message lists whole; of more it lists ``_SOME_NAMED``."""
 _SOME_NAMED: Final = 12
+_DAY_S: Final = 86400.0
 
 
 class Scope(StrEnum):
@@ -162,14 +163,16 @@ class CredentialsError(ArbError):
 class RateLimited(ArbError):
     """The provider answered "too many requests". The call is repeated after a wait.
 
-    A provider raises it from ``arb_provision`` only when the refused request made nothing.
+    A provider raises it from ``arb_provision`` only when the refused request made nothing. A wait of
+    more than a day, or one that is no number, is a mistake: a day, and a second, are taken.
     """
 
     def __init__(
         self, summary: str, *, retry_after_s: float, code: str = "rate-limited", hint: str = ""
     ) -> None:
         super().__init__(summary, code=code, hint=hint)
-        self.retry_after_s = retry_after_s
+        told_s = _seconds(retry_after_s, most=_DAY_S)
+        self.retry_after_s = 1.0 if told_s is None else told_s
 
 
 class ProviderUnavailable(ArbError):
@@ -190,8 +193,8 @@ class Refusal(ArbError):
             guarantees that the call made nothing.
         code: As for ``ArbError``.
         hint: As for ``ArbError``.
-        block_s: For how long the scope is skipped, in seconds; None takes the core's default
-            for the kind of refusal.
+        block_s: For how long the scope is skipped, in seconds, a week at most; None, and what is
+            no such number, takes the core's default for the kind of refusal.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only facts of one refusal
@@ -209,7 +212,7 @@ class Refusal(ArbError):
         self.scope = scope
         self.family = family
         self.made = tuple(made)
-        self.block_s = block_s
+        self.block_s = None if block_s is None else _seconds(block_s, most=7 * _DAY_S)
 
 
 class CapacityError(Refusal):
@@ -222,6 +225,13 @@ class QuotaError(Refusal):
 
 class RequestError(Refusal):
     """The provider calls the request itself wrong, for instance an image it does not know."""
+
+
+def _seconds(value: object, *, most: float) -> float | None:
+    """Return a number of seconds within bounds; None for what is none."""
+    if not isinstance(value, int | float) or not value >= 0:  # NaN is not
+        return None
+    return float(min(value, most))
 
 
 def closest(name: str, known: Iterable[str], *, what: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from arb.errors import PluginError, StateError, UsageError
-from arb.types import Capability, ClusterRef, InstanceRef, RateBudget
+from arb.types import Capability, ClusterRef, InstanceRef, ListQuery, RateBudget
 
 REF = InstanceRef("good", "i-1", "r", "t-0")
 
@@ -184,8 +186,9 @@ def test_every_hook_has_a_method_that_hands_its_arguments_over(world):
     provider = world.plugins.provider("all")
     cluster = ClusterRef("c", "o", (), frozenset())
 
+    request = SimpleNamespace(setups=(), count=1)
     assert list(provider.query_prices(["offer"])["offer_id"]) == ["a"]
-    assert [i.provider for i in provider.poll("request", "handle")] == ["all"]
+    assert [i.provider for i in provider.poll(request, "handle")] == ["all"]
     assert provider.list_leftovers("me").tokens == {"t"}
     provider.cleanup(cluster)
     assert provider.stop([REF]) == provider.start([REF]) == ()
@@ -194,10 +197,10 @@ def test_every_hook_has_a_method_that_hands_its_arguments_over(world):
     assert provider.self_terminate(REF).command == "poweroff"
     assert provider.preemption_notice().path == "/notice"
     assert provider.ssh_ports("machine").port == 2222
-    assert provider.list_instances(None).covers("anywhere")
+    assert provider.list_instances(ListQuery()).covers("anywhere")
     assert [
         ("arb_query_prices", ("offer",)),
-        ("arb_poll", "request", "handle"),
+        ("arb_poll", request, "handle"),
         ("arb_list_leftovers", "me"),
         ("arb_cleanup", cluster),
         ("arb_stop", (REF,)),

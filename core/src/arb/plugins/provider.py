@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import PluginError, RateLimited, StateError, UsageError, closest
+from arb.errors import PluginError, RateLimited, Refusal, StateError, UsageError, closest
 from arb.plugins.budgets import BUDGETS_S
 from arb.plugins.contexts import ContextMaker
 from arb.plugins.origin import Origin
@@ -15,7 +15,7 @@ from arb.plugins.validation import PluginHooks, check_capabilities
 from arb.types import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -183,18 +183,23 @@ class Provider(Origin):
         An error with ``never_sent`` says that the provider was not asked. Any other but a
         ``Refusal`` says nothing about what exists.
         """
-        result: ProvisionResult = self.ask("arb_provision", request=request).value
-        return result
+        with _of_order(request):
+            result: ProvisionResult = self.ask("arb_provision", request=request).value
+        return replace(result, instances=_own(request, result.instances))
 
     def poll(self, request: ProvisionRequest, handle: str) -> tuple[Instance, ...]:
         """Say how an order is doing; ask ``has`` first."""
-        found: tuple[Instance, ...] = self.ask("arb_poll", request=request, handle=handle).value
-        return found
+        with _of_order(request):
+            found: tuple[Instance, ...] = self.ask("arb_poll", request=request, handle=handle).value
+        return _own(request, found)
 
     def list_instances(self, query: ListQuery) -> Listing:
-        """List machines that carry an arb token."""
+        """List machines that carry an arb token; what was not asked for is left out."""
         listing: Listing = self.ask("arb_list_instances", query=query).value
-        return listing
+        if not query.tokens:
+            return listing
+        asked = tuple(i for i in listing.instances if i.token in query.tokens)
+        return replace(listing, instances=asked)
 
     def terminate(self, instance: InstanceRef) -> Termination:
         """Stop paying for one instance."""
@@ -271,6 +276,22 @@ class Provider(Origin):
     def _require(self, capability: Capability, what: str) -> None:
         if not self.can(capability):
             raise UsageError(f"{self.name} cannot {what}", code="no-capability")
+
+
+@contextmanager
+def _of_order(request: ProvisionRequest) -> Iterator[None]:
+    """Leave out of a refusal what is not of this order."""
+    try:
+        yield
+    except Refusal as error:
+        error.made = _own(request, error.made)
+        raise
+
+
+def _own(request: ProvisionRequest, instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """Return the machines of an order: what carries another's token must not be ended with it."""
+    tokens = {setup.token for setup in request.setups}
+    return tuple(i for i in instances if not (i.token and tokens) or i.token in tokens)
 
 
 def _hold_others(contexts: Sequence[ProviderContext], error: RateLimited) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from arb.provision.telling import Teller
     from arb.types import Offer
 
-__all__ = ["Agreement", "Declined", "Rise"]
+__all__ = ["MAX_SLIPPAGE", "Agreement", "Declined", "Rise"]
 
 MAX_SLIPPAGE: Final = 0.05
 _ROUNDING: Final = 1e-9

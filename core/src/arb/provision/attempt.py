@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
+from arb.provision.agreement import MAX_SLIPPAGE
 from arb.provision.order import Purchase, build_request, one_each, setup_tokens
 from arb.provision.placing import (
     AbandonedPurchase,
@@ -15,6 +16,7 @@ from arb.provision.placing import (
     place,
 )
 from arb.provision.ready import wait_reachable
+from arb.provision.records import charged_usd_hour
 from arb.provision.telling import attempt_line, brief_of
 from arb.provision.undo import Undoing
 from arb.state.tokens import parse_token
@@ -64,6 +66,7 @@ def attempt(
         shop.journal.placed(request, result.instances, result.handle, result.account)
         for note in result.notes:
             shop.progress.warn(f"{provider.name}: {note}")
+        _tell_dearer(shop, offer, result)
         shop.keep_host_keys(request)
         nodes = wait_reachable(shop, provider, order.cluster_id, request, result)
         shop.journal.ready(request, nodes)
@@ -73,6 +76,15 @@ def attempt(
         undoing.placed(result, error)
         raise
     return purchase
+
+
+def _tell_dearer(shop: Shop, offer: Offer, result: ProvisionResult) -> None:
+    """Warn of a provider that charges more than it sold for: the bill counts what it says."""
+    for instance in result.instances:
+        charged = charged_usd_hour(offer.price_usd_hour, instance)
+        if charged > offer.price_usd_hour * (1 + MAX_SLIPPAGE):
+            told = f"${charged:.2f}/h, not ${offer.price_usd_hour:.2f}/h as it was sold"
+            shop.progress.warn(f"{instance.provider}/{instance.id} is charged at {told}")
 
 
 def request_for(provider: Provider, order: Order, offer: Offer, token: str) -> ProvisionRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from arb.errors import ArbError, NoOfferError, StateError
@@ -11,6 +12,7 @@ from arb.provision.telling import Teller, clock_time
 from arb.provision.waiting import pause
 from arb.provision.walk import Exhausted, buy, write_down
 from arb.state import events
+from arb.state.attempts import next_seq
 from arb.state.clusters import update_cluster
 from arb.state.leases import LeaseLost
 
@@ -25,7 +27,8 @@ __all__ = ["buy_patiently"]
 T = TypeVar("T")
 
 _FIRST_S: Final = 30.0
-_LONGEST_S: Final = 300.0
+_PACE: Final = ((10_000, 300.0), (30_000, 900.0), (math.inf, 3600.0))
+"""Purchases that were tried so far, and the longest wait then."""
 _STORE_S: Final = 600.0
 """For so long a state store may not answer between two rounds."""
 _RETRY_S: Final = 5.0
@@ -39,7 +42,8 @@ def buy_patiently(
 ) -> Purchase:
     """Walk over the offers once, or until one is bought; what ends it is in the log.
 
-    Between rounds it waits 30 s, then twice as long each time, five minutes at most; longer only
+    Between rounds it waits 30 s, then twice as long each time, five minutes at most (a quarter of an
+    hour after 10,000 purchases that were tried, an hour after 30,000); longer only
     when every offer is kept out by a refusal that lasts longer. The time that the machine sleeps
     counts. A state store that does not answer is waited for while nothing is being bought. What
     became of an offer is told again only when it is news.
@@ -93,7 +97,12 @@ class _Rounds:
                 return buy(self._quiet, order or self._steadily(again), tell_and_bring_up)
             except NoOfferError as error:
                 self._wait(error, wait_s)
-            order, wait_s = None, min(_LONGEST_S, 2 * wait_s)
+            order, wait_s = None, min(self._longest_s(), 2 * wait_s)
+
+    def _longest_s(self) -> float:
+        """Return the longest wait: there are only so many purchases for one cluster, days of them."""
+        tried = self._steadily(lambda: next_seq(self._shop.journal.store, self._order.cluster_id))
+        return next(s for most, s in _PACE if tried <= most)
 
     def _wait(self, error: NoOfferError, wait_s: float) -> None:
         shop = self._shop

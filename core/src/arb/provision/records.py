@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 from arb.state.attempts import Attempt
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from arb.state.store import Transaction
     from arb.types import Instance, Offer, ProvisionRequest
 
-__all__ = ["attempt_row", "error_text", "instance_ref", "is_alive", "machine_row", "want_gone"]
+__all__ = [
+    "attempt_row",
+    "charged_usd_hour",
+    "error_text",
+    "instance_ref",
+    "is_alive",
+    "machine_row",
+    "want_gone",
+]
 
 
 def attempt_row(
@@ -46,7 +55,6 @@ def machine_row(attempt: Attempt, instance: Instance) -> Machine:
     offer = json.loads(attempt.offer_json)
     parsed = parse_token(instance.token)
     rank = parsed.rank if parsed and parsed.rank is not None else 0
-    price = attempt.price_usd_hour if instance.price_usd_hour is None else instance.price_usd_hour
     return Machine(
         provider=instance.provider,
         instance_id=instance.id,
@@ -62,13 +70,20 @@ def machine_row(attempt: Attempt, instance: Instance) -> Machine:
         detail=instance.detail,
         address=instance.address,
         private_address=instance.private_address,
-        price_usd_hour=price,
+        price_usd_hour=charged_usd_hour(attempt.price_usd_hour, instance),
         minimum_s=offer["minimum_s"],
         spot=offer["spot"],
         handle=attempt.handle or instance.payload,
         account=attempt.account,
         made_at=instance.made_at or attempt.opened_at,
     )
+
+
+def charged_usd_hour(agreed_usd_hour: float, instance: Instance) -> float:
+    """Return what a machine costs: as its provider tells it, else as it was bought."""
+    told = instance.price_usd_hour
+    is_price = told is not None and math.isfinite(told) and told >= 0
+    return float(told) if is_price and told is not None else agreed_usd_hour
 
 
 def instance_ref(machine: Machine) -> InstanceRef:

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
+from arb.errors import StateError
 from arb.state import events
 from arb.state.clusters import get_by_id
 from arb.state.rows import insert_row, update_rows
+from arb.state.tokens import MAX_SEQ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,9 +110,17 @@ class AttemptChanges(TypedDict, total=False):
 
 
 def next_seq(reader: Reader, cluster_id: str) -> int:
-    """Return the number of the cluster's next attempt; ``insert_attempt`` refuses one that is taken."""
+    """Return the number of the cluster's next attempt; ``insert_attempt`` refuses one that is taken.
+
+    Raises:
+        StateError: There are no numbers left for this life of the cluster.
+    """
     sql = "SELECT coalesce(max(seq) + 1, 0) AS seq FROM attempts WHERE cluster_id = ?"
-    return int(reader.read(sql, (cluster_id,))[0]["seq"])
+    seq = int(reader.read(sql, (cluster_id,))[0]["seq"])
+    if seq > MAX_SEQ:
+        summary = f"{seq:,} purchases were tried for this cluster, and there are no more numbers"
+        raise StateError(summary, code="too-many-attempts", hint="launch it anew")
+    return seq
 
 
 def insert_attempt(tx: Transaction, attempt: Attempt, *, sold_by: str = "") -> None:

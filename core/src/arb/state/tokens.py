@@ -10,12 +10,12 @@ import re
 import secrets
 from typing import Final, NamedTuple
 
-__all__ = ["Token", "attempt_token", "is_id", "machine_token", "new_id", "parse_token"]
+__all__ = ["MAX_SEQ", "Token", "attempt_token", "is_id", "machine_token", "new_id", "parse_token"]
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _ID_LENGTH: Final = 8
 _SEQ_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_MAX_SEQ: Final = len(_SEQ_DIGITS) ** 3 - 1
+MAX_SEQ: Final = len(_SEQ_DIGITS) ** 3 - 1
 _MAX_RANK: Final = 9999
 _ID: Final = "[a-z2-7]{8}"
 _TOKEN: Final = re.compile(rf"arb-({_ID})-({_ID})-([0-9a-z]{{3}})(?:-([0-9]{{4}}))?")
@@ -51,7 +51,7 @@ def attempt_token(owner: str, cluster_id: str, seq: int) -> str:
     Raises:
         ValueError: A part does not fit.
     """
-    if not (is_id(owner) and is_id(cluster_id) and 0 <= seq <= _MAX_SEQ):
+    if not (is_id(owner) and is_id(cluster_id) and 0 <= seq <= MAX_SEQ):
         raise ValueError(f"no token for owner {owner!r}, cluster {cluster_id!r}, attempt {seq}")
     base = len(_SEQ_DIGITS)
     digits = (seq // base**2, seq // base % base, seq % base)
