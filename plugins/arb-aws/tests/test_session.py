@@ -8,7 +8,7 @@ import pytest
 from clouds.aws import OTHER_KEY, OWN_KEY, SECRET
 from clouds.aws.errors import ec2_xml
 
-from arb.errors import ArbError, CredentialsError, ProviderUnavailable
+from arb.errors import ArbError, CapacityError, CredentialsError, ProviderUnavailable
 from arb.types import CheckStatus
 from arb_aws import plugin
 from arb_aws.client import Client
@@ -186,11 +186,32 @@ def test_a_web_identity_is_read_from_the_contexts_environment(bare, tmp_path):
     arn = f"arn:aws:iam::{bare.cloud.accounts.own}:role/arb"
     bare.env |= {"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"), "AWS_ROLE_ARN": arn}
     assert client(bare).source() == "a role with a web identity token"
+    bare.env["AWS_ROLE_ARN"] = "short"
+    with pytest.raises(CredentialsError, match="RoleArn"):
+        client(bare).account()
+    bare.env["AWS_ROLE_ARN"] = arn
     (tmp_path / "token").unlink()
     bare.env["AWS_ROLE_SESSION_NAME"] = "another"  # nothing is kept of it
     with pytest.raises(CredentialsError, match="token") as caught:
         client(bare).account()
     assert caught.value.code == "aws-credentials-unusable"
+
+
+def test_proxies_are_left_out_for_a_regions_address(bare):
+    bare.env |= dict(zip(KEYS, (OWN_KEY, SECRET), strict=True))
+    bare.env |= {"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".us-west-2.amazonaws.com"}
+    bare.options = {}
+    found = client(bare)
+    proxies = [found._client("ec2", r, "X").meta.config.proxies for r in ("us-west-2", "us-east-1")]
+    assert proxies == [{}, {"https": "http://proxy:3128"}]
+
+
+def test_the_environments_retries_do_not_hide_what_was_refused(account):
+    account.env |= {"AWS_MAX_ATTEMPTS": "9", "AWS_RETRY_MODE": "adaptive"}
+    account.cloud.say("RunInstances", "InsufficientInstanceCapacity", status=500, count=9)
+    with pytest.raises(CapacityError):
+        account.provision(account.request())
+    assert account.cloud.ledger().count("RunInstances") == 1
 
 
 # -- set-ups that do not work ----------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable, RateLimited
@@ -55,6 +56,10 @@ _WAYS: Final = {
     "EndpointConnectionError": "check the network, the region (AWS_REGION) and AWS_ENDPOINT_URL",
 }
 """What to look at where there is no way to AWS."""
+_OF_ROLES: Final = re.compile(
+    "RoleArn|RoleSessionName|WebIdentityToken|ExternalId|accountId|roleName"
+)
+"""Parameters of calls that a profile asks for."""
 _LONGEST: Final = 300
 
 
@@ -73,6 +78,8 @@ def trouble_of(error: Exception, what: str, profile: str = "") -> ArbError:
         return error
     if isinstance(error, botos.ClientError):
         return refused_on_the_way(error)
+    if isinstance(error, botos.ParamValidationError) and _OF_ROLES.search(str(error)):
+        return _unusable(error)
     if isinstance(error, botos.SSOError | botos.LoginError) or name in _ENDED:
         return _ended(error, profile)
     if isinstance(error, botos.BotoCoreError) and name not in _TOLD | _UNTOLD:
@@ -121,7 +128,9 @@ def _unusable(error: Exception) -> CredentialsError:
     """Return that a configuration gives no credentials. What a program printed is not repeated."""
     name = type(error).__name__
     told = ": ".join(filter(None, (str(_facts(error).get("provider") or ""), name)))
-    if name in _TOLD or (isinstance(error, ValueError) and str(error).startswith("Invalid end")):
+    if name in {*_TOLD, "ParamValidationError"} or (
+        isinstance(error, ValueError) and str(error).startswith("Invalid end")
+    ):
         told = " ".join(str(error).split())[:_LONGEST].rstrip(".")
     elif isinstance(error, OSError):
         told = f"{error.strerror or name}: {error.filename or 'a file that it names'}"
