@@ -393,9 +393,9 @@ def test_thousands_of_alternatives_of_thousands_of_kinds_take_no_time_each():
     names = [f"Kind{n}" for n in range(2000)]
     one = Amount(1)
     wanted = [Alternative(accelerator=name, count=one, provider="fake") for name in names]
-    began = time.perf_counter()
+    began = time.process_time()
     ranking = rank(market, wanted)
-    assert time.perf_counter() - began < 2  # one look at each kind by each alternative takes 5
+    assert time.process_time() - began < 2  # one look at each kind by each alternative takes 5
     assert [each.accelerator for each in ranking.offers] == names
     assert ranking.rejections[7].removed == (Removed("accelerators Kind7", 4999),)
 

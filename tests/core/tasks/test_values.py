@@ -51,10 +51,10 @@ def test_amounts_beyond_all_machines_are_refused(parse, text):
 
 @pytest.mark.parametrize("parse", [Amount.parse, Memory.parse, gib])
 def test_a_long_text_that_is_no_amount_is_refused_at_once(parse):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ValueError, match="is not a"):
         parse(" " * 30_000 + "8" + " " * 30_000 + "y")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_amounts_admit():
