@@ -84,6 +84,27 @@ def test_how_a_server_pages_is_found_out_once(account, knows_pages):
     assert reads[1] == 1
 
 
+def pages_of(account, *pages, total=3):
+    for page in pages:
+        body = page if isinstance(page, str) else {"deployments": page, "totalPages": total}
+        status = 404 if isinstance(page, str) else 200
+        account.cloud.fault("status", match=LIST, status=status, body=body)
+
+
+def test_a_page_in_the_middle_may_be_empty_where_their_number_is_told(account):
+    made = [account.cloud.shown(account.buy().instances[0].id) for _ in range(2)]
+    pages_of(account, made[:1], [], made[1:])
+    assert ids(listed(account, owner=OWNER)) == {row["id"] for row in made}
+
+
+@pytest.mark.parametrize("total", [3, None], ids=["told", "not told"])
+def test_a_page_that_a_proxy_cannot_find_is_no_end(account, total):
+    made = account.cloud.shown(account.buy().instances[0].id)
+    pages_of(account, [made], "<html>Not Found</html>", total=total)
+    with pytest.raises(ProviderUnavailable):
+        listed(account, owner=OWNER)
+
+
 def test_a_round_number_of_rows_may_be_a_full_page_though_pages_were_unknown(account):
     account.cloud.configure(posts=100)
     listed(account, owner=OWNER)

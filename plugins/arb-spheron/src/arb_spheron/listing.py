@@ -75,6 +75,7 @@ class _Pages:
         self._query = query
         self._who = asker(client)
         self._habit = str(recall(client, _FILE).get(self._who, ""))
+        self._told: int | None = None
 
     def read(self, wanted: frozenset[str]) -> list[dict[str, Any]]:
         """Return all rows."""
@@ -83,31 +84,33 @@ class _Pages:
             part, pages = self._page(page)
             fresh = {str(row["id"]): row for row in part if str(row["id"]) not in rows}
             rows |= fresh
-            if part and not fresh:
-                self._learn("ignored")
-            if not fresh or self._is_last(page, pages, len(part)):
-                return list(rows.values())
-            if pages is None and wanted and wanted <= set(map(token_of, rows.values())):
+            last = self._is_last(part, fresh) if pages is None else page >= pages
+            found = pages is None and wanted and wanted <= set(map(token_of, rows.values()))
+            if last or found:
                 return list(rows.values())
         summary = f"spheron lists more than {_MOST_PAGES} pages of deployments"
         raise ProviderUnavailable(summary, code="spheron-pages")
 
-    def _is_last(self, page: int, pages: int | None, rows: int) -> bool:
-        if pages is not None:
-            return page >= pages
-        return bool(self._habit) and rows % _ROUND > 0
+    def _is_last(self, part: Collection[object], fresh: Collection[object]) -> bool:
+        """Say whether a page is the last where nobody tells how many there are."""
+        if part and not fresh:
+            self._learn("ignored")
+        return not fresh or (bool(self._habit) and len(part) % _ROUND > 0)
 
     def _page(self, page: int) -> tuple[list[dict[str, Any]], int | None]:
         """Return a page's rows, and how many pages there are when that is told."""
         reply = self._client.read(_PATH, self._parameters(page))
-        if reply.status in _NOT_ALLOWED and page > 1:
+        is_refused = reply.status in _NOT_ALLOWED and isinstance(reply.body, dict)
+        if is_refused and page > 1 and self._told is None:
             return [], None  # there is no such page
-        if reply.status in _NOT_ALLOWED and self._habit != "refused":
+        if is_refused and page == 1 and self._habit != "refused":
             plain = self._client.read(_PATH, self._query)
             if plain.is_ok:
                 self._learn("refused")
             reply = plain
-        return _read(self._client.good(reply, _PATH))
+        rows, told = _read(self._client.good(reply, _PATH))
+        self._told = told if told is not None else self._told
+        return rows, self._told
 
     def _parameters(self, page: int) -> dict[str, str]:
         if self._habit == "refused" and page == 1:
