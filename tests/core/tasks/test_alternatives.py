@@ -195,6 +195,8 @@ def test_places(infra, place):
         ({"ordered": [{"accelerators": "A100:1"}, {"accelerators": "H100:2"}]}, ("H100", 8), 2),
         ({"accelerators": "80GB+:2"}, ("H100", 2), 2),
         ({"accelerators": "H100:4"}, ("", 0), 4),
+        ({"ordered": [{"accelerators": "H100:1"}, {"cpus": "4+"}]}, ("", 0), 0),
+        ({"ordered": [{"accelerators": "H100:1"}, {"cpus": "4+"}]}, ("H100", 1), 1),
     ],
     ids=str,
 )

@@ -43,7 +43,10 @@ def gpus_on(resources: Resources, accelerator: str, count: float) -> float:
         accelerator: What the node has.
         count: How many of it.
     """
-    wanted = [each for each in expand(resources) if each.count is not None]
+    every = expand(resources)
+    if not count and any(each.count is None for each in every):
+        return 0  # bought for an alternative that wants none
+    wanted = [each for each in every if each.count is not None]
     same = [each for each in wanted if each.accelerator.casefold() == accelerator.casefold()]
     for each in (*same, *wanted):
         if each.count is not None and each.count.admits(count):
