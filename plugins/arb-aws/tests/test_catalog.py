@@ -161,6 +161,14 @@ def test_a_region_that_the_organization_closed_is_as_it_should_be(small):
     assert shown.why == ""
 
 
+def test_a_region_of_the_option_that_is_not_enabled_is_told(small):
+    small.options["regions"] = ["us-east-2", "ap-south-1"]
+    assert "ap-south-1 (aws: region ap-south-1 is not enabled" in catalog(small).why
+    small.options["regions"] = ["ap-south-1"]
+    with pytest.raises(ProviderUnavailable, match="not enabled"):
+        catalog(small)
+
+
 def test_what_types_are_is_had_from_another_region_when_the_first_is_down(small):
     small.cloud.configure(failing_regions=["us-east-1"])
     assert set(catalog(small).frame["region"]) == {"us-east-2", "us-west-2"}

@@ -118,9 +118,9 @@ class ServerError(ProviderUnavailable):
 class ApiError(ProviderUnavailable):
     """AWS said no. Where nobody knows better, that is no answer to what was asked."""
 
-    def __init__(self, fault: Fault) -> None:
-        summary = f"aws {fault.action} in {fault.region}: {fault.message or fault.code}"
-        super().__init__(summary, code="aws-refused")
+    def __init__(self, fault: Fault, summary: str = "") -> None:
+        told = f"aws {fault.action} in {fault.region}: {fault.message or fault.code}"
+        super().__init__(summary or told, code="aws-refused")
         self.fault = fault
 
 
@@ -128,9 +128,10 @@ class RegionOff(ApiError):
     """The region is not enabled for the account."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(fault)
-        if fault.code == "AuthFailure":  # the words are about credentials, which are good elsewhere
-            self.summary = f"aws: region {fault.region} is not enabled for the account"
+        # The words of the first are about credentials, which are good elsewhere.
+        is_off = fault.code == "AuthFailure"
+        told = f"aws: region {fault.region} is not enabled for the account" if is_off else ""
+        super().__init__(fault, told)
 
 
 class Forbidden(CredentialsError):

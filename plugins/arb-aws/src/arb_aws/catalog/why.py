@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
-from arb_aws.faults import Forbidden, RegionOff
+from arb_aws.faults import Forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,8 +18,7 @@ __all__ = ["why_not_live"]
 def why_not_live(parts: Iterable[RegionPart], outcomes: Mapping[str, object]) -> str:
     """Return one clause: what of which regions could not be read, and why; empty when all could.
 
-    Regions that are closed to the account for good, by its organization or by itself, are as they
-    should be and are not told.
+    Regions that the account's organization closed are as they should be and are not told.
 
     Args:
         parts: What is known of regions.
@@ -30,9 +29,7 @@ def why_not_live(parts: Iterable[RegionPart], outcomes: Mapping[str, object]) ->
         for what, why in part.missing.items():
             failed.setdefault(f"{what} prices of", {})[part.region] = why
     for region, outcome in outcomes.items():
-        is_closed = isinstance(outcome, RegionOff) or (
-            isinstance(outcome, Forbidden) and outcome.is_policy_of_region
-        )
+        is_closed = isinstance(outcome, Forbidden) and outcome.is_policy_of_region
         if isinstance(outcome, ArbError) and not is_closed:
             failed.setdefault("offers of", {})[region] = outcome.summary
     return "; ".join(f"no new {what} {_named(regions)}" for what, regions in failed.items())
