@@ -232,6 +232,12 @@ def test_every_status_is_read(status):
     assert read == STATUSES[status]
 
 
+def test_a_status_that_is_new_is_no_end():
+    said = {"name": "n", "zone": "zones/us-central1-a", "status": "REBUILDING"}
+    machine = instance_of("gcp", "p", said)
+    assert (machine.state, machine.detail) == (InstanceState.PENDING, "REBUILDING")
+
+
 def test_the_statuses_are_all_that_google_describes():
     pytest.importorskip("googleapiclient")
     described = discovery.load("compute.v1")._schemas["Instance"]["properties"]["status"]["enum"]
