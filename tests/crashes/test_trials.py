@@ -19,6 +19,7 @@ from crashes.scenarios import SCENARIOS, scenarios_of
 FEW_SCENARIOS, FEW = 2, 2
 """So many scenarios of a provider, by the seed, and so many points of each; the slow tests try all."""
 MANY = 6
+pytestmark = pytest.mark.timeout(600)  # many commands each, on machines that are busy, too
 SEED = int(os.environ.get("ARB_CRASH_SEED", "0"))
 
 
