@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 
 import pytest
@@ -150,3 +151,21 @@ def test_keys_of_others_are_left_alone(account):
         account.cloud.add_foreign(name, "key")
     account.buy()
     assert account.cloud.ledger().harmed() == []
+
+
+class Hurried:
+    """The cloud's time, on which sleeping takes none."""
+
+    def __init__(self, clock):
+        self.now, self.monotonic, self.sleep = clock.now, clock.monotonic, clock.advance
+
+
+def test_a_process_that_stands_still_in_its_turn_is_not_waited_for_for_ever(account):
+    context = account.context(clock=Hurried(account.cloud.clock))
+    with (context.data_dir / "ssh-key.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        begun = context.clock.monotonic()
+        with LambdaClient.open(context) as client:
+            assert launch_key(client, CLIENT.public).name == NAME
+    assert 20 <= context.clock.monotonic() - begun < 25
+    assert keys(account) == [NAME]

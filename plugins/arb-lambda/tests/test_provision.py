@@ -20,6 +20,7 @@ from arb.errors import (
 )
 from arb.types import InstanceState, NodeFile
 from arb_lambda import plugin
+from arb_lambda.client import LambdaClient
 
 LAUNCH = "POST /instance-operations/launch"
 A10 = "gpu_1x_a10@us-east-1"
@@ -395,6 +396,20 @@ def test_a_used_up_budget_orders_nothing(account):
     account.budgets.raises = RateLimited("used up", retry_after_s=9)
     assert refusal(account, request, RateLimited).retry_after_s == 9
     assert len(account.cloud.ledger().calls) == calls
+
+
+def test_a_machine_is_counted_from_its_order_however_late_the_answer_is_read(account, monkeypatch):
+    send = LambdaClient.send
+
+    def stand_still(client, method, path, *arguments, **named):
+        reply = send(client, method, path, *arguments, **named)
+        account.cloud.advance(90 if LAUNCH.endswith(path) else 0)
+        return reply
+
+    monkeypatch.setattr(LambdaClient, "send", stand_still)
+    (instance,) = account.provision(account.request()).instances
+    (row,) = machines(account)
+    assert row.made_at - 5 < instance.made_at <= row.made_at
 
 
 # -- lost answers --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
 from arb.errors import ProviderUnavailable
 from arb_lambda.account import first_id, keep, kept, key_name
@@ -20,11 +20,15 @@ from arb_lambda.errors import MISSING, TAKEN, presentable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from arb.types import ProviderContext
     from arb_lambda.client import LambdaClient
 
 __all__ = ["LaunchKey", "forget_key", "launch_key"]
 
 _LOCK: Final = "ssh-key.lock"
+_TURN_S: Final = 20.0
+"""For so long another process's turn is waited for: it makes a call a second."""
+_POLL_S: Final = 0.1
 _TRIES: Final = 5
 _KEYS: Final = "/ssh-keys"
 _GONE: Final = frozenset({MISSING, "global/not-found"})
@@ -124,10 +128,25 @@ def _print(public: str) -> str:
 def _turn(client: LambdaClient) -> Iterator[None]:
     """Let no other process of this computer do it at the same time; where that works.
 
-    Whoever has the turn makes a few calls within its deadline, so the wait ends by itself.
+    Whoever has the turn makes a few calls. One that stands still while it has it is not waited for any
+    longer: two keys of one name are seen, and one of them is taken back.
     """
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             lock = stack.enter_context((client.context.data_dir / _LOCK).open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _wait_for(client.context, lock)
         yield
+
+
+def _wait_for(context: ProviderContext, lock: TextIO) -> None:
+    """Lock a file, unless that takes too long. Raises ``OSError`` where it cannot be locked."""
+    limit = context.clock.monotonic() + min(_TURN_S, context.remaining_s() / 3)
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if context.clock.monotonic() >= limit:
+                return
+            context.clock.sleep(_POLL_S)
+        else:
+            return

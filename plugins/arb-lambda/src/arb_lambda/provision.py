@@ -168,17 +168,20 @@ class _Purchase:
         body = launch_body(
             self._request, setup, key=self._key.name, image=self._image, ruleset=self._ruleset
         )
-        path = "/instance-operations/launch"
+        path, sent_at = "/instance-operations/launch", client.context.clock.now()
         reply = client.send("POST", path, body, patience_s=_LAUNCH_S)
         if not reply.is_ok:
             error = launch_error(reply, offer, client.context.clock.now(), self._secrets(setup))
             if isinstance(error, ProviderUnavailable):
                 forget_key(client)  # with two keys of one name a launch fails in no other way
             raise error
-        return self._instance(setup, _only_id(client.data(reply, path)))
+        return self._instance(setup, _only_id(client.data(reply, path)), sent_at)
 
-    def _instance(self, setup: NodeSetup, id_: str) -> Instance:
-        """Return a machine as it was just made. Lambda tells no time: that of its answer counts."""
+    def _instance(self, setup: NodeSetup, id_: str, sent_at: float) -> Instance:
+        """Return a machine as it was just made.
+
+        Lambda tells no time: that of the order counts, because the answer may have waited for us.
+        """
         context, offer = self._client.context, self._request.offer
         return Instance(
             provider=context.provider,
@@ -187,7 +190,7 @@ class _Purchase:
             state=InstanceState.PENDING,
             token=setup.token,
             instance_type=offer.instance_type,
-            made_at=context.clock.now(),
+            made_at=sent_at,
             price_usd_hour=offer.price_usd_hour,
         )
 
