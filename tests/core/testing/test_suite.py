@@ -160,6 +160,48 @@ def test_a_cloud_that_returns_nothing_is_told_what_is_missing(check: str, method
     assert method in outcome.reason
 
 
+@pytest.mark.parametrize(
+    "login",
+    [
+        Login({"MEMORY_API_KEY": KEY}, secrets=("abc",)),
+        Login({}, {".memory/credentials": f"[me]\nkey = {KEY}\n"}),
+    ],
+    ids=["too short", "a file with more"],
+)
+def test_secrets_that_nobody_would_recognise_prove_nothing(login: Login) -> None:
+    suite = suite_of(Reference)
+
+    class Known(MemoryCloud):
+        def everybody(self):
+            return Login({"MEMORY_URL": self.url, "MEMORY_API_KEY": KEY})
+
+        def login(self):
+            return login
+
+    suite.make_cloud = lambda _: Known()
+    (outcome,) = prove(suite, only=["test_no_secret_is_told"]).outcomes
+    assert outcome.verdict is Verdict.NOT_PROVEN
+    assert "would be recognised" in outcome.reason
+
+
+class Unique(MemoryCloud):
+    """A cloud that knows each name once only."""
+
+    def foreign_machine(self, name):
+        if any(row.name == name for row in self.machines()):
+            raise KeyError(name)
+        return super().foreign_machine(name)
+
+
+def test_a_cloud_may_refuse_a_second_machine_of_a_name() -> None:
+    suite = suite_of(Reference)
+    suite.make_cloud = lambda _: Unique()
+    (outcome,) = prove(
+        suite, only=["test_of_two_machines_under_one_token_the_named_one_ends"]
+    ).outcomes
+    assert outcome.verdict is Verdict.NOT_PROVEN
+
+
 class Untouched(ReferenceContract):
     def make_cloud(self):
         return ContractCloud()

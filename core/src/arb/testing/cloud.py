@@ -32,7 +32,7 @@ class Login:
         files: Path below the home folder -> content.
         options: ``provider_options`` that belong to it.
         secrets: Texts that must never be told. Empty means: every value of ``env`` and every
-            content of ``files``.
+            content of ``files``; so name them where a file holds more than a secret.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
