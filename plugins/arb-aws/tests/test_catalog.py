@@ -9,7 +9,10 @@ import pytest
 from arb.catalog.validate import validate
 from arb.errors import CredentialsError, ProviderUnavailable
 from arb_aws import plugin
+from arb_aws.catalog.prices import where_prices_are
+from arb_aws.client import Client
 from arb_aws.info import provider_info
+from arb_aws.settings import Settings
 
 
 def catalog(customer):
@@ -192,6 +195,29 @@ def test_only_the_regions_of_the_option_are_sold(small):
     small.options["regions"] = ["us-east-2"]
     assert set(catalog(small).frame["region"]) == {"us-east-2"}
     assert count(small, "DescribeRegions") == [0]
+
+
+@pytest.mark.parametrize(
+    ("region", "asked"),
+    [
+        ("eu-west-1", "eu-central-1"),
+        ("ap-northeast-1", "ap-south-1"),
+        ("us-west-2", "us-east-1"),
+        ("ca-central-1", "us-east-1"),
+    ],
+)
+def test_prices_are_asked_for_near_the_regions_that_are_allowed(anybody, region, asked):
+    """The others may be closed by the organization."""
+    client = Client(anybody.context(), Settings(regions=(region,)))
+    assert where_prices_are(client) == asked
+
+
+def test_prices_of_europe_come_from_there(small):
+    small.cloud.configure(regions=("eu-west-1",))
+    small.options["regions"] = ["eu-west-1"]
+    shown = catalog(small)
+    assert set(shown.frame["spot"]) == {False, True}
+    assert shown.why == ""
 
 
 def test_zones_without_a_configured_subnet_are_not_sold(small):

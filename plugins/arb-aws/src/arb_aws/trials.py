@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from arb.errors import RequestError
 from arb_aws.bodies import profile_of
-from arb_aws.catalog.prices import PRICES_REGION, price_filters
+from arb_aws.catalog.prices import price_filters, where_prices_are
 from arb_aws.families import QUOTAS
 from arb_aws.faults import ApiError, Forbidden, RegionOff
 from arb_aws.network import find_subnets
@@ -130,7 +130,7 @@ class _Trials:
         self._client.call(
             "pricing",
             "get_products",
-            PRICES_REGION,
+            where_prices_are(self._client),
             ServiceCode="AmazonEC2",
             Filters=price_filters(self._region, _FREE_TYPE),
             MaxResults=1,

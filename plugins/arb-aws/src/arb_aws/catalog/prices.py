@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
     from arb_aws.client import Client
 
-__all__ = ["PRICES_REGION", "price_filters", "prices_in", "read_price", "read_prices"]
+__all__ = ["price_filters", "prices_in", "read_price", "read_prices", "where_prices_are"]
 
-PRICES_REGION: Final = "us-east-1"
+_SERVED: Final = {"eu": "eu-central-1", "ap": "ap-south-1"}
+_USUAL: Final = "us-east-1"
 """The price list of all regions is served in three of them."""
 _LINUX: Final = {
     "operatingSystem": "Linux",
@@ -21,6 +22,13 @@ _LINUX: Final = {
     "capacitystatus": "Used",
     "marketoption": "OnDemand",
 }
+
+
+def where_prices_are(client: Client) -> str:
+    """Return the region to ask for prices: one near those of the option, others may be forbidden."""
+    regions = client.settings.regions
+    areas = {region.partition("-")[0] for region in regions}
+    return _SERVED.get(next(iter(areas)), _USUAL) if len(areas) == 1 else _USUAL
 
 
 def price_filters(region: str, instance_type: str = "") -> list[dict[str, str]]:
@@ -61,9 +69,8 @@ def prices_in(products: Iterable[str]) -> dict[str, float]:
 
 
 def _pages(client: Client, filters: list[dict[str, str]]) -> Any:
-    return client.pages(
-        "pricing", "get_products", PRICES_REGION, ServiceCode="AmazonEC2", Filters=filters
-    )
+    where = where_prices_are(client)
+    return client.pages("pricing", "get_products", where, ServiceCode="AmazonEC2", Filters=filters)
 
 
 def _price(said: dict[str, Any]) -> float:
