@@ -86,6 +86,23 @@ def test_settings_change_what_is_needed(account):
     assert check(account).missing == ("launch: iam.serviceAccounts.actAs",)
 
 
+def test_rights_on_a_shared_network_are_needed_where_it_is(account):
+    account.options["network"] = "projects/arb-host/global/networks/shared"
+    account.cloud.deny("compute.firewalls.create")
+    result = check(account)
+    assert result.missing == ("open ports: compute.firewalls.create",)
+    create, bind, create_there, bind_there = result.policy.splitlines()
+    assert "--project arb-test " in create
+    assert "compute.instances.create" in create
+    assert "compute.firewalls.create" not in create
+    assert "--project arb-host " in create_there
+    assert "compute.firewalls.create" in create_there
+    assert "compute.subnetworks.use" in create_there
+    assert "compute.instances.create" not in create_there
+    assert bind.endswith("projects/arb-test/roles/arbLauncher")
+    assert bind_there.endswith("projects/arb-host/roles/arbLauncher")
+
+
 def test_no_quota_for_accelerators_is_told(account):
     account.cloud.set_quota("GPUS_ALL_REGIONS", 0)
     result = check(account)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clouds.gcp.billing import SERVICE, skus
 from clouds.gcp.errors import Refused, not_found
 from clouds.gcp.filters import WrongFilter, page_of
-from clouds.gcp.state import PROJECT
+from clouds.gcp.state import HOST_PROJECT, PROJECT
 from clouds.http import Answer
 from clouds.model import VmState
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Others"]
 
 _IMPERSONATION = re.compile(r"/v1/projects/-/serviceAccounts/([^/:]+):generateAccessToken")
+_SHARED = ("compute.firewalls.", "compute.globalOperations.", "compute.networks.", "compute.subnet")
+"""What may be done in the project whose network is shared; nothing else may."""
 _MOST_SKUS = 5000
 _METADATA = "/computeMetadata/v1/"
 
@@ -90,10 +92,12 @@ class Others:
         return {"skus": list(page), "nextPageToken": token or ""}
 
     def _permissions(self, call: Call) -> Any:
-        if call.parts["projectsId"] != PROJECT:
+        if call.parts["projectsId"] not in {PROJECT, HOST_PROJECT}:
             raise Refused(403, "forbidden", "The caller does not have permission")
         asked = (call.body or {}).get("permissions") or ()
-        return {"permissions": [p for p in asked if p not in self._cloud.denied]}
+        is_host = call.parts["projectsId"] == HOST_PROJECT
+        denied = {p for p in asked if is_host and not p.startswith(_SHARED)} | self._cloud.denied
+        return {"permissions": [p for p in asked if p not in denied]}
 
     def _objects(self, call: Call) -> Any:
         prefix = call.query.get("prefix", "")

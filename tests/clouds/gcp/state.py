@@ -8,11 +8,21 @@ from typing import Any
 
 from clouds.model import Settings
 
-__all__ = ["OTHER_PROJECT", "PROJECT", "Firewall", "GcpSettings", "Operation", "stamp"]
+__all__ = [
+    "HOST_PROJECT",
+    "OTHER_PROJECT",
+    "PROJECT",
+    "Firewall",
+    "GcpSettings",
+    "Operation",
+    "stamp",
+]
 
 PROJECT = "arb-test"
 OTHER_PROJECT = "arb-other"
 """Somebody else's, with an account of its own."""
+HOST_PROJECT = "arb-host"
+"""One whose network is shared with ours."""
 LINK = "https://www.googleapis.com/compute/v1/"
 
 

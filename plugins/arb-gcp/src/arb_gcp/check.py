@@ -14,7 +14,7 @@ from arb_gcp.metadata import email_of_machine
 from arb_gcp.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from arb.types import ProviderContext
 
@@ -55,6 +55,12 @@ PERMISSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _ACT_AS: Final = "iam.serviceAccounts.actAs"
 _USE_IMAGE: Final = "compute.images.useReadOnly"
+_OF_NETWORKS: Final = (
+    "compute.firewalls.",
+    "compute.globalOperations.",
+    "compute.networks.",
+    "compute.subnetworks.",
+)
 _ROLE: Final = "arbLauncher"
 _GPUS: Final = "GPUS_ALL_REGIONS"
 _NETWORK_HINT: Final = (
@@ -118,26 +124,46 @@ def _of_project(client: Client, project: Mapping[str, Any]) -> CheckResult:
 
 def _permissions(client: Client) -> tuple[list[str], list[str], list[str]]:
     """Return what the account may do, what it may not, and what to do about it."""
-    wanted = {what: _needed(client, what) for what in PERMISSIONS}
-    body = {"permissions": sorted(p for group in wanted.values() for p in group)}
-    path = f"v3/projects/{client.project}:testIamPermissions"
     try:
-        granted = set(client.ask(path, body, "cloudresourcemanager").get("permissions") or ())
+        granted = {
+            (project, permission)
+            for project, wanted in _by_project(client).items()
+            for permission in _granted(client, project, wanted)
+        }
     except ArbError as error:
         told = f"permissions could not be tested ({error.summary})"
         return ["list"], [], [f"{told}; {error.hint}" if error.hint else told]
     may, missing = [], []
-    for what, group in wanted.items():
-        lacking = [p for p in group if p not in granted]
+    for what in PERMISSIONS:
+        needed = _needed(client, what)
+        lacking = [p for p in needed if (_home_of(client, p), p) not in granted]
         if lacking:
             missing.append(f"{what}: {', '.join(lacking)}")
         else:
             may.append(what)
-    return (
-        may,
-        missing,
-        ["give the account the least role, which --policy prints"] if missing else [],
-    )
+    hint = "give the account the least role, which --policy prints"
+    return may, missing, [hint] if missing else []
+
+
+def _granted(client: Client, project: str, wanted: Sequence[str]) -> Sequence[str]:
+    path = f"v3/projects/{project}:testIamPermissions"
+    answer = client.ask(path, {"permissions": list(wanted)}, "cloudresourcemanager")
+    return answer.get("permissions") or ()
+
+
+def _by_project(client: Client) -> dict[str, list[str]]:
+    """Return the permissions that are needed, by the project where they are."""
+    needed = sorted({p for what in PERMISSIONS for p in _needed(client, what)})
+    projects: dict[str, list[str]] = {}
+    for permission in needed:
+        projects.setdefault(_home_of(client, permission), []).append(permission)
+    return projects
+
+
+def _home_of(client: Client, permission: str) -> str:
+    """Return the project where a permission is needed: of a shared network, for what is about it."""
+    is_about_network = permission.startswith(_OF_NETWORKS)
+    return (is_about_network and client.settings.network_project) or client.project
 
 
 def _needed(client: Client, what: str) -> tuple[str, ...]:
@@ -155,17 +181,18 @@ def _needed(client: Client, what: str) -> tuple[str, ...]:
 
 
 def role_of(client: Client) -> str:
-    """Return commands that make the least role and give it to the account."""
-    permissions = ",".join(sorted(p for what in PERMISSIONS for p in _needed(client, what)))
+    """Return commands that make the least role, in each project, and give it to the account."""
     email = client.credentials.identity
     kind = "serviceAccount" if email.endswith(".gserviceaccount.com") else "user"
     member = f"{kind}:{email}" if "@" in email else "user:YOU@EXAMPLE.COM"
-    project = client.project
-    return (
-        f"gcloud iam roles create {_ROLE} --project {project} --permissions {permissions}\n"
-        f"gcloud projects add-iam-policy-binding {project} --member {member}"
-        f" --role projects/{project}/roles/{_ROLE}"
-    )
+    projects = _by_project(client)
+    lines = []
+    for project in sorted(projects, key=lambda name: name != client.project):
+        permissions = ",".join(projects[project])
+        make = f"gcloud iam roles create {_ROLE} --project {project} --permissions {permissions}"
+        give = f"gcloud projects add-iam-policy-binding {project} --member {member}"
+        lines += [make, f"{give} --role projects/{project}/roles/{_ROLE}"]
+    return "\n".join(lines)
 
 
 def _refused(client: Client, error: CredentialsError) -> CheckResult:
