@@ -156,6 +156,13 @@ def _keep_lost_keys() -> None:
     reaper.forget_unused_keys = recover.forget_unused_keys = lambda _: None
 
 
+def _look_for_machines_alone() -> None:
+    """Find nothing beside machines once nobody knows its purchase."""
+    from arb.provision import reaper
+
+    reaper.look_beside = lambda *_: None
+
+
 def _change_events(change: Callable[[str, dict[str, Any]], bool]) -> None:
     from arb.state import events
 
@@ -207,6 +214,7 @@ BUGS: Final[Mapping[str, Callable[[], None]]] = {
     "foreign": _reap_everybody,
     "keys": _keep_keys,
     "lost-keys": _keep_lost_keys,
+    "lost-rules": _look_for_machines_alone,
     "unbilled": partial(_change_events, _bill_nothing),
     "overbilled": partial(_change_events, _bill_on),
     "beside": _launch_beside,

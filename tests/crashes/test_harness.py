@@ -31,6 +31,7 @@ foreign     local    reap:1:hook:arb_terminate:1:after:kill:launch              
 foreign     local    shared:1:hook:arb_provision:1:after:kill:launch              was taken away
 keys        local    down:1:commit:journal.want_gone:1:after:kill:launch          the vault keeps host/
 lost-keys   local    noticed:1:hook:arb_list_instances:1:after:lose+kill:launch   the vault keeps host/
+lost-rules  gcp      patient:1:hook:arb_preemption_notice:1:after:lose+kill:reap  is left
 unbilled    local    down:1:hook:arb_terminate:1:before:kill:launch               the bill lacks
 overbilled  local    down:1:hook:arb_terminate:1:before:exit:launch               the bill has
 beside      local    down:1:commit:giveback.end_cluster:1:before:kill:launch      serve 1 nodes
