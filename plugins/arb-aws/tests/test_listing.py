@@ -40,6 +40,38 @@ def test_the_list_of_regions_is_had_from_another_region_when_the_first_is_down(a
     assert account.list().complete == {"us-east-1", "us-east-2", "us-west-2"}
 
 
+def test_a_region_that_the_organization_closed_holds_nothing_up(account):
+    """A refused attempt has no handle: it is looked for everywhere, and nothing was made there."""
+    request, result, (machine,) = account.buy()
+    account.cloud.configure(closed_regions=("us-west-2",))
+    listing = account.list()
+    assert (listing.complete, listing.errors) == ({"us-east-1", "us-east-2"}, {})
+    assert told(account).errors == {}
+    refused = f"{request.token[:-3]}9zz"
+    cluster = account.cluster(request, result, (machine,))
+    cluster = replace(cluster, tokens=(request.token, refused), handles=(result.handle, ""))
+    account.terminate(account.ref(machine))
+    plugin.arb_cleanup(account.context(), cluster)
+    assert account.cloud.ledger().alive() == []
+
+
+def test_a_closed_region_that_is_asked_for_is_named(account):
+    request, result, (machine,) = account.buy()
+    cluster = account.cluster(request, result, (machine,))
+    account.terminate(account.ref(machine))
+    account.cloud.configure(closed_regions=("us-east-1",))
+    listing = account.list(regions=frozenset({"us-east-1", "us-west-2"}))
+    assert (listing.complete, list(listing.errors)) == ({"us-west-2"}, ["us-east-1"])
+    with pytest.raises(CredentialsError) as caught:
+        plugin.arb_cleanup(account.context(), cluster)
+    assert "provider_options.aws.regions" in caught.value.hint
+    account.cloud.configure(closed_regions=("us-east-1", "us-east-2", "us-west-2"))
+    account.options["regions"] = ["us-west-2"]
+    for call in (account.list, lambda: told(account)):
+        with pytest.raises(CredentialsError):
+            call()
+
+
 def test_a_region_that_was_switched_off_is_not_complete(account):
     account.buy()
     account.cloud.configure(regions=("us-west-2",))

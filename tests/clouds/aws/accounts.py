@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from clouds.aws.errors import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from clouds.aws.calls import AwsCall
 
 __all__ = ["OTHER_KEY", "OWN_KEY", "SECRET", "Accounts"]
@@ -28,6 +30,7 @@ _REFUSALS = {
 _JSON_REFUSAL = (
     "UnrecognizedClientException", "The security token included in the request is invalid.", 400,
 )  # fmt: skip
+_CLOSED = "with an explicit deny in a service control policy"
 _ENCODED = "Encoded authorization failure message: " + "aBcDeF0123456789" * 20
 
 
@@ -50,18 +53,19 @@ class Accounts:
             raise Refused(*_REFUSALS.get(call.service, _JSON_REFUSAL))
         return replace(call, account=self._of_key[call.key])
 
-    def check(self, call: AwsCall) -> None:
-        """Refuse what the account may not.
+    def check(self, call: AwsCall, closed: Collection[str] = ()) -> None:
+        """Refuse what the account may not, and everything of EC2 in regions that are closed.
 
         Raises:
             Refused: It may not.
         """
         prefix = {"service-quotas": "servicequotas"}.get(call.service, call.service)
         action = f"{prefix}:{call.action}"
-        if action not in self.denied:
+        is_closed = call.service == "ec2" and call.region in closed
+        if action not in self.denied and not is_closed:
             return
         who = f"User: arn:aws:iam::{call.account}:user/tests is not authorized to perform: {action}"
-        why = self.denied[action]
+        why = _CLOSED if is_closed else self.denied[action]
         if call.service == "ec2":
             told = f"You are not authorized to perform this operation. {who} {why}. {_ENCODED}"
             raise Refused("UnauthorizedOperation", told, 403)

@@ -154,7 +154,7 @@ class Aws(Cloud):
         if call.service == "ec2" and call.region not in self.settings.regions:
             told = "AWS was not able to validate the provided access credentials"
             raise Refused("AuthFailure", told, 401)
-        self.accounts.check(call)
+        self.accounts.check(call, self.settings.closed_regions)
         if call.service == "ec2":
             return self.engine.answer(call)
         handler = self._handlers.get(call.action)

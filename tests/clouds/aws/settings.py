@@ -16,6 +16,7 @@ class AwsSettings(Settings):
 
     Attributes:
         regions: Those that are enabled for the accounts; calls to others are ``AuthFailure``.
+        closed_regions: Those that a policy of the organization closed, though they are enabled.
         types: Instance types that there are; empty means all that moto knows.
         image_gib: Size of the disk that images are made of.
         gpu_names: The deep learning images have ``-gpu`` in their parameter's name.
@@ -28,6 +29,7 @@ class AwsSettings(Settings):
     """
 
     regions: tuple[str, ...] = ("us-east-1", "us-east-2", "us-west-2")
+    closed_regions: tuple[str, ...] = ()
     types: tuple[str, ...] = SOME_TYPES
     image_gib: int = 45
     gpu_names: bool = True

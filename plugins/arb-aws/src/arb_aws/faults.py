@@ -20,6 +20,7 @@ __all__ = [
     "ServerError",
     "error_of",
     "fault_of",
+    "is_closed",
 ]
 
 NO_CAPACITY: Final = frozenset(
@@ -84,6 +85,8 @@ _DEFAULT_WAIT_S: Final = 5.0
 _LONGEST: Final = 300
 _NAMED: Final = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
 _ROLE: Final = "iam:CreateServiceLinkedRole"
+_POLICY: Final = "run: arb check aws --policy, which prints the least policy"
+_ALLOWED: Final = "set provider_options.aws.regions to those that your organization allows"
 _CLOCK: Final = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
 _ENCODED: Final = re.compile(r"\s*Encoded authorization failure message.*", re.DOTALL)
 
@@ -152,9 +155,14 @@ class Forbidden(CredentialsError):
         whole = self.permission.rpartition(":")[2] == fault.action
         asked = "" if whole else f", which {fault.action} takes,"
         summary = f"aws: the account may not {self.permission}{asked} in {fault.region}"
-        hint = "run: arb check aws --policy, which prints the least policy"
-        super().__init__(summary, code="aws-forbidden", hint=hint)
         self.is_policy_of_region = "explicit deny in a service control policy" in fault.message
+        hint = _ALLOWED if self.is_policy_of_region else _POLICY
+        super().__init__(summary, code="aws-forbidden", hint=hint)
+
+
+def is_closed(error: object) -> bool:
+    """Say whether an outcome is that the account's organization closed a region: we bought nothing there."""
+    return isinstance(error, Forbidden) and error.is_policy_of_region
 
 
 def fault_of(response: Mapping[str, Any], action: str, region: str) -> Fault:

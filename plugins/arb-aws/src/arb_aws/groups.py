@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable, QuotaError, Scope
 from arb_aws.accounts import need_account
 from arb_aws.client import Client
-from arb_aws.faults import ApiError
+from arb_aws.faults import ApiError, is_closed
 from arb_aws.handles import Handle
 from arb_aws.regions import enabled_regions
 from arb_aws.tags import MOST_VALUES, TOKEN, tag_list, tags_of
@@ -121,7 +121,7 @@ def cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
     """Remove security groups and left-over disks of a cluster's attempts.
 
     An attempt whose handle is missing (it was refused, or its answer was lost) may have been made in
-    any region: then all are looked through.
+    any region: then all are looked through but those that the organization closed.
 
     Raises:
         CredentialsError: The account was refused, or is another one.
@@ -131,22 +131,26 @@ def cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
     try:
         client = Client.from_context(context)
         need_account(client, cluster.account, f"cluster {cluster.name}")
-        regions = _regions_of(client, cluster)
+        known, others = _regions_of(client, cluster)
     except CredentialsError:
         if cluster.account or any(cluster.handles):
             raise
         return  # an account that is refused made nothing
-    for outcome in side_by_side(lambda region: _clean(client, region, cluster.tokens), regions):
-        if isinstance(outcome, Exception):
+    regions = [*sorted(known), *sorted(others - known)]
+    outcomes = side_by_side(lambda region: _clean(client, region, cluster.tokens), regions)
+    for region, outcome in zip(regions, outcomes, strict=True):
+        may_pass = is_closed(outcome) and region not in known and not all(map(is_closed, outcomes))
+        if isinstance(outcome, Exception) and not may_pass:
             raise outcome
 
 
-def _regions_of(client: Client, cluster: ClusterRef) -> list[str]:
+def _regions_of(client: Client, cluster: ClusterRef) -> tuple[set[str], set[str]]:
+    """Return the regions that something was made in for sure, and those where it may have been."""
     handles = [Handle.of(text) for text in cluster.handles]
     known = {handle.region for handle in handles if handle.region} | cluster.regions
     if all(handle.region for handle in handles) and len(handles) >= len(cluster.tokens):
-        return sorted(known)
-    return sorted(known | set(enabled_regions(client)))
+        return known, set()
+    return known, set(enabled_regions(client))
 
 
 def _clean(client: Client, region: str, tokens: Sequence[str]) -> None:

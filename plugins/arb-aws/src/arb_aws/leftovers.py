@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import ArbError, CredentialsError, ProviderUnavailable, RateLimited
 from arb.types import Leftovers
 from arb_aws.client import Client
+from arb_aws.faults import is_closed
 from arb_aws.regions import enabled_regions
 from arb_aws.tags import OWNER, TOKEN
 from arb_aws.threads import side_by_side
@@ -37,13 +38,15 @@ def list_leftovers(context: ProviderContext, owner: str) -> Leftovers:
     found: set[str] = set()
     errors: dict[str, str] = {}
     for region, outcome in zip(regions, outcomes, strict=True):
+        if is_closed(outcome):  # by the organization: we bought nothing there
+            continue
         if isinstance(outcome, ArbError):
             errors[region] = outcome.summary
         elif isinstance(outcome, Exception):
             raise outcome
         else:
             found |= outcome
-    if errors and len(errors) == len(regions):
+    if not any(isinstance(outcome, set) for outcome in outcomes):
         raise worst(outcomes)
     return Leftovers(frozenset(found), errors, account)
 

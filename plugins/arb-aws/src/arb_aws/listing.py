@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import ArbError
 from arb.types import Listing
 from arb_aws.client import Client
+from arb_aws.faults import is_closed
 from arb_aws.leftovers import worst
 from arb_aws.machines import instance_of
 from arb_aws.regions import enabled_regions
@@ -29,7 +30,7 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     """List machines that carry an arb token, in the regions asked for or in all that are enabled.
 
     A region that was switched off for the account is not among those, and never called complete:
-    machines there go on.
+    machines there go on. The same holds for one that its organization closed, unless it is asked for.
 
     Raises:
         CredentialsError, ProviderUnavailable, RateLimited: No region answered.
@@ -42,6 +43,8 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     complete: set[str] = set()
     errors: dict[str, str] = {}
     for region, outcome in zip(regions, outcomes, strict=True):
+        if is_closed(outcome) and not query.regions:
+            continue
         if isinstance(outcome, ArbError):
             errors[region] = outcome.summary
         elif isinstance(outcome, Exception):
@@ -49,7 +52,7 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
         else:
             found += outcome
             complete.add(region)
-    if errors and not complete:
+    if regions and not complete:
         raise worst(outcomes)
     return Listing(tuple(found), frozenset(complete), errors, account)
 
@@ -68,9 +71,8 @@ def _of_region(client: Client, query: ListQuery, region: str) -> list[Instance]:
 
 
 def _filters(query: ListQuery) -> list[dict[str, Any]]:
-    if (
-        query.tokens and len(query.tokens) <= MOST_VALUES
-    ):  # of more, what is not wanted is left out here
+    """Return filters; of more tokens than one takes, what is not wanted is left out later."""
+    if query.tokens and len(query.tokens) <= MOST_VALUES:
         return [{"Name": f"tag:{TOKEN}", "Values": sorted(query.tokens)}]
     if query.owner:
         return [{"Name": f"tag:{OWNER}", "Values": [query.owner]}]

@@ -115,10 +115,9 @@ def _before_order(error: ArbError, request: ProvisionRequest) -> ArbError:
 
 def _in_region(error: Forbidden) -> ArbError:
     """A policy of the organization mostly closes regions, a role that is missing spot: others may do."""
-    if error.is_policy_of_region:
-        hint = "set provider_options.aws.regions to those that your organization allows"
-    elif error.is_of_spot:
+    hint = error.hint
+    if error.is_of_spot:
         hint = f"run: {_SPOT_ROLE}; or {error.hint.removeprefix('run: ')}"
-    else:
+    elif not error.is_policy_of_region:
         return error
     return RequestError(error.summary, scope=Scope.REGION, code=error.code, hint=hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arb.errors import ArbError
-from arb_aws.faults import Forbidden
+from arb_aws.faults import is_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,8 +29,7 @@ def why_not_live(parts: Iterable[RegionPart], outcomes: Mapping[str, object]) ->
         for what, why in part.missing.items():
             failed.setdefault(f"{what} prices of", {})[part.region] = why
     for region, outcome in outcomes.items():
-        is_closed = isinstance(outcome, Forbidden) and outcome.is_policy_of_region
-        if isinstance(outcome, ArbError) and not is_closed:
+        if isinstance(outcome, ArbError) and not is_closed(outcome):
             failed.setdefault("offers of", {})[region] = outcome.summary
     return "; ".join(f"no new {what} {_named(regions)}" for what, regions in failed.items())
 
