@@ -40,6 +40,16 @@ def test_a_failing_setup_never_runs_the_job(node):
     assert log.reason == "setup ended with exit code 3"
 
 
+def test_what_the_system_refuses_the_agent_is_told(node):
+    client, job = node.run("true")
+    _log(client, job)
+    jobs = node.home / ".arb" / "jobs"
+    jobs.rename(node.home / ".arb" / "old-jobs")
+    jobs.touch()  # as with a full disk: nothing can be made in it
+    with pytest.raises(NodeError, match="could not serve 'submit': File exists"):
+        node.run("true")
+
+
 def test_ranks_know_where_they_are(make_cluster):
     cluster = make_cluster(1)
     script = "env | grep -E '^(SKYPILOT|ARB)_' | sort"

@@ -207,6 +207,11 @@ class Server:
             result = operations.run(context)
         except AgentError as error:
             connection.send(failure(number, error))
+        except OSError as error:  # a full disk, mostly: whose node it is can do something about it
+            log(traceback.format_exc())
+            why = error.strerror or str(error)
+            summary = f"the agent could not serve {request.get('op')!r}: {why}"
+            connection.send(failure(number, AgentError("agent-os", summary)))
         except Exception:  # noqa: BLE001 - one bad request must not end the daemon
             log(traceback.format_exc())
             bug = AgentError("agent-bug", f"the agent failed to serve {request.get('op')!r}")
