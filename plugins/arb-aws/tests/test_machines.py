@@ -73,6 +73,7 @@ def test_every_state_has_a_meaning(status, state):
         ("Client.InstanceInitiatedShutdown", "user"),
         ("Server.InsufficientInstanceCapacity", "failed-start"),
         ("Server.InternalError", "hardware"),
+        ("Client.InvalidKMSKey.InvalidState", "failed-start"),
         ("Server.SomethingNew", "unknown"),
         ("", "unknown"),
     ],

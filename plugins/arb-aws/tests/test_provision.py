@@ -176,6 +176,27 @@ def test_an_order_that_ends_while_it_is_made_is_a_late_refusal(account):
     assert (caught.value.scope, caught.value.made) == (Scope.ZONE, ())
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind", "scope"),
+    [
+        ("Client.InvalidKMSKey.InvalidState", RequestError, Scope.REGION),
+        ("Client.VolumeLimitExceeded", QuotaError, Scope.REGION),
+        ("Server.InternalError", CapacityError, Scope.ZONE),
+    ],
+)
+def test_a_late_refusal_covers_what_its_reason_says(account, monkeypatch, reason, kind, scope):
+    from clouds.aws import engine
+
+    monkeypatch.setitem(engine._REASONS, "failed-start", reason)
+    account.cloud.configure(boots="fail", boot_delay_s=5)
+    request = account.request()
+    result = account.provision(request)
+    account.cloud.advance(6)
+    with pytest.raises(kind) as caught:
+        account.poll(request, result)
+    assert caught.value.scope is scope
+
+
 def test_a_machine_that_is_taken_while_it_boots_is_told_as_such(account):
     account.cloud.configure(boots="taken", boot_delay_s=5)
     request = account.request(account.offer(spot=True))

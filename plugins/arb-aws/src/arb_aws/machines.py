@@ -12,7 +12,7 @@ from arb_aws.tags import ADDRESS, PRIVATE, TOKEN, USER, value_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["instance_of", "reason_of", "seconds", "without_answer"]
+__all__ = ["NO_KEY", "instance_of", "reason_of", "seconds", "without_answer"]
 
 _STATES: Final = {
     "pending": InstanceState.PENDING,
@@ -24,6 +24,8 @@ _STATES: Final = {
 }
 _ENDING: Final = frozenset({InstanceState.TERMINATING, InstanceState.GONE})
 
+NO_KEY: Final = "Client.InvalidKMSKey"
+"""Begins the codes of a key that encrypts the disk and cannot be used."""
 _REASONS: Final = {
     "Server.SpotInstanceTermination": GoneReason.PREEMPTED,
     "Server.SpotInstanceShutdown": GoneReason.PREEMPTED,
@@ -78,6 +80,8 @@ def instance_of(
 def reason_of(said: Mapping[str, Any]) -> GoneReason:
     """Return why a machine ended or is ending, by ``StateReason``."""
     code = str((said.get("StateReason") or {}).get("Code") or "")
+    if code.startswith(NO_KEY):
+        return GoneReason.FAILED_START
     return _REASONS.get(code, GoneReason.UNKNOWN)
 
 

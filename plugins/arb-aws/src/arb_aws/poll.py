@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import CapacityError, QuotaError, Refusal, RequestError, Scope
 from arb.types import InstanceState
 from arb_aws.client import Client
-from arb_aws.machines import instance_of
+from arb_aws.machines import NO_KEY, instance_of
 from arb_aws.provision import in_rank_order
 from arb_aws.tags import TOKEN
 from arb_aws.zones import zone_ids
@@ -27,6 +27,7 @@ _VERDICTS: Final[Mapping[str, tuple[type[Refusal], Scope, str]]] = {
     "Client.InternalError": (RequestError, Scope.REGION, "aws-image"),
 }
 """What it means that a machine ended for a reason: class, scope and code of the refusal."""
+_BAD_KEY: Final = (RequestError, Scope.REGION, "aws-disk-key")
 
 
 def poll(context: ProviderContext, request: ProvisionRequest) -> Sequence[Instance]:
@@ -51,7 +52,12 @@ def poll(context: ProviderContext, request: ProvisionRequest) -> Sequence[Instan
 def _refused_late(said: Mapping[str, Any]) -> bool:
     """Say whether a machine never ran: it was ended before."""
     ended = (said.get("State") or {}).get("Name") in {"shutting-down", "terminated"}
-    return ended and _code(said) in _VERDICTS
+    return ended and _verdict(said) is not None
+
+
+def _verdict(said: Mapping[str, Any]) -> tuple[type[Refusal], Scope, str] | None:
+    code = _code(said)
+    return _BAD_KEY if code.startswith(NO_KEY) else _VERDICTS.get(code)
 
 
 def _code(said: Mapping[str, Any]) -> str:
@@ -62,7 +68,7 @@ def _refusal(
     said: Mapping[str, Any], request: ProvisionRequest, made: Sequence[Instance]
 ) -> Refusal:
     offer, reason = request.offer, _code(said)
-    kind, scope, code = _VERDICTS[reason]
+    kind, scope, code = _verdict(said) or _BAD_KEY
     message = str((said.get("StateReason") or {}).get("Message") or reason)
     place = f"{offer.instance_type}{' spot' if offer.spot else ''} in {offer.zone or offer.region}"
     return kind(f"aws {place}: {message}", scope=scope, made=made, code=code)
