@@ -39,7 +39,9 @@ COMMANDS: Final[dict[str, CommandEntry]] = {
     "ssh": CommandEntry("Clusters", "ssh", "Open a shell on a node, or run one command there."),
     "down": CommandEntry("Clusters", "down", "Stop paying for clusters."),
     "why": CommandEntry("Clusters", "why", "Tell what a launch tried, what was refused and why."),
-    "reap": CommandEntry("Clusters", "reap", "End machines that nobody asked for."),
+    "reap": CommandEntry(
+        "Clusters", "reap", "End machines that nobody asked for, and what is left beside them."
+    ),
     "cost": CommandEntry("Clusters", "cost", "Show what was paid, to the second."),
     "check": CommandEntry("Setup", "check", "Find out whether the providers' credentials work."),
     "plugins": CommandEntry("Setup", "plugins", "List installed plugins and their state."),

@@ -31,7 +31,7 @@ def reap(
     yes: Yes = False,
     as_json: Json = False,
 ) -> int:
-    """End machines that nobody asked for, and remove what purchases left beside them.
+    """End machines that nobody asked for, and what is left beside them.
 
     Lists every provider and compares with what is known here. Machines of other owners are never
     touched, nor is a launch that is under way. Every launch ends such machines of the providers that it
