@@ -122,7 +122,7 @@ def test_another_state_that_cannot_end_is_pending(account, machine):
     assert (answer.gone, answer.detail) == (False, "cannot end while deploying")
 
 
-@pytest.mark.parametrize("status", [400, 403, 409, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
 def test_the_minimum_is_known_by_its_text_at_any_status(account, machine, status):
     body = {"error": "Minimum runtime not met", "message": "Time remaining: 9 minutes."}
     account.cloud.fault("status", match=DELETE, status=status, body=body)

@@ -44,10 +44,10 @@ def terminate(context: ProviderContext, ref: InstanceRef) -> Termination:
         reply = client.send("DELETE", f"/api/deployments/{ref.id}")
         if reply.is_ok:
             return _confirmed(client, ref, reply)
-        if reply.status == _NOT_FOUND:
-            return _missing(client, ref, reply)
         if reply.status < 500 and (answer := _too_early(reply, context.clock.now())):  # noqa: PLR2004 - HTTP
             return answer
+        if reply.status == _NOT_FOUND:
+            return _missing(client, ref, reply)
         if reply.status in _REFUSALS:
             return _refused(client, ref, reply)
         raise call_error(reply, "a termination", context.clock.now())
