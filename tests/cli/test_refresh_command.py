@@ -27,6 +27,11 @@ def lines(text):
     return [line.split() for line in text.splitlines()]
 
 
+def young(row):
+    """Return a row's age where it is of seconds: the machine may be busy."""
+    return row[3] if row[3] in {f"{seconds}s" for seconds in range(60)} else "a few seconds"
+
+
 def test_a_table_shows_what_each_provider_sells_and_what_was_refused(cli, street):
     street.add("east", {}, {"offer_id": "b"}, {"offer_id": "c", "price_usd_hour": -0.5})
     street.add("west", {"colour": "red"}, source="bundled")
@@ -34,9 +39,9 @@ def test_a_table_shows_what_each_provider_sells_and_what_was_refused(cli, street
     assert done.code == 0
     header, east, refused, west, note = lines(done.out)
     assert header == ["provider", "offers", "source", "age", "refused", "took"]
-    assert east[:5] == ["east", "2", "live", "0s", "1"]
+    assert east[:5] == ["east", "2", "live", young(east), "1"]
     assert " ".join(refused) == "refused 1 offer: the price is negative (first: c, -0.5)"
-    assert west[:5] == ["west", "1", "bundled", "0s", "0"]
+    assert west[:5] == ["west", "1", "bundled", young(west), "0"]
     assert " ".join(note) == "unknown column 'colour' is dropped"
     assert done.err == "reading prices of east, west\n"
 
