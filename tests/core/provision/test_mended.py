@@ -17,6 +17,7 @@ from arb.errors import (
     RequestError,
     Scope,
 )
+from arb.plugins.provider import Provider
 from arb.provision import circumstances
 from arb.types import Capability, ProviderInfo
 
@@ -93,6 +94,22 @@ def test_it_is_forgotten_once_a_file_that_the_catalog_was_read_from_changes(
     assert is_kept_out(world, offer())
 
     file.write_text("some more")
+    next_command()
+    assert not is_kept_out(world, offer())
+
+
+def test_it_is_forgotten_once_the_files_of_credentials_change(
+    world, next_command, tmp_path, monkeypatch
+):
+    file = tmp_path / "credentials"
+    file.write_text("[default]")
+    mounts = {"~/.cloud/credentials": str(file)}
+    monkeypatch.setattr(Provider, "credential_mounts", lambda _: mounts)
+    fail_with(world, NONE, offer())
+    next_command()
+    assert is_kept_out(world, offer())
+
+    file.write_text("[another]\n")
     next_command()
     assert not is_kept_out(world, offer())
 

@@ -68,8 +68,8 @@ class Blocklist:
         if self._blocks is None or not self._is_fresh():
             self._blocks = self._read()
             self._read_at = (self._clock.monotonic(), self._clock.now())
-        self._look(offer.provider)  # no transaction may wait for that later
-        return self._blocks.covering(offer, nodes)
+        present = self._look(offer.provider)  # no transaction may wait for that later
+        return self._blocks.covering(offer, nodes, present.holds)
 
     def remember(
         self, tx: Transaction, offer: Offer, error: ArbError, *, nodes: int, cluster: str = ""
@@ -118,10 +118,9 @@ class Blocklist:
         return all(0 <= b - a < _FRESH_S for a, b in zip(self._read_at, now, strict=True))
 
     def _read(self) -> Blocks:
-        """Read those of all processes that count now."""
+        """Read those of all processes; what they were made under is looked at anew."""
         self._present.clear()
-        found = active_blocks(self._store, self._store.now())
-        return Blocks(b for b in found if self._look(b.provider).holds(b.basis))
+        return Blocks(active_blocks(self._store, self._store.now()))
 
     def _look(self, provider: str) -> Present:
         if provider not in self._present:

@@ -22,6 +22,7 @@ __all__ = ["COMMAND", "Circumstances", "Present"]
 
 COMMAND: Final = "command:"
 """So begins the basis of a refusal that counts for the command alone that met it."""
+_MOUNTS: Final = "arb_credential_mounts"
 _RUN: Final = new_id()
 _RESTLESS: Final = frozenset({"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL"})
 """Variables that shells change by themselves."""
@@ -32,7 +33,7 @@ class Present:
     """One provider's circumstances of now, as texts to compare.
 
     Attributes:
-        config: Its plugin, its options and the files of its catalog.
+        config: Its plugin, its options, the files of its catalog and of its credentials.
         account: The same, with the environment.
         own: Whether it has the user's own machines, or cannot be used at all.
     """
@@ -71,13 +72,28 @@ class Circumstances:
     def __init__(self, plugins: Plugins, files_of: Callable[[str], Iterable[str]]) -> None:
         self._plugins = plugins
         self._files_of = files_of
+        self._credentials: dict[str, tuple[str, ...]] = {}
 
     def present(self, provider: str) -> Present:
         """Look at one provider's."""
-        files = signature(self._files_of(provider))
+        files = signature([*self._files_of(provider), *self._credential_files(provider)])
         config = f"{fingerprint(self._plugins, provider)}.{_digest(files)}"
         env = _digest(_steady(self._plugins.settings.env))
         return Present(f"config:{config}", f"account:{config}.{env}", self._is_own(provider))
+
+    def _credential_files(self, provider: str) -> tuple[str, ...]:
+        """Return the files that hold the user's credentials, as the provider itself names them."""
+        if provider not in self._credentials:
+            self._credentials[provider] = self._named_by(provider)
+        return self._credentials[provider]
+
+    def _named_by(self, name: str) -> tuple[str, ...]:
+        try:
+            provider = self._plugins.provider(name)
+            provider.let_run(_MOUNTS)  # on a busy machine it may take longer: that is no hang
+            return tuple(provider.credential_mounts().values())
+        except ArbError:
+            return ()
 
     def _is_own(self, provider: str) -> bool:
         try:

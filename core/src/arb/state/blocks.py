@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from arb.errors import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from arb.errors import Refusal
     from arb.state.store import Reader, Row, Transaction
@@ -79,6 +79,10 @@ class Block:
         return Need(self.nodes, self.accelerators, self.vcpus)
 
 
+def _always(_: str) -> bool:
+    return True
+
+
 class Blocks:
     """Blocks arranged so that asking for one offer looks at a few keys, however many there are."""
 
@@ -95,10 +99,17 @@ class Blocks:
         key = (block.provider, block.scope, block.place)
         self._by_key.setdefault(key, {})[block.basis, block.need] = block
 
-    def covering(self, offer: Offer, nodes: int = 1) -> Block | None:
+    def covering(
+        self, offer: Offer, nodes: int = 1, holds: Callable[[str], bool] = _always
+    ) -> Block | None:
         """Return the widest block that covers so many machines of an offer, or None.
 
         Of equally wide ones it is the one that lasts longest.
+
+        Args:
+            offer: Which.
+            nodes: How many machines.
+            holds: Says of a basis whether it still holds; asked only of what would cover the offer.
         """
         if not self._by_key:
             return None
@@ -107,6 +118,7 @@ class Blocks:
             for family in _families(offer, scope):
                 key = (offer.provider, scope, place_of(offer, scope, family))
                 found = [b for b in self._by_key.get(key, {}).values() if need.reaches(b.need)]
+                found = [b for b in found if not b.basis or holds(b.basis)]
                 if found:
                     return max(found, key=lambda block: block.until)
         return None
