@@ -9,6 +9,7 @@ from support.fakecloud import FakeCloud, offer
 
 from arb.clusters.down import down
 from arb.clusters.launch import Wish, plan_launch, run_launch
+from arb.clusters.reaping import end, find
 from arb.clusters.refresh import close_if_empty, lost_nodes, refresh
 from arb.clusters.status import views
 from arb.config import write_value
@@ -265,6 +266,25 @@ def test_a_cluster_that_lost_a_node_is_replaced(site):
     assert again.bought
     assert site.cloud.alive() == ["i-3", "i-4"]
     assert len([step for step in site.told.steps if "lost rank 1 (preempted)" in step]) == 1
+
+
+def test_a_node_that_was_taken_and_may_still_be_billed_is_replaced_and_ended(site):
+    site.launch()
+    site.clock.advance(3600)
+    site.cloud.change("i-1", state=InstanceState.TERMINATING, reason=GoneReason.PREEMPTED)
+    assert site.launch().bought
+    assert site.cloud.alive() == ["i-2"]
+    assert "train lost rank 0 (preempted): to be replaced" in site.told.steps
+
+
+def test_the_end_of_a_machine_that_was_made_beside_the_nodes_is_no_loss(site):
+    site.launch()
+    site.clock.advance(3600)
+    token = site.cloud.machines["i-1"].token
+    site.cloud.machines["i-9"] = replace(site.cloud.machines["i-1"], id="i-9", token=token)
+    end(site.session, find(site.session))
+    assert site.cloud.alive() == ["i-1"]
+    assert not site.launch().bought
 
 
 def test_a_cluster_that_ended_since_the_plan_is_not_silently_bought(site):

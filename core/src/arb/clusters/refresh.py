@@ -21,7 +21,10 @@ __all__ = ["close_if_empty", "lost_nodes", "refresh"]
 
 
 def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
-    """Ask the provider about a cluster's machines, record the answer and return those gone.
+    """Ask the provider about a cluster's machines, record the answer and return those that are no use.
+
+    That are those that are gone, and those that their provider took or that failed, whatever of them
+    is still billed.
 
     A machine that is missing from a complete listing is gone once it is older than the provider's
     listing lag; one that is missing from an incomplete listing is left as it is.
@@ -33,20 +36,21 @@ def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
     for name in sorted({machine.provider for machine in machines}):
         _ask(session, name, [m for m in machines if m.provider == name])
     everything = machines_of_cluster(session.store, cluster.id, include_gone=True)
-    return [machine for machine in everything if machine.state is InstanceState.GONE]
+    return [machine for machine in everything if _is_no_use(machine)]
 
 
 def lost_nodes(session: Session, cluster: ClusterRecord) -> list[Machine]:
-    """Return the nodes of a cluster that is up whose provider says that they are gone.
+    """Return the nodes of a cluster that is up whose provider says that they are no use any more.
 
-    A provider that does not answer says nothing.
+    A provider that does not answer says nothing. A machine that was made beside the nodes is none.
     """
     try:
         gone = refresh(session, cluster)
     except ArbError as error:
         session.progress.warn(f"{cluster.provider} could not be asked: {error.summary}")
         return []
-    return [machine for machine in gone if machine.attempt_id == current_attempt(session, cluster)]
+    current = current_attempt(session, cluster)
+    return [machine for machine in gone if machine.attempt_id == current and machine.ssh_host]
 
 
 def close_if_empty(session: Session, cluster: ClusterRecord) -> bool:
@@ -79,6 +83,12 @@ def current_attempt(session: Session, cluster: ClusterRecord) -> str:
         if attempt.state is AttemptState.READY
     ]
     return ready[-1] if ready else ""
+
+
+def _is_no_use(machine: Machine) -> bool:
+    """Say whether a machine has ended, or ends although nobody here asked for that."""
+    ends = machine.state is InstanceState.TERMINATING and machine.terminate_after is None
+    return ends or machine.state is InstanceState.GONE
 
 
 def _ask(session: Session, name: str, machines: list[Machine]) -> None:
