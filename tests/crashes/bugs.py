@@ -153,7 +153,7 @@ def _keep_lost_keys() -> None:
     """Forget no key of a state that was lost."""
     from arb.provision import reaper, recover
 
-    reaper.forget_unused_keys = recover.forget_unused_keys = lambda _: None
+    reaper.forget_unused_keys = recover.forget_unused_keys = lambda *_, **__: None
 
 
 def _look_for_machines_alone() -> None:

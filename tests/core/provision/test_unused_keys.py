@@ -68,16 +68,17 @@ def test_keys_that_were_put_down_after_others_had_ended_the_purchase_go(any_worl
     assert any_world.key_names() == []
 
 
-def test_keys_of_which_state_knows_nothing_go_and_others_stay(any_world):
+@pytest.mark.parametrize("lost", [False, True])
+def test_of_keys_that_state_does_not_know_those_go_that_nobody_elses_can_be(any_world, lost):
     vault = any_world.shop.vault
-    owner = any_world.store.owner()
-    for name in (f"host/arb-{owner}-abcdefgh-000-0000", "host/what", "gang/abcdefgh"):
+    own = f"host/arb-{any_world.store.owner()}-abcdefgh-000-0000"
+    others = ["gang/abcdefgh", "host/arb-zzzzzzzz-abcdefgh-000-0000", "host/what"]
+    for name in (own, *others, "client/id_ed25519"):
         vault.put(name, b"key")
-    vault.put("client/id_ed25519", b"key")
 
-    forget_unused_keys(any_world.shop)
+    forget_unused_keys(any_world.shop, state_was_lost=lost)
 
-    assert vault.names() == ["client/id_ed25519"]
+    assert vault.names() == ["client/id_ed25519", *([] if lost else others)]
 
 
 def test_a_purchase_that_is_being_given_back_keeps_its_keys_until_it_is_over(world):
@@ -95,7 +96,7 @@ def test_a_purchase_that_is_being_given_back_keeps_its_keys_until_it_is_over(wor
 
 
 def test_reaping_forgets_them(world):
-    world.shop.vault.put("gang/abcdefgh", b"key")
+    world.shop.vault.put(f"host/arb-{world.store.owner()}-abcdefgh-000-0000", b"key")
 
     tidy(world.shop, [])
 

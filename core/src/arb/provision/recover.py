@@ -41,7 +41,7 @@ def recover(shop: Shop) -> None:
         if each.beside and each.beside.error:
             why = explained(each.beside.error)
             shop.progress.warn(f"{each.provider}: rules, groups and disks were not listed: {why}")
-    forget_unused_keys(shop)
+    forget_unused_keys(shop, state_was_lost=True)
     if not any(_answers_later(shop, each) for each in surveys):
         with shop.journal.write() as tx:
             set_mark(tx, STATE_LOST, 0)

@@ -10,12 +10,12 @@ from arb.state.tokens import attempt_token, parse_token
 
 if TYPE_CHECKING:
     from arb.provision.shop import Shop
-    from arb.state.store import Reader
+    from arb.state.store import Store
 
 __all__ = ["forget_unused_keys"]
 
 
-def forget_unused_keys(shop: Shop) -> None:
+def forget_unused_keys(shop: Shop, *, state_was_lost: bool = False) -> None:
     """Forget host keys of purchases, and gang keys of clusters, that are over or not known.
 
     A lost state leaves such keys, and so does a process that stood still while others gave back what
@@ -23,26 +23,31 @@ def forget_unused_keys(shop: Shop) -> None:
 
     Another process may be launching at this moment. Cluster and intent are on disk before a key is,
     so the vault is read first and state second: what state then does not know, nobody needs.
+
+    Args:
+        shop: The means.
+        state_was_lost: Forget all that is not known. Otherwise what another owner's or nobody's
+            seems to be stays: two databases may share one folder of keys.
     """
     store, vault = shop.journal.store, shop.vault
     hosts, gangs = vault.names("host/"), vault.names("gang/")
-    for name in hosts:
-        if not _is_host_used(store, name.removeprefix("host/")):
-            vault.delete(name)
-    for name in gangs:
-        if not _is_gang_used(store, name.removeprefix("gang/")):
-            vault.delete(name)
+    unused = [n for n in hosts if _is_host_over(store, n, unknown=state_was_lost)]
+    unused += [n for n in gangs if _is_gang_over(store, n, unknown=state_was_lost)]
+    for name in unused:
+        vault.delete(name)
     vault.sweep()
 
 
-def _is_host_used(store: Reader, text: str) -> bool:
-    token = parse_token(text)
+def _is_host_over(store: Store, name: str, *, unknown: bool) -> bool:
+    token = parse_token(name.removeprefix("host/"))
     if token is None:
-        return False
+        return unknown
     attempt = get_attempt(store, attempt_token(token.owner, token.cluster_id, token.seq))
-    return attempt is not None and attempt.state not in ENDED
+    if attempt is None:
+        return unknown or token.owner == store.owner()
+    return attempt.state in ENDED
 
 
-def _is_gang_used(store: Reader, cluster_id: str) -> bool:
-    cluster = get_by_id(store, cluster_id)
-    return cluster is not None and cluster.status is not ClusterStatus.GONE
+def _is_gang_over(store: Store, name: str, *, unknown: bool) -> bool:
+    cluster = get_by_id(store, name.removeprefix("gang/"))
+    return unknown if cluster is None else cluster.status is ClusterStatus.GONE
