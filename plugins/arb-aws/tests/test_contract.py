@@ -23,11 +23,12 @@ class AwsCloud(SimulatedCloud):
 
     kind = Aws
     order = "RunInstances"
+    listing = "DescribeInstances"
 
     def __init__(self):
         super().__init__()
         few = ("t3.micro", "g6.xlarge", "g6.12xlarge", "p5.48xlarge")
-        self.simulated.configure(types=few, regions=("us-east-1", "us-east-2"))
+        self.simulated.configure(types=few, regions=("us-east-1", "us-east-2"), end_delay_s=20)
 
     def login(self):
         return self._login(OWN_KEY)
@@ -71,6 +72,9 @@ class AwsCloud(SimulatedCloud):
 
     def foreign_thing(self, name):
         return self.simulated.add_foreign(name, "security-group")
+
+    def unknown_state(self, machine_id):
+        self.simulated.configure(odd_state="hibernating")
 
     def fail_machine(self, machine_id):
         self._cannot("bills no machine that failed")

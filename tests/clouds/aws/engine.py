@@ -9,7 +9,7 @@ from clouds.aws import shop
 from clouds.aws.calls import AwsCall
 from clouds.aws.errors import Refused
 from clouds.aws.images import publish
-from clouds.aws.launch import Launch, read_launch
+from clouds.aws.launch import Launch, no_room, read_launch
 from clouds.aws.power import Power
 from clouds.aws.xml import as_run_answer, ec2_answer, page_of, with_token
 from clouds.http import Answer, Request
@@ -136,7 +136,7 @@ class Engine:
                 self.cloud.vms[ghosts[-1]] = Vm(ghosts[-1], order, now, _FOREVER, None)  # type: ignore[arg-type]
         except NoRoom as full:
             if len(ghosts) < launch.count:
-                raise _no_room(full, call, launch) from None
+                raise no_room(full, call, launch) from None
         finally:
             for ghost in ghosts:
                 del self.cloud.vms[ghost]
@@ -245,8 +245,13 @@ class Engine:
             reason = _REASONS.get(vm.reason, "")
         elif state in {VmState.STOPPING, VmState.STOPPED}:
             reason = _REASONS["user"]
+        shown = self.cloud.settings.odd_state if running else ""
         record.inside.show(
-            record.instance, _SHOWN[state], begun[-1] if begun else vm.made_at, public, reason
+            record.instance,
+            shown or _SHOWN[state],
+            begun[-1] if begun else vm.made_at,
+            public,
+            reason,
         )
         if self.cloud.settings.shows_zone_ids:
             record.instance.placement.availability_zone_id = vm.order.zone
@@ -381,20 +386,3 @@ class _Motos(Refused):
     def answer(self, service: str) -> Answer:
         """Return it as it is."""
         return self._answer
-
-
-def _no_room(full: NoRoom, call: AwsCall, launch: Launch) -> Refused:
-    if full.quota:
-        if launch.spot:
-            return Refused("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")
-        told = "You have requested more vCPU capacity than your current vCPU limit allows"
-        return Refused("VcpuLimitExceeded", f"{told} for the instance bucket")
-    if launch.spot:
-        told = "There is no Spot capacity available that matches your request."
-        return Refused("InsufficientInstanceCapacity", told, 500)
-    names = [n for n, z in shop.zones_of(call.region).items() if n != launch.zone_name]
-    told = (
-        f"We currently do not have sufficient {launch.kind} capacity in the Availability Zone you"
-    )
-    more = f"requested ({launch.zone_name}). You can get capacity by choosing {', '.join(names)}."
-    return Refused("InsufficientInstanceCapacity", f"{told} {more}", 500)

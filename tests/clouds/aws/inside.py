@@ -26,6 +26,8 @@ _CODES = {
     "pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80,
 }  # fmt: skip
 
+_NEW_CODE = 99
+
 
 @cache
 def load_moto() -> Any:
@@ -113,7 +115,7 @@ class Inside:
         """Let an instance show a state."""
         from moto.ec2.models.instances import StateReason
 
-        instance._state.name, instance._state.code = state, _CODES[state]
+        instance._state.name, instance._state.code = state, _CODES.get(state, _NEW_CODE)
         instance.state_reason = StateReason(f"{reason}: {reason.partition('.')[2]}", reason)
         if not reason:
             instance.state_reason = StateReason()

@@ -16,8 +16,9 @@ from clouds.userdata import UserData, WrongUserData
 if TYPE_CHECKING:
     from clouds.aws.calls import AwsCall
     from clouds.aws.cloud import Aws
+    from clouds.model import NoRoom
 
-__all__ = ["Launch", "read_launch"]
+__all__ = ["Launch", "no_room", "read_launch"]
 
 _MOST_USER_DATA = 16 * 1024
 _LONGEST_TOKEN = 64
@@ -171,3 +172,21 @@ def _user_data(encoded: str) -> UserData:
         return UserData.of_cloud_config(text.decode())
     except WrongUserData:
         return UserData()  # a script, for instance: it is run, and lets nobody in
+
+
+def no_room(full: NoRoom, call: AwsCall, launch: Launch) -> Refused:
+    """Return how EC2 says that there is no room for an order, or no quota."""
+    if full.quota:
+        if launch.spot:
+            return Refused("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")
+        told = "You have requested more vCPU capacity than your current vCPU limit allows"
+        return Refused("VcpuLimitExceeded", f"{told} for the instance bucket")
+    if launch.spot:
+        told = "There is no Spot capacity available that matches your request."
+        return Refused("InsufficientInstanceCapacity", told, 500)
+    names = [n for n, z in shop.zones_of(call.region).items() if n != launch.zone_name]
+    told = (
+        f"We currently do not have sufficient {launch.kind} capacity in the Availability Zone you"
+    )
+    more = f"requested ({launch.zone_name}). You can get capacity by choosing {', '.join(names)}."
+    return Refused("InsufficientInstanceCapacity", f"{told} {more}", 500)

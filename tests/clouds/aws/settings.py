@@ -25,6 +25,7 @@ class AwsSettings(Settings):
         shows_zone_ids: Instances are shown with the id of their zone, too.
         spot_ids: The spot price history names zones by their ids, too.
         shown_s: For how long an ended instance is still shown.
+        odd_state: What running instances show instead, as a state that nobody knows yet.
         rebalance: The metadata service recommends to leave.
     """
 
@@ -38,5 +39,6 @@ class AwsSettings(Settings):
     shows_zone_ids: bool = False
     spot_ids: bool = True
     shown_s: float = 3600
+    odd_state: str = ""
     rebalance: bool = False
     power_off: str = "gone"
