@@ -449,6 +449,16 @@ def test_a_provider_that_is_named_and_failed_is_why_there_is_nothing(cli, instal
         assert "arb refresh other" in done.err
 
 
+def test_who_failed_is_not_called_one_who_does_not_sell_it(cli, install, acme):
+    install(acme, Shop("other", OTHER, error=CredentialsError("the key is wrong")))
+    done = cli("gpus", "B200")
+    assert done.code == 3
+    assert (
+        "error: nobody who told prices sells B200; other told no prices: the key is wrong\n"
+        "  what is wrong is told by: arb check other\n"
+    ) in done.err
+
+
 def test_prices_are_read_once(cli, market):
     first, second = cli("gpus"), cli("gpus", "H100")
     assert "reading prices of acme, other, own\n" in first.err

@@ -90,7 +90,7 @@ def resolved(store: CatalogStore, query: OfferQuery) -> OfferQuery:
         summary = closest(query.accelerator, {*sold.values(), *known_names()}, what="accelerator")
         raise UsageError(summary, code="unknown-accelerator", hint="arb gpus lists what is sold")
     if name is None:
-        raise _not_sold(spelling.name, sorted(sold.values()))
+        raise _not_sold(store, spelling.name, sorted(sold.values()))
     count = query.count
     if count is not None and spelling.times != 1:  # a slice of several chips
         count = replace(count, value=count.value * spelling.times)
@@ -107,6 +107,12 @@ def title_of(query: OfferQuery) -> str:
     return f"{title}:{query.count}" if query.count is not None else title
 
 
-def _not_sold(name: str, sold: list[str]) -> NoOfferError:
+def _not_sold(store: CatalogStore, name: str, sold: list[str]) -> NoOfferError:
+    silent = [row for row in store.providers() if row.error and not row.rows]
+    if silent:  # they may sell it
+        told = "; ".join(f"{row.name} told no prices: {row.error}" for row in silent)
+        summary = f"nobody who told prices sells {name}; {told}"
+        hint = f"what is wrong is told by: arb check {' '.join(row.name for row in silent)}"
+        return NoOfferError(summary, code="no-offer", hint=hint)
     hint = f"sold are {', '.join(sold)}" if sold else "no installed provider sells accelerators"
     return NoOfferError(f"no installed provider sells {name}", code="no-offer", hint=hint)
