@@ -8,7 +8,7 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from arb.catalog.columns import NULLABLE, NUMBERS, REQUIRED, TEXTS
 from arb.errors import UsageError, closest
@@ -79,7 +79,7 @@ class PriceList:
         return self.frame[rows].reset_index(drop=True)
 
 
-def read_price_list(source: str | Path | TextIO, *, defaults: Mapping[str, object]) -> PriceList:
+def read_price_list(source: str | Path | IO[str], *, defaults: Mapping[str, object]) -> PriceList:
     """Read a price list, as ``read_csv`` describes it.
 
     Raises:
@@ -95,7 +95,7 @@ def read_price_list(source: str | Path | TextIO, *, defaults: Mapping[str, objec
     return PriceList(name, _frame([offer for _, offer in offers]), providers)
 
 
-def _read(source: str | Path | TextIO) -> tuple[str, str]:
+def _read(source: str | Path | IO[str]) -> tuple[str, str]:
     """Return the name and the text of a file. A file within a package has only ``read_text``."""
     name = str(source) if isinstance(source, str | Path) else getattr(source, "name", "")
     name = name or "the price list"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import TextIO
+    from typing import IO
 
     import pandas as pd
 
@@ -15,7 +15,7 @@ __all__ = ["read_csv"]
 
 
 def read_csv(
-    source: str | Path | TextIO,
+    source: str | Path | IO[str],
     *,
     provider: str = "",
     defaults: Mapping[str, object] | None = None,
