@@ -13,6 +13,7 @@ from arb.provision.resume import cluster_lease, has_unfinished, resume
 from arb.state.clusters import ClusterStatus, get_by_id, get_cluster
 from arb.state.costs import read_costs, totals
 from arb.state.leases import Leases
+from arb.state.machines import get_machine
 from arb.types import InstanceState, Termination
 
 
@@ -196,6 +197,22 @@ def test_a_termination_that_fails_is_kept_and_repeated(world, error):
     world.clock.advance(60)
     resume(world.new_process())
     assert world.cloud.alive() == []
+
+
+def test_an_old_answer_does_not_bring_back_what_another_process_saw_end(world):
+    record = launched(world)
+
+    def overtaken(_):
+        machine = get_machine(world.store, "fake", "i-1")
+        world.shop.journal.terminated(machine, gone=True, retry_after_s=0, detail="")
+        world.clock.advance(90)
+        return Termination(gone=False, retry_after_s=5, detail="asked to end")
+
+    world.cloud.on_terminate[""] = [overtaken]
+    assert finish(world.shop, record.id) == []
+    assert len(world.cloud.called("terminate")) == 1
+    (row,) = read_costs(world.store)
+    assert row.seconds < 90
 
 
 def test_patience_ends(world):

@@ -288,8 +288,14 @@ class Journal:
     def terminated(
         self, machine: Machine, *, gone: bool, retry_after_s: float, detail: str
     ) -> None:
-        """Record the provider's answer to one termination."""
+        """Record the provider's answer to one termination.
+
+        One that it is still pending may be old by now: another process has heard of the end since.
+        """
         with self.write() as tx:
+            known = get_machine(tx, machine.provider, machine.instance_id)
+            if not gone and known is not None and not is_alive(known):
+                return
             update_machine(
                 tx,
                 machine.provider,
