@@ -288,3 +288,24 @@ def test_in_parallel_keeps_the_order_and_raises_the_first_error():
     assert in_parallel(work, [1, 2, 3]) == [2, 4, 6]
     with pytest.raises(ValueError, match="-2"):
         in_parallel(work, [1, -2, -3])
+
+
+def test_a_provider_that_hung_gets_another_chance_only_once_its_call_has_ended(
+    world, gate, short_budgets
+):
+    world.add("good", extra=HANGING_CHECK)
+    provider = world.plugins.provider("good")
+    with pytest.raises(ProviderUnavailable):
+        provider.check()
+
+    world.plugins.let_in_again()
+    assert provider.hung_in == "arb_check"
+
+    gate.open()
+    (ended,) = provider._hooks.hung_calls
+    assert ended.wait(20)
+    assert provider.hung_in == "arb_check", "nobody asked for another chance yet"
+    world.plugins.let_in_again()
+    assert provider.hung_in == ""
+    with pytest.raises(PluginError, match="returned None"):  # as this one does: it was entered
+        provider.check()

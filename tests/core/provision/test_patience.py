@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
-from support.fakecloud import offer
+from support.fakecloud import FakeCloud, offer
 from tests.core.provision.conftest import Told
 
 from arb.errors import (
@@ -19,6 +20,7 @@ from arb.errors import (
     StateError,
     UsageError,
 )
+from arb.plugins.budgets import BUDGETS_S
 from arb.provision.agreement import Agreement, Declined
 from arb.provision.giveback import end_cluster, finish
 from arb.provision.journal import ClusterEnding
@@ -375,3 +377,22 @@ def test_a_launch_that_was_taken_over_does_not_go_on_waiting(world, monkeypatch)
     with pytest.raises(LeaseLost):
         rounds.go()
     assert world.clock.monotonic() < 60
+
+
+def test_a_provider_that_hung_is_asked_again_in_a_later_round(world, monkeypatch):
+    """While the network is away names are not resolved, and that takes longer than a deadline."""
+    monkeypatch.setitem(BUDGETS_S, "arb_query_prices", 0.2)
+    gate = threading.Event()
+    world.cloud.on_prices = [lambda offers: gate.wait(20) and [], FakeCloud.listed_prices]
+    sleep = world.clock.sleep
+
+    def network_comes_back(seconds):
+        gate.set()
+        for ended in world.shop.provider("fake")._hooks.hung_calls:
+            assert ended.wait(20)
+        sleep(seconds)
+
+    world.clock.sleep = network_comes_back
+    rounds = Rounds(world, (offer("a"),))
+    assert rounds.go().offer.offer_id == "a"
+    assert len(world.cloud.called("query_prices")) == 2

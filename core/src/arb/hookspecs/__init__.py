@@ -9,7 +9,8 @@ Rules that hold for every hook:
 
 * **Threads.** Hooks run in daemon threads, several at once. Keep no state in module globals.
 * **Deadline.** ``context.deadline`` is when nobody waits any more. A provider that overruns it is
-  not entered again in this process; what it did stays true, so nothing may be assumed undone.
+  not entered again in this process; what it did stays true, so nothing may be assumed undone. (A
+  launch that goes round until it gets something asks it again, once the call has ended.)
 * **Errors.** Raise the classes of ``arb.errors``, the narrowest that fits. Anything else is a bug
   of the plugin and is shown as one, with its distribution and the hook's name.
 * **Output.** Print nothing: standard output belongs to the command. What is printed is dropped.

@@ -33,6 +33,7 @@ class Outcome(Generic[T]):
         finished: False when the deadline came first: it may still be running.
         frame: Where it was when the deadline came.
         printed: The frame that first wrote to standard output; what it wrote was dropped.
+        ended: Set once it runs no more.
     """
 
     value: T | None
@@ -40,6 +41,7 @@ class Outcome(Generic[T]):
     finished: bool
     frame: FrameType | None
     printed: FrameType | None
+    ended: threading.Event
 
 
 class _Call(threading.Thread, Generic[T]):
@@ -69,7 +71,7 @@ class _Call(threading.Thread, Generic[T]):
         frame = None if finished else sys._current_frames().get(self.ident or 0)  # noqa: SLF001
         # Between the two lines above it may have ended after all: the time was up all the same.
         value, error = (self._value, self._error) if finished else (None, None)
-        return Outcome(value, error, finished, frame, self._silence.printed_by)
+        return Outcome(value, error, finished, frame, self._silence.printed_by, self._ended)
 
 
 def call(function: Callable[[], T], *, budget_s: float, name: str) -> Outcome[T]:

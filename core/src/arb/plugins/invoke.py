@@ -159,6 +159,7 @@ class _Attempt:
         if stage is Stage.INSIDE:
             if self.hook not in self.subject.unawaited:
                 self.subject.hung_in = self.hook
+                self.subject.hung_calls.append(outcome.ended)
             raise self._unavailable(text)
         if not self._around:  # the machine is overloaded, or the answer came this moment
             if stage is Stage.OUTSIDE:

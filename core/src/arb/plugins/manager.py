@@ -109,6 +109,17 @@ class Plugins:
             entry, lambda loaded: Provider.open(loaded, self._invoker, self.settings)
         )
 
+    def let_in_again(self) -> None:
+        """Give providers that hung another chance, where their calls have ended by now.
+
+        For a command that goes on for days; within one walk who hung stays out.
+        """
+        from arb.plugins.provider import Provider
+
+        for opened in list(self._opened.values()):
+            if isinstance(opened, Provider):
+                opened.let_in_again()
+
     def providers(self, names: Iterable[str] | None = None) -> list[Provider]:
         """Return several providers, loaded side by side, without those that cannot be used.
 

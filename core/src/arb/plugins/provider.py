@@ -105,6 +105,13 @@ class Provider(Origin):
         """The hook that overran its deadline; empty while the provider may be called."""
         return self._hooks.hung_in
 
+    def let_in_again(self) -> None:
+        """Take a provider that hung for a working one, once all its calls that hung have ended."""
+        hooks = self._hooks
+        if hooks.hung_in and all(ended.is_set() for ended in hooks.hung_calls):
+            hooks.hung_in = ""
+            hooks.hung_calls.clear()
+
     def let_run(self, hook: str) -> None:
         """Take no notice of a call of this hook that hangs: nobody waits for it any more."""
         self._hooks.unawaited.add(hook)

@@ -15,6 +15,7 @@ from arb.hookspecs._markers import PROJECT
 from arb.plugins.specs import spec_functions
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Mapping
 
     from arb.plugins.loading import LoadedPlugin
@@ -66,6 +67,7 @@ class PluginHooks:
         found: What it implements, by hook.
         hung_in: The hook that overran its deadline; it is not entered again then.
         unawaited: Hooks whose hanging calls hinder nobody.
+        hung_calls: Ends of the calls that hung; each is set once its call runs no more.
     """
 
     entry: PluginEntry
@@ -74,6 +76,7 @@ class PluginHooks:
     found: Mapping[str, Implementation]
     hung_in: str = ""
     unawaited: set[str] = field(default_factory=set)
+    hung_calls: list[threading.Event] = field(default_factory=list)
 
     @classmethod
     def of(cls, loaded: LoadedPlugin) -> PluginHooks:

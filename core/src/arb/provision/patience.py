@@ -93,6 +93,7 @@ class _Rounds:
         while True:
             self._number += 1
             self._shop.blocklist.capacity_s = wait_s  # so that the next round tries it again
+            self._shop.plugins.let_in_again()  # names were not resolved while the network was away
             try:
                 return buy(self._quiet, order or self._steadily(again), tell_and_bring_up)
             except NoOfferError as error:
