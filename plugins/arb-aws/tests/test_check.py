@@ -53,6 +53,16 @@ def test_what_is_missing_is_named_with_the_policy_to_copy(account, denied, what)
     assert "aBcDeF0123456789" not in repr(result)
 
 
+def test_a_region_that_the_organization_closed_says_what_to_set(account):
+    account.cloud.configure(closed_regions=("us-east-1",))
+    result = check(account)
+    assert result.status is CheckStatus.LIMITED
+    assert "provider_options.aws.regions" in result.hint
+    assert "--policy" not in result.hint
+    account.options["regions"] = ["us-west-2"]
+    assert check(account).status is CheckStatus.OK
+
+
 def test_every_look_that_is_missing_is_named_at_once(account):
     account.cloud.deny("ec2:DescribeVolumes", "ec2:DescribeInstanceTypes")
     (told,) = check(account).missing

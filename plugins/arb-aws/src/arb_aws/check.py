@@ -11,7 +11,7 @@ from arb_aws.faults import Forbidden
 from arb_aws.policy import least_policy
 from arb_aws.settings import Settings
 from arb_aws.threads import side_by_side
-from arb_aws.trials import GIVE, UNTOLD, trials
+from arb_aws.trials import GIVE, UNTOLD, give, trials
 
 if TYPE_CHECKING:
     from arb.types import ProviderContext
@@ -53,7 +53,7 @@ def _of_account(client: Client, identity: Any) -> CheckResult:
     for what, outcome in zip(tried, outcomes, strict=True):
         if isinstance(outcome, ArbError):
             missing.append(f"{what}: {outcome.summary}")
-            hints.append(GIVE if isinstance(outcome, Forbidden) else outcome.hint)
+            hints.append(give(outcome) if isinstance(outcome, Forbidden) else outcome.hint)
         elif isinstance(outcome, Exception):
             raise outcome
         elif outcome:

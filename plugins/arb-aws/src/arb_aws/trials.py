@@ -8,7 +8,7 @@ from arb.errors import RequestError
 from arb_aws.bodies import profile_of
 from arb_aws.catalog.prices import price_filters, where_prices_are
 from arb_aws.families import QUOTAS
-from arb_aws.faults import ApiError, Forbidden, RegionOff
+from arb_aws.faults import ApiError, Forbidden, RegionOff, is_closed
 from arb_aws.network import find_subnets
 from arb_aws.tags import OWNER, tag_list
 from arb_aws.threads import side_by_side
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from arb_aws.client import Client
 
-__all__ = ["GIVE", "UNTOLD", "Complaint", "trials"]
+__all__ = ["GIVE", "UNTOLD", "Complaint", "give", "trials"]
 
 GIVE: Final = "give the account the policy that --policy prints"
 UNTOLD: Final = frozenset({"GPUs", "GPUs on spot", "network"})
@@ -46,6 +46,11 @@ class Complaint(NamedTuple):
 
     what: str
     hint: str
+
+
+def give(error: Forbidden) -> str:
+    """Return what to do about a permission that is missing, or about a region that is closed."""
+    return error.hint if is_closed(error) else GIVE
 
 
 def trials(client: Client, region: str) -> dict[str, Callable[[], Complaint | None]]:
@@ -80,7 +85,7 @@ class _Trials:
         refused = [error for error in outcomes if isinstance(error, Forbidden)]
         if refused:
             names = ", ".join(error.permission for error in refused)
-            return Complaint(f"the account may not {names} in {self._region}", GIVE)
+            return Complaint(f"the account may not {names} in {self._region}", give(refused[0]))
         for error in outcomes:
             if isinstance(error, Exception):
                 raise error
