@@ -320,6 +320,27 @@ def test_where_a_parameters_name_is_no_image_what_it_holds_is_ordered(account):
     assert caught.value.scope is Scope.REGION
 
 
+@pytest.mark.parametrize("error", [OSError(101, "unreachable"), KeyError("x"), RuntimeError("x")])
+def test_whatever_breaks_while_an_order_is_answered_may_have_made_something(
+    account, monkeypatch, error
+):
+    from botocore.httpsession import URLLib3Session
+
+    request, send = account.request(), URLLib3Session.send
+
+    def broken(session, prepared):
+        answer = send(session, prepared)
+        if "Action=RunInstances" in str(prepared.body):
+            raise error
+        return answer
+
+    monkeypatch.setattr(URLLib3Session, "send", broken)
+    with pytest.raises(ProviderUnavailable) as caught:
+        account.provision(request)
+    assert not caught.value.never_sent
+    assert len(account.cloud.ledger().alive("machine")) == 1
+
+
 def test_an_answer_without_machines_may_have_made_some(account):
     body = "<RunInstancesResponse><requestId>1</requestId></RunInstancesResponse>"
     account.cloud.fault("status", match=ORDER, status=200, body=body)

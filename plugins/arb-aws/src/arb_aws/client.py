@@ -200,7 +200,7 @@ class Client:
             if error.operation_name != action:  # a role, a log-in: keys end and are asked for anew
                 raise refused_on_the_way(error) from None
             raise self._refusal(fault_of(error.response, action, region)) from None
-        except (BotoCoreError, OSError) as error:
+        except (BotoCoreError, FileNotFoundError, PermissionError) as error:
             raise self._trouble(error, what) from None
         except Exception:  # noqa: BLE001 - botocore's parsers fail in many ways on what is no answer
             raise _unreadable(what) from None  # they repeat it, and it may repeat what was sent
