@@ -290,10 +290,11 @@ def test_a_variable_that_makes_no_sense_is_told_even_with_good_keys(bare, variab
 
 def test_no_way_to_aws_names_the_address_and_what_to_look_at(bare):
     bare.env |= dict(zip(KEYS, (OWN_KEY, SECRET), strict=True))
-    bare.options = {"endpoint_url": "http://127.0.0.1:9"}
+    bare.options = {"endpoint_url": "http://me:hunter2@127.0.0.1:9"}
     checked, error = outcomes(bare)
     assert checked.status is CheckStatus.UNREACHABLE
     assert "http://127.0.0.1:9" in error.summary
+    assert "hunter2" not in error.summary
     assert "AWS_ENDPOINT_URL" in error.hint
     bare.options = {"endpoint_url": bare.cloud.url}
     bare.env["HTTP_PROXY"] = "http://127.0.0.1:9"

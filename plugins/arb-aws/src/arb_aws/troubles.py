@@ -60,6 +60,8 @@ _OF_ROLES: Final = re.compile(
     "RoleArn|RoleSessionName|WebIdentityToken|ExternalId|accountId|roleName"
 )
 """Parameters of calls that a profile asks for."""
+_USER: Final = re.compile("//[^/@]*@")
+"""A user and a password in an address."""
 _LONGEST: Final = 300
 
 
@@ -107,8 +109,8 @@ def refused_on_the_way(error: ClientError) -> ArbError:
 def _no_answer(error: Exception, what: str) -> ProviderUnavailable:
     """Return no answer, with the address where there was no way to one."""
     name = type(error).__name__
-    facts = _facts(error)
-    where = f" at {facts['endpoint_url']}" if name in _WAYS and facts.get("endpoint_url") else ""
+    url = str(_facts(error).get("endpoint_url") or "") if name in _WAYS else ""
+    where = f" at {_USER.sub('//', url)}" if url else ""
     summary = f"{what}: no answer{where} ({name})"
     hint = next(
         (_WAYS[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _WAYS), ""
