@@ -176,7 +176,7 @@ def _agree(rise: Rise, *, yes: bool) -> bool:
     if yes:
         render.warn(f"{rise.what} is now {now} an hour, not {before}; max_hourly_cost bounds it")
         return True
-    what = rise.what[:1].upper() + rise.what[1:]
+    what = rise.what.replace("the best", "The best", 1)
     return render.confirm(f"{what} is now {now} an hour, not {before}. Buy?", yes=yes)
 
 
