@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import os
+import random
 import signal
 import sys
 from contextlib import suppress
@@ -28,6 +29,7 @@ def run(order: dict[str, Any], output: int, told: int) -> None:
     try:
         _become(order["env"], output)
         _keep_time(order)
+        random.seed(0)  # it is for the jitter of waits alone: that is the same in each trial
         code = _call(order) if "call" in order else _command(order, told)
     except BaseException:  # noqa: BLE001 - told, and then the process is over
         import traceback
