@@ -1,6 +1,6 @@
 """Commands die at every step of buying and giving back; the cloud's own ledger says what is left.
 
-See README.md.
+See CONTRIBUTING.md, "Let it die everywhere".
 """
 
 from __future__ import annotations
