@@ -37,7 +37,7 @@ overbilled  local    down:1:hook:arb_terminate:1:before:exit:launch             
 beside      local    down:1:commit:giveback.end_cluster:1:before:kill:launch      serve 1 nodes
 """
 """Bug, provider, a point at which it shows, and what is said then."""
-RANDOM = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}|n-[0-9a-f]{10}|lost-[a-z2-7]{8}")
+RANDOM = re.compile(r'arb-[a-z2-7]{8}-[a-z2-7]{8}|n-[0-9a-f]{10}|lost-[a-z2-7]{8}|_id": "[^"]+"')
 """What differs between two trials of one point."""
 PLANTED = [re.split(r"\s{2,}", line) for line in FOUND.strip().splitlines()]
 
@@ -113,6 +113,7 @@ def test_a_planted_bug_is_found(campaigns, forks, planted):
             "launch:1:call:POST /api/deployments:1:after:late-20:status",
             marks=pytest.mark.slow,
         ),
+        pytest.param("gcp", "patient:1:call:oauth.token:1:after:drop:cost", marks=pytest.mark.slow),
         pytest.param("gcp", "gang:1:vault:put host:2:after:exit:launch", marks=pytest.mark.slow),
     ],
 )
