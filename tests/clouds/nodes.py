@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +23,14 @@ from arb_local.room import (
 from arb_local.room.environment import SYSTEM_PATH, login_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clouds.userdata import UserData
 
 __all__ = ["Node", "Nodes", "PaperNodes", "has_sshd"]
+
+_PORT = threading.Lock()
+"""Held while the rooms' port is another one: clouds make nodes side by side."""
 
 # A first-boot command that installs a boot script. HOME is the node's; above it is its own folder.
 _INSTALL_SSHD = """cat >"$ARB_BOOT_DIR/00-sshd" <<'SCRIPT'
@@ -102,8 +109,8 @@ class Nodes:
         self._made += 1
         with_sshd = self.sshd == "all" or (self.sshd == "some" and self._made % 2 == 0)
         spec = self._spec(token, data, delay_s, with_sshd=with_sshd, mute=mute)
-        addresses.PORT = self.port  # what the room gives a machine that has an address of its own
-        machine = self.room.make(spec)
+        with _listening_on(self.port):
+            machine = self.room.make(spec)
         return Node(machine.id, machine.address, machine.port, machine.user)
 
     def end(self, node_id: str, *, reason: str = "user") -> None:
@@ -206,6 +213,17 @@ def _is_locked() -> bool:
     except OSError:  # then sshd cannot see it either
         return False
     return any(line.startswith(f"{login_name()}:!") for line in lines)
+
+
+@contextmanager
+def _listening_on(port: int) -> Iterator[None]:
+    """Let rooms give this port to machines that have an address of their own."""
+    with _PORT:
+        before, addresses.PORT = addresses.PORT, port
+        try:
+            yield
+        finally:
+            addresses.PORT = before
 
 
 def _may_listen(port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from functools import cached_property
 from pathlib import Path
 
@@ -45,7 +46,9 @@ class ReferenceContract(ProviderContract):
                 value = function()
             except BaseException as raised:  # noqa: BLE001 - as in a thread
                 error = raised
-        return Outcome(value, error, finished=True, frame=None, printed=silence.printed_by)
+        ended = threading.Event()
+        ended.set()
+        return Outcome(value, error, True, None, silence.printed_by, ended)
 
 
 def suite_of(provider: type) -> type[ReferenceContract]:
