@@ -74,12 +74,18 @@ def _preload_more(order: dict[str, Any]) -> int:
 
 
 def _fork(order: dict[str, Any], fds: list[int], control: socket.socket) -> int:
+    mine, childs = os.pipe()
     pid = os.fork()
     if pid:
+        os.close(childs)
+        os.read(mine, 1)  # from now on it ends with this process, even if it is stopped at once
+        os.close(mine)
         return pid
+    _die_with_parent()
+    os.close(mine)
+    os.close(childs)
     from crashes.child import run
 
-    _die_with_parent()
     control.close()
     run(order, *fds)
     os._exit(1)  # never reached
