@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError
 from arb.types import Listing
 from arb_aws.client import Client
-from arb_aws.faults import is_closed
-from arb_aws.leftovers import worst
+from arb_aws.everywhere import ask_regions
 from arb_aws.machines import instance_of
-from arb_aws.regions import enabled_regions
-from arb_aws.tags import MOST_VALUES, OWNER, TOKEN
-from arb_aws.threads import side_by_side
+from arb_aws.tags import MOST_VALUES, OWNER, TOKEN, TOKENS
 from arb_aws.zones import zone_ids
 
 if TYPE_CHECKING:
@@ -22,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["list_instances"]
 
-_TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}(-[0-9]{4})?")
 _PAGE: Final = 500
 
 
@@ -37,27 +31,12 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     """
     client = Client.from_context(context)
     account = client.account()
-    regions = tuple(sorted(query.regions)) or enabled_regions(client)
-    outcomes = side_by_side(partial(_of_region, client, query), regions)
-    found: list[Instance] = []
-    complete: set[str] = set()
-    errors: dict[str, str] = {}
-    for region, outcome in zip(regions, outcomes, strict=True):
-        if is_closed(outcome) and not query.regions:
-            continue
-        if isinstance(outcome, ArbError):
-            errors[region] = outcome.summary
-        elif isinstance(outcome, Exception):
-            raise outcome
-        else:
-            found += outcome
-            complete.add(region)
-    if regions and not complete:
-        raise worst(outcomes)
-    return Listing(tuple(found), frozenset(complete), errors, account)
+    answers = ask_regions(client, partial(_of_region, query), query.regions)
+    found = tuple(machine for each in answers.found.values() for machine in each)
+    return Listing(found, frozenset(answers.found), answers.errors, account)
 
 
-def _of_region(client: Client, query: ListQuery, region: str) -> list[Instance]:
+def _of_region(query: ListQuery, client: Client, region: str) -> list[Instance]:
     """Return our machines in one region; every page is read. Raises as ``Client.call``."""
     pages = client.pages(
         "ec2", "describe_instances", region, Filters=_filters(query), MaxResults=_PAGE
@@ -81,7 +60,7 @@ def _filters(query: ListQuery) -> list[dict[str, Any]]:
 
 def _is_wanted(machine: Instance, query: ListQuery) -> bool:
     return (
-        _TOKEN.fullmatch(machine.token) is not None
+        TOKENS.fullmatch(machine.token) is not None
         and (not query.owner or machine.token.startswith(f"arb-{query.owner}-"))
         and (not query.tokens or machine.token in query.tokens)
     )
