@@ -133,7 +133,7 @@ def test_an_error_of_our_own_is_raised():
         raise ValueError(name)
 
     with pytest.raises(ValueError, match="one"):
-        gather(broken, ["one"])
+        gather(broken, ["one"], Patience(30.0, bool, lambda _: None))
 
 
 def test_answers_come_in_the_order_of_the_names_and_as_soon_as_all_are_there():

@@ -27,11 +27,11 @@ def home(tmp_path):
     "local", ["~/.ssh/id_ed25519", "~/.ssh/work.pem", "~/.ssh", "~/.ssh/", "~", "~/link"]
 )
 def test_private_keys_are_refused(home, key, local):
-    task = Task.model_validate({key: {"/root/.ssh/id_ed25519": local}})
+    task = Task.model_validate({key: {"/keys/id": local}})
     with pytest.raises(UsageError) as caught:
         refuse_own_keys(task, home)
     assert caught.value.code == "private-key"
-    assert caught.value.summary.startswith(f"{key}: /root/.ssh/id_ed25519: {local} would copy")
+    assert caught.value.summary.startswith(f"{key}: /keys/id: {local} would copy")
 
 
 @pytest.mark.parametrize(

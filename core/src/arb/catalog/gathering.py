@@ -31,17 +31,16 @@ class Patience(Generic[T]):
     late: Callable[[T], None]
 
 
-def gather(
-    ask: Callable[[str], T], names: Sequence[str], patience: Patience[T] | None = None
-) -> dict[str, T]:
-    """Ask everybody at once and return the answers, by name.
+def gather(ask: Callable[[str], T], names: Sequence[str], patience: Patience[T]) -> dict[str, T]:
+    """Ask everybody at once and return the answers of those who were in time, by name.
 
-    Daemon threads: Ctrl-C must not wait for what they wait for.
+    Who waits for all calls ``arb.plugins.calls.in_parallel``. Daemon threads, as there: Ctrl-C must
+    not wait for what they wait for.
 
     Args:
         ask: Asks one; it ends by itself.
         names: Whom.
-        patience: None waits for all.
+        patience: For how long to wait.
 
     Raises:
         Exception: What ``ask`` raised first.
@@ -52,7 +51,7 @@ def gather(
 @dataclass
 class _Gathering(Generic[T]):
     ask: Callable[[str], T]
-    patience: Patience[T] | None
+    patience: Patience[T]
     answers: dict[str, T] = field(default_factory=dict)
     errors: list[BaseException] = field(default_factory=list)
     is_over: bool = False
@@ -78,8 +77,6 @@ class _Gathering(Generic[T]):
     def _left_s(self, passed_s: float) -> float | None:
         """Return how long to wait for the rest; None until somebody answers."""
         patience = self.patience
-        if patience is None:
-            return None
         left_s = patience.seconds - passed_s
         return left_s if left_s > 0 or any(map(patience.is_enough, self.answers.values())) else None
 
@@ -96,5 +93,5 @@ class _Gathering(Generic[T]):
             if not is_late:
                 self.answers[name] = answer
                 self.changed.notify()
-        if is_late and self.patience is not None:
+        if is_late:
             self.patience.late(answer)

@@ -17,6 +17,7 @@ from arb.catalog.gathering import Patience, gather
 from arb.catalog.stale import stale
 from arb.catalog.store import open_catalog
 from arb.errors import StateError
+from arb.plugins.calls import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -117,10 +118,16 @@ def refresh(  # noqa: PLR0913 - keyword-only parts of one question
     chosen = plugins.provider_names() if names is None else tuple(dict.fromkeys(names))
     _check_names(plugins, chosen)
     awaited = _Awaited(chosen, clock, state)
-    patience = _patience(plugins, path, clock, enough) if enough else None
-    found = gather(lambda name: awaited.told(name, ask(plugins, name, clock)), chosen, patience)
-    awaited.close()
-    answers = [found.get(name) or _late(plugins, name, clock) for name in chosen]
+
+    def asked(name: str) -> Answer:
+        return awaited.told(name, ask(plugins, name, clock))
+
+    if enough is None:
+        answers = in_parallel(asked, chosen)
+    else:
+        found = gather(asked, chosen, _patience(plugins, path, clock, enough))
+        awaited.close()
+        answers = [found.get(name) or _late(plugins, name, clock) for name in chosen]
     outcomes = _merged(plugins, path, answers, clock) if answers else ()
     return RefreshReport(outcomes, clock.monotonic() - begun)
 

@@ -83,16 +83,6 @@ class Course:
         self._silent_until: dict[str, float] = {}
         self._run: dict[str, Any] = {}
 
-    @property
-    def count(self) -> int:
-        """How many machines are wanted."""
-        return self._order.count
-
-    @property
-    def nearby(self) -> str:
-        """In which other counts the same is sold, and how to allow them; may be empty."""
-        return self._order.nearby
-
     def __iter__(self) -> Iterator[Offer]:
         """Yield offers, looking anew before each; its price is agreed to, or ``Declined`` raised."""
         listed: float | None = None

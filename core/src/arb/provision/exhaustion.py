@@ -9,6 +9,7 @@ from arb.provision.telling import brief_of, clock_time, offer_name
 
 if TYPE_CHECKING:
     from arb.provision.course import Course
+    from arb.provision.order import Order
     from arb.provision.shop import Shop
 
 __all__ = ["Exhausted", "exhausted"]
@@ -31,17 +32,18 @@ class Exhausted(NoOfferError):
     all_blocked: bool = False
 
 
-def exhausted(shop: Shop, course: Course) -> ArbError:
+def exhausted(shop: Shop, order: Order, course: Course) -> ArbError:
     """Return the error that says what became of all offers.
 
     It is about credentials only when nothing else kept any offer out.
 
     Args:
         shop: The means.
+        order: What was wanted.
         course: What was tried and left out.
     """
-    opens_at = _opens_at(shop, course)
-    summary, hint = _summary(course), _hint(course, opens_at)
+    opens_at = _opens_at(shop, order, course)
+    summary, hint = _summary(course), _hint(order, course, opens_at)
     if _is_about_credentials(course):
         return CredentialsError(summary, code="no-offer", hint=hint)
     code = "no-offer" if course.failures or course.dropped else "all-blocked"
@@ -97,19 +99,19 @@ def _is_about_credentials(course: Course) -> bool:
     return all(isinstance(e, CredentialsError) for e in errors) and set(course.skips) <= told
 
 
-def _opens_at(shop: Shop, course: Course) -> float | None:
-    blocks = (shop.blocklist.covering(failed.offer, course.count) for failed in course.failures)
+def _opens_at(shop: Shop, order: Order, course: Course) -> float | None:
+    blocks = (shop.blocklist.covering(failed.offer, order.count) for failed in course.failures)
     times = [block.until for block in blocks if block is not None]
     times += [skip.until for skip in course.skips.values()]
     return min(times, default=None)
 
 
-def _hint(course: Course, opens_at: float | None) -> str:
+def _hint(order: Order, course: Course, opens_at: float | None) -> str:
     """Return what to do: what providers advise, what else is sold, and to wait."""
     last = {failed.offer.provider: failed.error.hint for failed in course.failures}
     hints = [hint for hint in dict.fromkeys(last.values()) if hint][-_MOST_HINTS:]
-    if nearby := course.nearby:
-        hints.append(nearby)
+    if order.nearby:
+        hints.append(order.nearby)
     if not _is_about_credentials(course):
         hints.append(_waiting(opens_at))
     return "; ".join(hints)

@@ -28,8 +28,9 @@ LOST: Final = frozenset({AttemptState.INTENT, AttemptState.UNKNOWN, AttemptState
 def look_for_lost(shop: Shop, cluster_id: str = "") -> bool:
     """List the tokens of every open intent; what exists is recorded, to be given back.
 
-    So is what is gone by now and is still listed: it was paid for. An intent is closed once a trusted listing shows nothing an hour after it was opened, or as soon
-    as the provider's listing cannot lag. Call it only when no living process works on the cluster.
+    So is what is gone by now and is still listed: it was paid for. An intent is closed once a trusted
+    listing shows nothing an hour after it was opened, or as soon as the provider's listing cannot lag.
+    Call it only when no living process works on the cluster.
 
     Args:
         shop: The means.

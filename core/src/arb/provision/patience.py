@@ -43,10 +43,10 @@ def buy_patiently(
     """Walk over the offers once, or until one is bought; what ends it is in the log.
 
     Between rounds it waits 30 s, then twice as long each time, five minutes at most (a quarter of an
-    hour after 10,000 purchases that were tried, an hour after 30,000); longer only
-    when every offer is kept out by a refusal that lasts longer. The time that the machine sleeps
-    counts. A state store that does not answer is waited for while nothing is being bought. What
-    became of an offer is told again only when it is news.
+    hour after 10,000 purchases that were tried, an hour after 30,000); longer only when every offer
+    is kept out by a refusal that lasts longer. The time that the machine sleeps counts. A state store
+    that does not answer is waited for while nothing is being bought. What became of an offer is told
+    again only when it is news.
 
     Args:
         shop: The means.

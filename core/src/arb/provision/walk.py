@@ -51,7 +51,7 @@ def buy(shop: Shop, order: Order, bring_up: Callable[[Purchase], None]) -> Purch
                 if not isinstance(error, LostAnswer):  # that was told when it was lost
                     shop.progress.step(f"   {error.summary}")
                 course.failures.append(Failure(offer, error))
-        raise exhausted(shop, course)
+        raise exhausted(shop, order, course)
     finally:
         write_down(shop, teller)
 
