@@ -283,6 +283,19 @@ def test_an_offer_that_is_not_sold_any_more_has_no_live_price(open_provider):
     assert len(open_provider().query_prices([asked])) == 0
 
 
+def test_ending_a_node_that_is_gone_removes_what_a_killed_process_left_of_it(
+    open_provider, client, tmp_path
+):
+    provider = open_provider()
+    offer = offer_of(provider, "this-machine")
+    (instance,) = provider.provision(request(client, offer)).instances
+    assert provider.terminate(ref(instance)) == Termination.GONE
+    machines = tmp_path / "data" / "local" / "room" / "machines"
+    (machines / f".gone-{instance.id}" / "home").mkdir(parents=True)
+    assert provider.terminate(ref(instance)) == Termination.GONE
+    assert list(machines.iterdir()) == []
+
+
 def test_a_minimum_run_time_is_kept_and_told(open_provider, client):
     clock = FakeClock(time.time())
     provider = open_provider(clock, simulated=[{**SIMULATED, "minimum_s": 1200}])

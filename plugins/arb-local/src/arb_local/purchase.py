@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["list_instances", "provision", "start", "stop", "terminate"]
 
-_TOKEN_PARTS: Final = 5
 """``arb-<owner>-<cluster>-<attempt>-<rank>``."""
 
 _STATES: Final = {
@@ -68,7 +67,7 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     """List nodes that carry an arb token, those that ended within an hour included."""
     room = open_room(context)
     machines = [*room.list(), *room.recently_gone()]
-    found = (instance_of(context.provider, m) for m in machines if _matches(m, query))
+    found = (instance_of(context.provider, m) for m in machines if query.wants(m.token, m.region))
     everywhere = frozenset({Listing.EVERYWHERE})
     return Listing(tuple(found), everywhere, account=str(room.path))
 
@@ -87,6 +86,7 @@ def terminate(context: ProviderContext, ref: InstanceRef) -> Termination:
     try:
         machine = room.get(ref.id)
     except UnknownMachine:
+        room.terminate(ref.id)  # whoever ended it may have left a part of its folder
         return Termination.GONE
     floor_s = float(machine.tags.get("minimum_s", "0"))
     left_s = machine.made_at + floor_s - context.clock.now()
@@ -157,17 +157,6 @@ def _vanished(context: ProviderContext, room: Room, ref: InstanceRef) -> Instanc
         InstanceState.GONE,
         token=ref.token,
         reason=GoneReason.UNKNOWN,
-    )
-
-
-def _matches(machine: Machine, query: ListQuery) -> bool:
-    parts = machine.token.split("-")
-    if len(parts) < _TOKEN_PARTS or parts[0] != "arb":
-        return False
-    return (
-        (not query.owner or parts[1] == query.owner)
-        and (not query.tokens or machine.token in query.tokens)
-        and (not query.regions or machine.region in query.regions)
     )
 
 
