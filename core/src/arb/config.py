@@ -13,7 +13,6 @@ Reading a file that does not exist costs no YAML import.
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import StateError, UsageError, closest
+from arb.locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +38,9 @@ KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "provider_options": (dict, "settings of providers: provider_options.<provider>.<option>"),
     "ssh_config": (bool, "keep an Include line in ~/.ssh/config, so that `ssh NAME` works"),
 }
+
+_WAIT_S: Final = 10.0
+"""For another process that changes the file, which takes a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def write_value(path: Path, dotted: str, text: str) -> Any:
     real = path.resolve()  # a link to a file elsewhere stays a link
     with _plain_errors(path, "write"):
         real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(real.with_name(f".{real.name}.lock")):
+        with locked(real.with_name(f".{real.name}.lock"), "changing settings", wait_s=_WAIT_S):
             values = _read(path)
             _put(values, names, value)
             _check_all(path, values)
@@ -179,14 +182,6 @@ def _check_group(path: Path, where: str, group: object) -> None:
     for name in group or ():
         if not isinstance(name, str):
             raise UsageError(f"{path}: {where}: {name!r} is not a name", code="config-type")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time read, change and write."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

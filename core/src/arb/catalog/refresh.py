@@ -6,7 +6,6 @@ have read meanwhile, under a lock, and replaces the file in one step.
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from arb.catalog.gathering import Patience, gather
 from arb.catalog.stale import stale
 from arb.catalog.store import open_catalog
 from arb.errors import StateError
+from arb.locks import locked
 from arb.plugins.calls import in_parallel
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ __all__ = ["Outcome", "RefreshReport", "fresh_catalog", "refresh"]
 _PROVIDERS: Final = "arb.providers"
 PATIENCE_S: Final = 20.0
 """For so long everybody is waited for where others have answered: the documented budget."""
+WRITE_S: Final = 60.0
+"""For so long others are waited for who write: a million offers take a fraction of it."""
 _SHORT_S: Final = 1.0
 """Between two lines about who is awaited."""
 
@@ -243,7 +245,8 @@ def _merge(
     plugins: Plugins, path: Path, answers: Iterable[Answer], clock: Clock
 ) -> tuple[Outcome, ...]:
     """Write what came together with what others have read; return what holds now."""
-    with _plain_errors(path), _locked(path), open_catalog(path) as store:
+    lock = locked(path.with_name(f".{path.name}.lock"), "writing price lists", wait_s=WRITE_S)
+    with _plain_errors(path), lock, open_catalog(path) as store:
         old = {row.name: row for row in store.providers()}
         installed = set(plugins.table.names(_PROVIDERS)) | set(plugins.provider_names())
         known = {name: row for name, row in old.items() if name in installed}
@@ -300,14 +303,6 @@ def _write(
         return
     kept = {name: store.frame_of(name) for name in sold & set(known) - set(frames)}
     write_catalog(path, known.values(), {**kept, **frames})
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time merge and write."""
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -6,8 +6,6 @@ are ever touched, and the rest stays as it is to the byte.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import glob
 import os
 import re
@@ -18,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import StateError, UsageError
+from arb.locks import locked
 from arb.nodes.hostkeys import known_hosts_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from arb.nodes.keys import KeyPair
     from arb.types import SshEndpoint
@@ -31,6 +31,8 @@ __all__ = ["SshHost", "add_include", "remove_include", "write_ssh_config"]
 COMMENT: Final = b"# Added by arb, so that ssh CLUSTER works:"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ATTEMPTS: Final = 20
+WAIT_S: Final = 10.0
+"""For another process that writes these files, which takes a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +245,6 @@ def _keep_owner(handle: int, path: Path) -> None:
         os.fchown(handle, info.st_uid, info.st_gid)
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> AbstractContextManager[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return locked(folder / "lock", "writing the SSH settings", wait_s=WAIT_S)

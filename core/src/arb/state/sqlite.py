@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import StateError
+from arb.locks import locked
 from arb.state.store import Conflict
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class SqliteBackend:
 
         The lock file is for ``journal_mode``: changing it does not wait for other openers.
         """
-        with _file_lock(Path(f"{self._path}.lock"), self.label):
+        lock = locked(Path(f"{self._path}.lock"), f"migrating {self.label}", wait_s=_BUSY_S)
+        with self._plain_errors(), lock:
             self._refuse_foreign()
             self.run("PRAGMA journal_mode = WAL", ())
             self.begin(exclusive=True)
@@ -280,32 +281,4 @@ def _refuse_network(path: str, device: int) -> None:
             "where SQLite loses data",
             code="state-network",
             hint="set ARB_HOME to a local folder, or ARB_DATABASE_URL to postgresql://...",
-        )
-
-
-@contextmanager
-def _file_lock(path: Path, label: str) -> Iterator[None]:
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        deadline = time.monotonic() + _BUSY_S
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                _check_patience(deadline, label)
-                time.sleep(0.01)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _check_patience(deadline: float, label: str) -> None:
-    if time.monotonic() > deadline:
-        raise StateError(
-            f"another process has been migrating {label} for {_BUSY_S:.0f} s",
-            code="state-busy",
-            hint="end that process and run the command again",
         )
