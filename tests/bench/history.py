@@ -10,8 +10,8 @@ from arb.state.attempts import Attempt, AttemptState
 from arb.state.clusters import ClusterRecord, ClusterStatus
 from arb.state.machines import Machine
 from arb.state.store import open_store
-from arb.state.tokens import attempt_token, machine_token, new_id
 from arb.types import InstanceState, Offer
+from arb.types.tokens import attempt_token, machine_token, new_id
 
 if TYPE_CHECKING:
     from arb.state.store import Store, Transaction

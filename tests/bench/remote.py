@@ -90,8 +90,8 @@ def _write_cluster(session: object, server: OpenSsh) -> ClusterRecord:
     from arb.clusters.session import Session
     from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster
     from arb.state.machines import Machine, record_machine
-    from arb.state.tokens import attempt_token, machine_token, new_id
     from arb.types import InstanceState, Offer
+    from arb.types.tokens import attempt_token, machine_token, new_id
 
     assert isinstance(session, Session)
     offer = Offer("local", "bench", "local", "a real SSH server", 0.0)

@@ -200,8 +200,8 @@ def _walk(shop: Shop) -> float:
     from arb.provision.order import Order
     from arb.provision.walk import buy
     from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster
-    from arb.state.tokens import new_id
     from arb.types import Offer
+    from arb.types.tokens import new_id
 
     cluster = new_id()
     record = ClusterRecord(cluster, f"walk-{cluster}", ClusterStatus.INIT, shop.clock.now(), 1)

@@ -10,7 +10,7 @@ import pytest
 
 from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster
 from arb.state.store import open_store
-from arb.state.tokens import new_id
+from arb.types.tokens import new_id
 
 SHELLS = ["bash", "zsh", "fish"]
 

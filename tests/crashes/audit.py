@@ -14,8 +14,8 @@ from arb.state.clusters import ClusterStatus, list_clusters
 from arb.state.costs import read_costs
 from arb.state.machines import open_machines
 from arb.state.marks import STATE_LOST, get_mark
-from arb.state.tokens import attempt_token, parse_token
 from arb.state.vault import open_vault
+from arb.types.tokens import attempt_token, parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

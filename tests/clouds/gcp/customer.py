@@ -7,7 +7,6 @@ from dataclasses import replace
 from arb.catalog import offers_from_catalog
 from arb.nodes.keys import generate_key
 from arb.nodes.user_data import node_setup
-from arb.state.tokens import attempt_token, machine_token
 from arb.types import (
     ClusterRef,
     HostKey,
@@ -17,6 +16,7 @@ from arb.types import (
     ProviderContext,
     ProvisionRequest,
 )
+from arb.types.tokens import attempt_token, machine_token
 from arb_gcp import plugin
 from arb_gcp.settings import APIS
 

@@ -10,7 +10,6 @@ from arb.catalog import offers_from_catalog
 from arb.errors import RateLimited
 from arb.nodes.keys import generate_key
 from arb.nodes.user_data import node_setup
-from arb.state.tokens import attempt_token, machine_token
 from arb.types import (
     ClusterRef,
     HostKey,
@@ -19,6 +18,7 @@ from arb.types import (
     ProviderContext,
     ProvisionRequest,
 )
+from arb.types.tokens import attempt_token, machine_token
 from arb_lambda import plugin
 from clouds.lambda_cloud.settings import KEY
 

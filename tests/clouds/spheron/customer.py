@@ -9,8 +9,8 @@ from pathlib import Path
 from arb.catalog import offers_from_catalog
 from arb.nodes.keys import generate_key
 from arb.nodes.user_data import node_setup
-from arb.state.tokens import attempt_token, machine_token
 from arb.types import HostKey, ProviderContext, ProvisionRequest
+from arb.types.tokens import attempt_token, machine_token
 from arb_spheron import plugin
 from clouds.spheron.settings import KEY
 

@@ -8,7 +8,7 @@ from arb.clusters import names
 from arb.errors import UsageError
 from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster
 from arb.state.store import open_store
-from arb.state.tokens import new_id
+from arb.types.tokens import new_id
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from arb.state.attempts import attempts_of_cluster
 from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster, update_cluster
 from arb.state.machines import open_machines
 from arb.state.store import open_store
-from arb.state.tokens import new_id
 from arb.state.vault import open_vault
 from arb.testing import FakeClock
+from arb.types.tokens import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

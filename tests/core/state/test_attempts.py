@@ -18,7 +18,7 @@ from arb.state.attempts import (
 )
 from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster
 from arb.state.store import Conflict, open_store
-from arb.state.tokens import attempt_token
+from arb.types.tokens import attempt_token
 
 if TYPE_CHECKING:
     from arb.state.store import Store

@@ -17,7 +17,7 @@ from arb.state.clusters import (
 )
 from arb.state.rows import insert_row
 from arb.state.store import Conflict, open_store
-from arb.state.tokens import new_id
+from arb.types.tokens import new_id
 
 if TYPE_CHECKING:
     from arb.state.store import Store
@@ -124,7 +124,7 @@ LAUNCH = """
 import sys
 from arb.state.store import Conflict, open_store
 from arb.state.clusters import ClusterRecord, ClusterStatus, insert_cluster
-from arb.state.tokens import new_id
+from arb.types.tokens import new_id
 store = open_store(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()

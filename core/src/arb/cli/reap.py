@@ -122,7 +122,7 @@ def _row(sighting: Sighting, owner: str) -> tuple[str, ...]:
 
 def _why(sighting: Sighting, owner: str) -> str:
     from arb.provision.verdicts import Kind
-    from arb.state.tokens import parse_token
+    from arb.types.tokens import parse_token
 
     token = parse_token(sighting.instance.token)
     if sighting.kind is Kind.FOREIGN:

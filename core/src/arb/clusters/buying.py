@@ -19,7 +19,7 @@ from arb.state.clusters import (
     update_cluster,
 )
 from arb.state.leases import LeaseLost
-from arb.state.tokens import new_id
+from arb.types.tokens import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

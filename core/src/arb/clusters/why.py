@@ -11,9 +11,9 @@ from arb.provision.placing import LOST_ANSWER
 from arb.provision.telling import attempt_line, clock_time, lines_of
 from arb.state import events
 from arb.state.clusters import list_clusters
-from arb.state.tokens import parse_token
 from arb.text import counted
 from arb.types import InstanceState
+from arb.types.tokens import parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

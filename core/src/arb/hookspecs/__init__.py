@@ -13,6 +13,9 @@ Rules that hold for every hook:
   launch that goes round until it gets something asks it again, once the call has ended.)
 * **Errors.** Raise the classes of ``arb.errors``, the narrowest that fits. Anything else is a bug
   of the plugin and is shown as one, with its distribution and the hook's name.
+* **Tokens.** A machine is named, or tagged, with its setup's ``token``, and found again by it.
+  ``query.wants(token, region)`` says whether a listed machine is asked for;
+  ``arb.types.parse_token`` takes a token apart, ``attempt_token`` and ``machine_token`` make one.
 * **Output.** Print nothing: standard output belongs to the command. What is printed is dropped.
 * **Secrets** never appear in an error, a result's ``repr``, a log or an argument list.
 

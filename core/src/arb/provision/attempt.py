@@ -19,8 +19,8 @@ from arb.provision.ready import wait_reachable
 from arb.provision.records import charged_usd_hour
 from arb.provision.telling import attempt_line, brief_of
 from arb.provision.undo import Undoing
-from arb.state.tokens import parse_token
 from arb.types import Capability
+from arb.types.tokens import parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from arb.catalog.files import signature
 from arb.catalog.stale import fingerprint
 from arb.errors import ArbError, QuotaError, Refusal, RequestError
-from arb.state.tokens import new_id
 from arb.types import Capability
+from arb.types.tokens import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

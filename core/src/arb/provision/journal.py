@@ -26,8 +26,8 @@ from arb.state.machines import (
     report_billed,
     update_machine,
 )
-from arb.state.tokens import attempt_token
 from arb.types import InstanceState
+from arb.types.tokens import attempt_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

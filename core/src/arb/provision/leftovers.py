@@ -9,8 +9,8 @@ from arb.errors import ArbError
 from arb.provision.verdicts import attempt_of
 from arb.state.attempts import get_attempt
 from arb.state.clusters import get_by_id
-from arb.state.tokens import parse_token
 from arb.types import Instance, InstanceState, Listing
+from arb.types.tokens import parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

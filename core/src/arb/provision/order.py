@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from arb.provision.agreement import Agreement
-from arb.state.tokens import machine_token, parse_token
 from arb.types import Capability, InstanceState, ProvisionRequest
+from arb.types.tokens import machine_token, parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

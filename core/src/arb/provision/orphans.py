@@ -26,8 +26,8 @@ from arb.state.clusters import (
 )
 from arb.state.machines import get_machine, record_machine, update_machine
 from arb.state.requests import write_down
-from arb.state.tokens import parse_token
 from arb.types import GoneReason, InstanceState, NodeSetup, Offer, ProvisionRequest
+from arb.types.tokens import parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

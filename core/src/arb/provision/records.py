@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from arb.state.attempts import Attempt
 from arb.state.machines import Machine, update_machine
 from arb.state.requests import write_down
-from arb.state.tokens import parse_token
 from arb.types import InstanceRef, InstanceState
+from arb.types.tokens import parse_token
 
 if TYPE_CHECKING:
     from arb.errors import ArbError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from arb.state.attempts import ENDED, get_attempt
 from arb.state.clusters import ClusterStatus, get_by_id
-from arb.state.tokens import attempt_token, parse_token
+from arb.types.tokens import attempt_token, parse_token
 
 if TYPE_CHECKING:
     from arb.provision.shop import Shop

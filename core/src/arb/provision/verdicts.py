@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from arb.state.attempts import AttemptState
 from arb.state.clusters import ClusterStatus, ends_itself
-from arb.state.tokens import attempt_token, parse_token
 from arb.types import InstanceState
+from arb.types.tokens import attempt_token, parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

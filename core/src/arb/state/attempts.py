@@ -11,7 +11,7 @@ from arb.errors import StateError
 from arb.state import events
 from arb.state.clusters import get_by_id
 from arb.state.rows import insert_row, update_rows
-from arb.state.tokens import MAX_SEQ
+from arb.types.tokens import MAX_SEQ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,6 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, CapacityError, Refusal
-from arb.state.tokens import attempt_token, machine_token, new_id
 from arb.testing.rig import OWNER, ContractRig
 from arb.testing.skips import NotProven
 from arb.testing.verdict import ContractBroken
@@ -30,6 +29,7 @@ from arb.types import (
     ProvisionRequest,
     ProvisionResult,
 )
+from arb.types.tokens import attempt_token, machine_token, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

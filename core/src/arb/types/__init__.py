@@ -41,9 +41,17 @@ if TYPE_CHECKING:
         RateLimiter,
     )
     from arb.types.purchase import HostKey, NodeFile, NodeSetup, ProvisionRequest
+    from arb.types.tokens import (
+        MACHINE_TOKEN_PATTERN,
+        Token,
+        attempt_token,
+        machine_token,
+        parse_token,
+    )
 
 __all__ = [
     "API_VERSION",
+    "MACHINE_TOKEN_PATTERN",
     "Capability",
     "Catalog",
     "CheckResult",
@@ -76,6 +84,10 @@ __all__ = [
     "SystemClock",
     "TaskView",
     "Termination",
+    "Token",
+    "attempt_token",
+    "machine_token",
+    "parse_token",
 ]
 
 _MODULES: Final = {
@@ -107,6 +119,13 @@ _MODULES: Final = {
         "RateLimiter",
     ),
     "purchase": ("HostKey", "NodeFile", "NodeSetup", "ProvisionRequest"),
+    "tokens": (
+        "MACHINE_TOKEN_PATTERN",
+        "Token",
+        "attempt_token",
+        "machine_token",
+        "parse_token",
+    ),
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from arb.types.tokens import parse_token
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -136,6 +138,21 @@ class ListQuery:
     owner: str = ""
     tokens: frozenset[str] = frozenset()
     regions: frozenset[str] = frozenset()
+
+    def wants(self, token: str, region: str = "") -> bool:
+        """Say whether a machine is asked for. Without an arb token none is.
+
+        Args:
+            token: What it is named or tagged with.
+            region: Where it is; empty leaves ``regions`` to the caller, who only asked there.
+        """
+        parsed = parse_token(token)
+        return (
+            parsed is not None
+            and (not self.owner or parsed.owner == self.owner)
+            and (not self.tokens or token in self.tokens)
+            and (not (self.regions and region) or region in self.regions)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 API_KEY: Final = "EXAMPLE_API_KEY"
 API_BASE: Final = "EXAMPLE_CLOUD"
 """Where the cloud is; yours is a URL, and tests set it to their own server's."""
-TOKEN_PARTS: Final = 4
-"""``arb-<owner>-<cluster>-<attempt>``, then the rank."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Cloud:
         """Return what the account has, as far as it is asked for."""
         with self._everything() as cloud:
             rows = [(name, row) for name, row in cloud["machines"].items() if self._owns(row)]
-        found = tuple(self._instance(*row) for row in rows if _is_asked_for(*row, query))
+        found = tuple(self._instance(*row) for row in rows if query.wants(row[0], row[1]["region"]))
         return Listing(found, complete=frozenset({Listing.EVERYWHERE}), account=self.account)
 
     def end(self, instance: InstanceRef) -> bool:
@@ -139,14 +137,3 @@ class Cloud:
 def _is_sold(instance_type: str) -> bool:
     with files("arb_example").joinpath("data/catalog.csv").open(encoding="utf-8") as lines:
         return any(row["instance_name"] == instance_type for row in csv.DictReader(lines))
-
-
-def _is_asked_for(token: str, row: dict[str, Any], query: ListQuery) -> bool:
-    parts = token.split("-")
-    return (
-        len(parts) >= TOKEN_PARTS
-        and parts[0] == "arb"
-        and (not query.owner or parts[1] == query.owner)
-        and (not query.tokens or token in query.tokens)
-        and (not query.regions or row["region"] in query.regions)
-    )

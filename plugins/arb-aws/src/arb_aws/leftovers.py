@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from arb.types import Leftovers
+from arb.types import Leftovers, parse_token
 from arb_aws.client import Client
 from arb_aws.everywhere import ask_regions
-from arb_aws.tags import OWNER, TOKEN, TOKENS, value_of
+from arb_aws.tags import OWNER, TOKEN, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,5 +46,5 @@ def _of_region(owner: str, client: Client, region: str) -> set[str]:
 
 def _token(said: Mapping[str, Any]) -> str:
     """Return the token of the purchase that something was made for; empty without one."""
-    match = TOKENS.fullmatch(value_of(said.get("Tags"), TOKEN))
-    return match[1] if match else ""
+    token = parse_token(value_of(said.get("Tags"), TOKEN))
+    return token.attempt if token else ""

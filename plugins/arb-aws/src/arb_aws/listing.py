@@ -9,7 +9,7 @@ from arb.types import Listing
 from arb_aws.client import Client
 from arb_aws.everywhere import ask_regions
 from arb_aws.machines import instance_of
-from arb_aws.tags import MOST_VALUES, OWNER, TOKEN, TOKENS
+from arb_aws.tags import MOST_VALUES, OWNER, TOKEN
 from arb_aws.zones import zone_ids
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _of_region(query: ListQuery, client: Client, region: str) -> list[Instance]:
         return []
     zones = zone_ids(client, region)
     machines = (instance_of(client.context.provider, region, one, zones) for one in said)
-    return [machine for machine in machines if _is_wanted(machine, query)]
+    return [machine for machine in machines if query.wants(machine.token, machine.region)]
 
 
 def _filters(query: ListQuery) -> list[dict[str, Any]]:
@@ -56,11 +56,3 @@ def _filters(query: ListQuery) -> list[dict[str, Any]]:
     if query.owner:
         return [{"Name": f"tag:{OWNER}", "Values": [query.owner]}]
     return [{"Name": "tag-key", "Values": [TOKEN]}]
-
-
-def _is_wanted(machine: Instance, query: ListQuery) -> bool:
-    return (
-        TOKENS.fullmatch(machine.token) is not None
-        and (not query.owner or machine.token.startswith(f"arb-{query.owner}-"))
-        and (not query.tokens or machine.token in query.tokens)
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ __all__ = [
     "OWNER",
     "PRIVATE",
     "TOKEN",
-    "TOKENS",
     "USER",
     "tag_list",
     "tags_of",
@@ -25,8 +23,6 @@ __all__ = [
 
 OWNER: Final = "arb-owner"
 TOKEN: Final = "arb-token"  # noqa: S105 - the name of a tag
-TOKENS: Final = re.compile(r"(arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3})(?:-[0-9]{4})?")
-"""Values of it: the purchase's token, with the machine's rank behind it or without."""
 USER: Final = "arb-user"
 """Whom the image lets in, where that is not the usual one."""
 ADDRESS: Final = "arb-address"

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import CredentialsError, ProviderUnavailable, QuotaError, Scope
-from arb.types import Leftovers
+from arb.types import Leftovers, parse_token
 from arb_gcp.answers import ApiError, faults_of_operation, is_there_already
 from arb_gcp.bodies import ports_body
 from arb_gcp.client import Client
@@ -17,7 +17,7 @@ from arb_gcp.threads import side_by_side
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from arb.types import ClusterRef, ProviderContext
+    from arb.types import ClusterRef, ProviderContext, Token
     from arb_gcp.answers import Fault
 
 __all__ = [
@@ -31,9 +31,6 @@ __all__ = [
 
 _CONFLICT: Final = 409
 _KINDS: Final = ("ssh", "ports", "peers")
-_RULE: Final = re.compile(
-    rf"(arb-([a-z2-7]{{8}})-[a-z2-7]{{8}}-[0-9a-z]{{3}})-(?:{'|'.join(_KINDS)})"
-)
 _WAIT_S: Final = 0.3
 _PATIENCE_S: Final = 20.0
 
@@ -146,9 +143,16 @@ def list_leftovers(context: ProviderContext, owner: str) -> Leftovers:
     path = _rules_path(client, client.settings.network_project or client.project)
     wanted = {"filter": f'name eq "arb-{owner}-.*"', "fields": "items/name,nextPageToken"}
     rules = (rule for page in client.pages(path, wanted) for rule in page.get("items") or ())
-    names = [_RULE.fullmatch(str(rule.get("name"))) for rule in rules]
-    tokens = frozenset(name[1] for name in names if name and name[2] == owner)
-    return Leftovers(tokens, account=client.project)
+    tokens = (_attempt_of(str(rule.get("name"))) for rule in rules)
+    ours = frozenset(token.attempt for token in tokens if token and token.owner == owner)
+    return Leftovers(ours, account=client.project)
+
+
+def _attempt_of(rule: str) -> Token | None:
+    """Return whose rule it is by its name, ``<token>-<kind>``; None for one that is not ours."""
+    name, _, kind = rule.rpartition("-")
+    token = parse_token(name) if kind in _KINDS else None
+    return token if token and token.rank is None else None
 
 
 def remove_rules(client: Client, homes: Iterable[tuple[str, str]]) -> None:

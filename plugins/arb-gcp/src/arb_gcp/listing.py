@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ArbError, ProviderUnavailable
-from arb.types import GoneReason, Instance, InstanceState, Listing
+from arb.types import GoneReason, Instance, InstanceState, Listing, parse_token
 from arb_gcp.bodies import OWNER_LABEL
 from arb_gcp.client import Client
 from arb_gcp.handles import Handle
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["list_instances", "silent_zones"]
 
-_TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}(-[0-9]{4})?")
 _KIND: Final = "compute#instanceAggregatedList"
 _INCOMPLETE: Final = frozenset({"LIST_OVERHEAD_QUOTA_EXCEED", "PARTIAL_SUCCESS", "UNREACHABLE"})
 _SOMEWHERE: Final = ""
@@ -48,7 +46,7 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
             raise ProviderUnavailable("gcp answered with no list", code="gcp-unreadable")
         for zone, said in _machines(page):
             machine = instance_of(context.provider, client.project, said, zone)
-            if _is_wanted(machine, query):
+            if query.wants(machine.token, machine.region):
                 found[machine.id] = machine
         zones |= {last_part(s) for s in page.get("items") or {} if s.startswith("zones/")}
         errors |= silent_zones(page)
@@ -72,7 +70,7 @@ def _by_region(errors: Mapping[str, str]) -> dict[str, str]:
 
 
 def _filter(query: ListQuery) -> str:
-    owners = {token.split("-")[1] for token in query.tokens if _TOKEN.fullmatch(token)}
+    owners = {token.owner for token in map(parse_token, query.tokens) if token}
     owner = query.owner or (owners.pop() if len(owners) == 1 else "")
     return f"labels.{OWNER_LABEL}={owner}" if owner else f"labels.{OWNER_LABEL}:*"
 
@@ -107,15 +105,6 @@ def _zone_of(scope: str) -> str:
     return f"{name}-*" if "regions/" in scope else name
 
 
-def _is_wanted(machine: Instance, query: ListQuery) -> bool:
-    return (
-        _TOKEN.fullmatch(machine.token) is not None
-        and (not query.owner or machine.token.startswith(f"arb-{query.owner}-"))
-        and (not query.tokens or machine.token in query.tokens)
-        and (not query.regions or machine.region in query.regions)
-    )
-
-
 def _ended(
     client: Client,
     query: ListQuery,
@@ -147,7 +136,7 @@ def _ended(
         if machine.id not in found
         and not {machine.zone, f"{machine.region}-*", _SOMEWHERE}.intersection(silent)
         and ends[machine.id].at >= since
-        and _is_wanted(machine, query)
+        and query.wants(machine.token, machine.region)
     ]
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.types import GoneReason, Instance, InstanceState
+from arb.types import GoneReason, Instance, InstanceState, parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +13,6 @@ __all__ = ["TOKEN_TAG", "blocked", "has_ended", "instance_of", "may_end", "numbe
 __all__ += ["usd", "was_preempted"]
 
 TOKEN_TAG: Final = "arb-token"  # noqa: S105 - the key of a tag
-_TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}")
 _TERMINATED: Final = "terminated"
 _PREEMPTED: Final = "preempted"
 _MOST: Final = 1e12
@@ -35,10 +33,10 @@ _FOR_NOW: Final = frozenset({"vm-has-not-launched", "vm-is-terminating", "vm-act
 def token_of(row: Mapping[str, Any]) -> str:
     """Return the arb token of a machine, from its tag or else its name; empty when it has none."""
     for tag in _dicts(row.get("tags")):
-        if tag.get("key") == TOKEN_TAG and _TOKEN.fullmatch(str(tag.get("value"))):
+        if tag.get("key") == TOKEN_TAG and parse_token(str(tag.get("value"))):
             return str(tag["value"])
     name = str(row.get("name") or "")
-    return name if _TOKEN.fullmatch(name) else ""
+    return name if parse_token(name) else ""
 
 
 def instance_of(provider: str, row: Mapping[str, Any]) -> Instance:

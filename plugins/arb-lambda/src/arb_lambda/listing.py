@@ -20,7 +20,7 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
     with LambdaClient.open(context) as client:
         found = read_instances(client)
         account = account_id(client)
-    matching = tuple(instance for instance in found if _matches(instance, query))
+    matching = tuple(one for one in found if query.wants(one.token, one.region))
     return Listing(matching, frozenset({Listing.EVERYWHERE}), account=account)
 
 
@@ -32,11 +32,3 @@ def read_instances(client: LambdaClient) -> list[Instance]:
     """
     rows = client.rows("/instances", "id", "status")
     return [instance_of(client.context.provider, row) for row in rows if token_of(row)]
-
-
-def _matches(instance: Instance, query: ListQuery) -> bool:
-    return (
-        (not query.owner or instance.token.startswith(f"arb-{query.owner}-"))
-        and (not query.tokens or instance.token in query.tokens)
-        and (not query.regions or instance.region in query.regions)
-    )

@@ -6,11 +6,10 @@ wants no ports: rules can then be added to it. The account's own rules are never
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import ProviderUnavailable, QuotaError, RequestError, Scope
-from arb.types import Leftovers
+from arb.types import Leftovers, parse_token
 from arb_lambda.account import account_id, check_account
 from arb_lambda.bodies import firewall_rules, merged
 from arb_lambda.client import LambdaClient, path_of
@@ -33,7 +32,6 @@ __all__ = [
 ]
 
 _SETS: Final = "/firewall-rulesets"
-_TOKEN: Final = re.compile(r"arb-([a-z2-7]{8})-[a-z2-7]{8}-[0-9a-z]{3}")
 
 
 def has_firewall(client: LambdaClient, region: str) -> bool:
@@ -104,8 +102,8 @@ def list_leftovers(context: ProviderContext, owner: str) -> Leftovers:
     with LambdaClient.open(context) as client:
         if not client.settings.firewall:
             return Leftovers(frozenset())
-        names = {str(row["name"]) for row in client.rows(_SETS, "id", "name")}
-        ours = {name for name in names if (t := _TOKEN.fullmatch(name)) and t[1] == owner}
+        named = [parse_token(str(row["name"])) for row in client.rows(_SETS, "id", "name")]
+        ours = {t.attempt for t in named if t and t.owner == owner and t.rank is None}
         return Leftovers(frozenset(ours), account=account_id(client))
 
 

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.types import GoneReason, Instance, InstanceState
+from arb.types import GoneReason, Instance, InstanceState, parse_token
 from arb_spheron.values import number, whole
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ __all__ = [
 ENDED: Final = frozenset({"terminated", "terminated-provider"})
 """Statuses of what is not billed any more."""
 FAILED: Final = "failed"
-_TOKEN: Final = re.compile(r"arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}")
 _USER: Final = re.compile(r"(?:^|\s)([A-Za-z_][\w.-]*)@")
 _DEFAULT_USER: Final = "ubuntu"
 _SSH: Final = 22
@@ -40,7 +39,7 @@ _ENDING: Final = ("terminating", "deleting", "destroying", "stopping")
 def token_of(deployment: Mapping[str, Any]) -> str:
     """Return the arb token in a deployment's name; empty when it has none."""
     name = str(deployment.get("name") or "")
-    return name if _TOKEN.fullmatch(name) else ""
+    return name if parse_token(name) else ""
 
 
 def instance_of(provider: str, deployment: Mapping[str, Any]) -> Instance:

@@ -150,11 +150,8 @@ def _rows(client: SpheronClient, team: str, query: ListQuery) -> Iterable[dict[s
 
 
 def _matches(instance: Instance, query: ListQuery) -> bool:
-    return (
-        (not query.owner or instance.token.startswith(f"arb-{query.owner}-"))
-        and (not query.tokens or instance.token in query.tokens)
-        and (not query.regions or _is_in(instance.region, query.regions))
-    )
+    is_there = not query.regions or _is_in(instance.region, query.regions)
+    return is_there and query.wants(instance.token)
 
 
 def _is_in(region: str, regions: Collection[str]) -> bool:

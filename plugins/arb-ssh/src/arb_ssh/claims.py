@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.types import Instance, InstanceState
+from arb.types import Instance, InstanceState, parse_token
 
 if TYPE_CHECKING:
     from arb_ssh.hosts import Host
 
-__all__ = ["FILE", "Claim", "is_token", "machine_id", "owner_of", "plain", "read_claim"]
+__all__ = ["FILE", "Claim", "machine_id", "plain", "read_claim"]
 
 FILE: Final = ".arb-claim"
-_TOKEN: Final = re.compile(r"arb-([a-z2-7]{8})-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}")
 _LONGEST: Final = 200
 _PREFIX_LENGTH: Final = len("arb-12345678-")
 
@@ -54,7 +52,7 @@ class Claim:
     @property
     def holder(self) -> str:
         """Return who has it, for people."""
-        if not self.by and is_token(self.token):
+        if not self.by and parse_token(self.token):
             return f"{self.token}, whose claim is damaged or gone: its key is in authorized_keys"
         if not self.by:
             return "a claim that arb did not write"
@@ -86,17 +84,6 @@ def plain(text: str) -> str:
 def machine_id(host: Host, token: str) -> str:
     """Return the id of a machine: each claim of a host is another one."""
     return f"{host.name}-{token[_PREFIX_LENGTH:]}"
-
-
-def is_token(text: str) -> bool:
-    """Say whether a text is a token of arb."""
-    return _TOKEN.fullmatch(text) is not None
-
-
-def owner_of(token: str) -> str:
-    """Return whose token it is; empty when it is none."""
-    match = _TOKEN.fullmatch(token)
-    return match[1] if match else ""
 
 
 def read_claim(text: str) -> Claim:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import ProviderUnavailable
-from arb.types import GoneReason, Instance, InstanceState, Listing, SshEndpoint
+from arb.types import GoneReason, Instance, InstanceState, Listing, SshEndpoint, parse_token
 from arb_ssh.access import Access
-from arb_ssh.claims import is_token, machine_id, owner_of
+from arb_ssh.claims import machine_id
 from arb_ssh.limits import Limit
 from arb_ssh.looks import look_at, nobody
 from arb_ssh.memory import Records, host_of, payload_of
@@ -41,7 +41,7 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
         ProviderUnavailable: No host answered.
     """
     records = Records(context)
-    known = [record for record in records.read() if _concerns(record, query)]
+    known = [r for r in records.read() if query.wants(r.token, r.host.pool)]
     is_known = bool(query.tokens) and query.tokens <= {record.token for record in known}
     fleet = read_fleet(context) if known else need_fleet(context)
     hosts = _hosts(fleet, known, query, only_known=is_known)
@@ -64,7 +64,7 @@ def list_instances(context: ProviderContext, query: ListQuery) -> Listing:
 def instance_of(provider: str, look: Look, host_key: str) -> Instance | None:
     """Return the machine that a host is; None when it is free, or claimed by no token of arb."""
     claim = look.answer.claim if look.answer else None
-    if claim is None or not is_token(claim.token):
+    if claim is None or not parse_token(claim.token):
         return None
     named = claim if claim.id else replace(claim, id=machine_id(look.host, claim.token))
     return named.instance(provider, look.host, payload_of(look.host, host_key))
@@ -112,27 +112,11 @@ def _hosts(
     return list(chosen.values())
 
 
-def _concerns(record: Record, query: ListQuery) -> bool:
-    return (
-        (not query.owner or owner_of(record.token) == query.owner)
-        and (not query.tokens or record.token in query.tokens)
-        and (not query.regions or record.host.pool in query.regions)
-    )
-
-
-def _matches(instance: Instance, query: ListQuery) -> bool:
-    return (
-        (not query.owner or owner_of(instance.token) == query.owner)
-        and (not query.tokens or instance.token in query.tokens)
-        and (not query.regions or instance.region in query.regions)
-    )
-
-
 def _claimed(
     context: ProviderContext, access: Access, look: Look, query: ListQuery
 ) -> Iterator[Instance]:
     instance = instance_of(context.provider, look, access.key_of(look.host))
-    if instance is not None and _matches(instance, query):
+    if instance is not None and query.wants(instance.token, instance.region):
         yield instance
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from arb.errors import ProviderUnavailable
+from arb.types import MACHINE_TOKEN_PATTERN
 from arb_ssh.claims import FILE, Claim, plain, read_claim
 from arb_ssh.hosts import Gpus, Hardware
 
@@ -38,7 +39,6 @@ echo {_BEGIN}
 """
 
 # Whom a key of ours lets in has the host, whatever became of the claim's file.
-_TOKEN: Final = "arb-[a-z2-7]{8}-[a-z2-7]{8}-[0-9a-z]{3}-[0-9]{4}"  # noqa: S105 - a pattern
 _SHOW: Final = f"""
 if [ -e {_CLAIM} ]; then
   printf 'claim '
@@ -46,7 +46,7 @@ if [ -e {_CLAIM} ]; then
   echo
 fi
 if [ -f .ssh/authorized_keys ]; then
-  sed -nE 's/^.* ({_TOKEN})$/entered \\1/p' .ssh/authorized_keys 2>/dev/null
+  sed -nE 's/^.* ({MACHINE_TOKEN_PATTERN})$/entered \\1/p' .ssh/authorized_keys 2>/dev/null
 fi
 printf 'node '
 uname -n
@@ -82,7 +82,7 @@ fi
 _TAKE: Final = f"""
 new={_CLAIM}.$$
 if [ ! -e {_CLAIM} ] &&
-  grep -E ' {_TOKEN}$' .ssh/authorized_keys 2>/dev/null | grep -qvF " $token"; then
+  grep -E ' {MACHINE_TOKEN_PATTERN}$' .ssh/authorized_keys 2>/dev/null | grep -qvF " $token"; then
   : # somebody has it, and their claim got lost
 elif printf '%s,"node":"%s","made_at":%s}}\\n' "$claim" "$(uname -n)" "$(date +%s)" >"$new" \\
   2>/dev/null && [ -s "$new" ]; then

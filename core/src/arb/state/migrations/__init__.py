@@ -57,7 +57,7 @@ def statements(number: int, backend: Backend) -> Iterator[str]:
 
 def _make_owner(backend: Backend) -> None:
     """Give the new store its owner: the lost one of this place, so that its machines are found."""
-    from arb.state.tokens import is_id, new_id
+    from arb.types.tokens import is_id, new_id
 
     remembered = backend.remembered_owner()
     owner = remembered if is_id(remembered) else new_id()

@@ -1,16 +1,25 @@
 """Names that we put on machines, so that they can be found again and told from others'.
 
 ``arb-<owner>-<cluster>-<attempt>-<rank>`` is 30 characters of ``[a-z0-9-]``: valid as an EC2
-ClientToken, a GCP name, a Lambda name and tag and a Spheron name.
+ClientToken, a GCP name, a Lambda name and tag and a Spheron name. A provider is handed tokens whole
+and takes apart what it finds; whoever writes a cloud for tests makes some, too.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
 from typing import Final, NamedTuple
 
-__all__ = ["MAX_SEQ", "Token", "attempt_token", "is_id", "machine_token", "new_id", "parse_token"]
+__all__ = [
+    "MACHINE_TOKEN_PATTERN",
+    "MAX_SEQ",
+    "Token",
+    "attempt_token",
+    "is_id",
+    "machine_token",
+    "new_id",
+    "parse_token",
+]
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _ID_LENGTH: Final = 8
@@ -18,20 +27,37 @@ _SEQ_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 MAX_SEQ: Final = len(_SEQ_DIGITS) ** 3 - 1
 _MAX_RANK: Final = 9999
 _ID: Final = "[a-z2-7]{8}"
-_TOKEN: Final = re.compile(rf"arb-({_ID})-({_ID})-([0-9a-z]{{3}})(?:-([0-9]{{4}}))?")
+_ATTEMPT: Final = f"arb-({_ID})-({_ID})-([0-9a-z]{{3}})"
+_TOKEN: Final = re.compile(rf"{_ATTEMPT}(?:-([0-9]{{4}}))?")
+MACHINE_TOKEN_PATTERN: Final = f"arb-{_ID}-{_ID}-[0-9a-z]{{3}}-[0-9]{{4}}"
+"""Matches a machine's token, without groups: for ``re`` and for ``grep -E`` on a host."""
 
 
 class Token(NamedTuple):
-    """A token taken apart. ``rank`` is None in an attempt's token."""
+    """A token taken apart.
+
+    Attributes:
+        owner: Whose machine it is: 8 characters, made with the user's state.
+        cluster_id: One life of a cluster.
+        seq: Which purchase of it, from 0.
+        rank: Of the machine; None in a purchase's own token.
+    """
 
     owner: str
     cluster_id: str
     seq: int
     rank: int | None
 
+    @property
+    def attempt(self) -> str:
+        """The purchase's token: the same, without the rank."""
+        return attempt_token(self.owner, self.cluster_id, self.seq)
+
 
 def new_id() -> str:
     """Return 8 random base32 characters, lower case: an owner, or one life of a cluster."""
+    import secrets
+
     return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
 
 

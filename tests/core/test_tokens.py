@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arb.state.tokens import Token, attempt_token, is_id, machine_token, new_id, parse_token
+from arb.types import ListQuery
+from arb.types.tokens import (
+    MACHINE_TOKEN_PATTERN,
+    Token,
+    attempt_token,
+    is_id,
+    machine_token,
+    new_id,
+    parse_token,
+)
 
 IDS = st.text("abcdefghijklmnopqrstuvwxyz234567", min_size=8, max_size=8)
 
@@ -20,6 +29,9 @@ def test_a_token_says_what_went_into_it(owner: str, cluster: str, seq: int, rank
     assert re.fullmatch("[a-z][a-z0-9-]*[a-z0-9]", machine)
     assert parse_token(machine) == Token(owner, cluster, seq, rank)
     assert parse_token(attempt) == Token(owner, cluster, seq, None)
+    assert Token(owner, cluster, seq, rank).attempt == attempt
+    assert re.fullmatch(MACHINE_TOKEN_PATTERN, machine)
+    assert not re.fullmatch(MACHINE_TOKEN_PATTERN, attempt)
 
 
 def test_tokens_sort_as_their_attempts_do() -> None:
@@ -60,3 +72,32 @@ def test_new_ids_differ() -> None:
 
     assert len(made) == 100
     assert all(is_id(text) for text in made)
+
+
+MINE, OTHERS = (
+    machine_token(attempt_token("a" * 8, "b" * 8, 0), 3),
+    "arb-cccccccc-dddddddd-000-0000",
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        (ListQuery(), {MINE, OTHERS}),
+        (ListQuery(owner="a" * 8), {MINE}),
+        (ListQuery(owner="b" * 8), set()),
+        (ListQuery(tokens=frozenset({OTHERS})), {OTHERS}),
+        (ListQuery(owner="a" * 8, tokens=frozenset({OTHERS})), set()),
+        (ListQuery(owner="a" * 8, regions=frozenset({"north"})), {MINE}),
+        (ListQuery(regions=frozenset({"south"})), set()),
+    ],
+    ids=["all", "owner", "no-owner", "token", "both", "region", "elsewhere"],
+)
+def test_a_query_wants_what_fits_all_its_parts(query: ListQuery, wanted: set[str]) -> None:
+    names = (MINE, OTHERS, "web-1", f"x{MINE}", "")
+
+    assert {name for name in names if query.wants(name, "north")} == wanted
+
+
+def test_a_place_that_is_not_told_is_left_to_who_asked_there() -> None:
+    assert ListQuery(regions=frozenset({"north"})).wants(MINE)
