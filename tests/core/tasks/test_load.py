@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 
 import pytest
@@ -319,6 +320,28 @@ def test_a_secret_is_in_no_dump_and_no_repr(load):
         assert SECRET not in text
     assert SECRET not in repr(Overrides(secrets={"A": SECRET}))
     assert task.secrets == {"TOKEN": SECRET, "OTHER": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("url", "stored"),
+    [
+        (f"https://user:{SECRET}@host/x.git", "https://***@host/x.git"),
+        (f"https://{SECRET}@host/x.git", "https://***@host/x.git"),
+        (f"HTTPS://{SECRET}:x-oauth-basic@host", "HTTPS://***@host"),
+        (f"https://user:p@{SECRET}@host", "https://***@host"),
+        (f"ssh://git:{SECRET}@host/x", "ssh://***@host/x"),
+        ("ssh://git@host/x", "ssh://git@host/x"),
+        ("git@host:x.git", "git@host:x.git"),
+        ("https://user:$TOKEN@host/x", "https://user:$TOKEN@host/x"),
+        ("https://${TOKEN}@host/x", "https://${TOKEN}@host/x"),
+        ("https://host/a@b", "https://host/a@b"),
+    ],
+)
+def test_a_password_in_an_address_is_stored_and_shown_nowhere(load, url, stored):
+    task = load(f"workdir: {{url: '{url}'}}")
+    assert task.workdir.url == url
+    assert json.loads(task.model_dump_json())["workdir"]["url"] == stored
+    assert SECRET not in f"{task!r} {task}"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import (
         GetCoreSchemaHandler,
         GetJsonSchemaHandler,
+        SerializationInfo,
         SerializerFunctionWrapHandler,
         ValidatorFunctionWrapHandler,
     )
@@ -98,7 +99,11 @@ class Short:
             "type": "function-wrap",
             "function": _plainly(self._read),
             "schema": handler.generate_schema(self.model),
-            "serialization": {"type": "function-plain", "function": self.dump or _dumped},
+            "serialization": {
+                "type": "function-plain",
+                "function": self._dumped,
+                "info_arg": True,
+            },
         }
 
     def __get_pydantic_json_schema__(
@@ -110,6 +115,11 @@ class Short:
     def _read(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         expanded = self.expand(value)
         return handler(expanded) if isinstance(expanded, dict | self.model) else expanded
+
+    def _dumped(self, value: Any, info: SerializationInfo) -> Any:
+        if self.dump is not None:
+            return self.dump(value)
+        return value.model_dump(mode=info.mode) if isinstance(value, BaseModel) else value
 
 
 def read_map(of: str) -> BeforeValidator:
@@ -185,10 +195,6 @@ def kind(value: Any) -> str:
 def _plainly(function: Callable[..., Any]) -> dict[str, Any]:
     """Return how pydantic's core is told of a function that asks for no context."""
     return {"type": "no-info", "function": function}
-
-
-def _dumped(value: Any) -> Any:
-    return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 def read_text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_serializer, model_validator
 
 from arb.tasks.forms import (
     Flag,
@@ -26,6 +26,10 @@ __all__ = ["GitWorkdir", "Mount", "Mounts", "Paths", "Storage", "Volume", "Volum
 
 _NUMBER: Final = r"(?:\d+(?:\.\d+)?|\.\d+)"
 _BYTES: Final = re.compile(r"\d+[BKMGTPbkmgtp]?", re.ASCII)
+_LOGIN: Final = re.compile(
+    r"(?:(?<=^https://)|(?<=^http://))[^/?#$]*(?=@)|(?<=://)[^/?#$@:]*:[^/?#$]*(?=@)", re.IGNORECASE
+)
+"""What logs in at an address: any user over HTTP may be a token, and a reference is none."""
 _AGE: Final = re.compile(rf"(?:[-+]?{_NUMBER}(?:ms|[smhdwMy]))+|[-+]?{_NUMBER}", re.ASCII)
 
 
@@ -55,12 +59,17 @@ class GitWorkdir(Strict):
     """The map form of ``workdir``: a repository that is cloned on every node.
 
     Attributes:
-        url: Of the repository.
+        url: Of the repository. A password or token in it is stored and shown nowhere; better is a
+            reference to one of ``secrets``.
         ref: Branch, tag or commit; empty is the default branch.
     """
 
-    url: Text
+    url: Text = Field(repr=False)
     ref: Text = ""
+
+    @field_serializer("url", when_used="json")
+    def _without_login(self, url: str) -> str:
+        return _LOGIN.sub("***", url)
 
 
 class CachedMount(Strict):
