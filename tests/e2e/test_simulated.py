@@ -89,7 +89,7 @@ def test_a_preempted_cluster_is_noticed_and_replaced_by_the_next_launch(arb):
     arb("local", "preempt", "x-1")
     assert " 1/2 " in arb("status", "--refresh").stdout
     gone = arb("exec", "x", "--num-nodes", "2", "true", code=125)
-    assert "x" in gone.stderr
+    assert "x rank 1 is gone: preempted" in gone.stderr
     again = launch(arb, "x", "--use-spot", "--num-nodes", "2")
     after = [node["instance_id"] for node in arb.json("status")[0]["nodes"]]
     assert "lost rank 1 (preempted)" in again.stderr

@@ -23,13 +23,16 @@ def cancel(
     """Cancel jobs of a cluster."""
     from arb.clusters.execute import usable
     from arb.clusters.nodes import Nodes
+    from arb.clusters.refresh import told_if_gone
     from arb.clusters.session import Session
 
     if bool(jobs) == everything:
         raise UsageError("give job numbers, or --all", code="cancel-what")
     with Session() as session:
-        nodes = Nodes(session, usable(session, cluster))
-        ended = nodes.head.agent().cancel(jobs or [], everything=everything)
+        record = usable(session, cluster)
+        with told_if_gone(session, record):
+            agent = Nodes(session, record).head.agent()
+            ended = agent.cancel(jobs or [], everything=everything)
     if as_json:
         render.json_document({"cluster": cluster, "cancelled": ended})
         return

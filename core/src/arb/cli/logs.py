@@ -36,17 +36,20 @@ def logs(
     from arb.clusters.jobs import last_job
     from arb.clusters.logs import LogWish, save_logs
     from arb.clusters.nodes import Nodes
+    from arb.clusters.refresh import told_if_gone
 
     with session_for_task() as session:
-        nodes = Nodes(session, usable(session, cluster))
-        number = job or last_job(nodes)
-        if sync_down:
-            folder = session.home.folder("logs") / cluster / str(number)
-            paths = save_logs(session, nodes, number, folder)
-            _show_saved(paths, as_json=as_json)
-            return 0
-        wish = LogWish(follow=follow, tail=tail, rank=rank)
-        ended = show_log(session, nodes, number, wish, to_stderr=as_json)
+        record = usable(session, cluster)
+        with told_if_gone(session, record):
+            nodes = Nodes(session, record)
+            number = job or last_job(nodes)
+            if sync_down:
+                folder = session.home.folder("logs") / cluster / str(number)
+                paths = save_logs(session, nodes, number, folder)
+                _show_saved(paths, as_json=as_json)
+                return 0
+            wish = LogWish(follow=follow, tail=tail, rank=rank)
+            ended = show_log(session, nodes, number, wish, to_stderr=as_json)
     if as_json:
         render.json_document(job_document(ended))
     return exit_code(ended, followed=follow and rank is None)

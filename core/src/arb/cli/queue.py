@@ -16,11 +16,13 @@ def queue(cluster: Cluster, as_json: Json = False) -> None:
     from arb.cli.follow import job_document
     from arb.clusters.execute import usable
     from arb.clusters.nodes import Nodes
+    from arb.clusters.refresh import told_if_gone
     from arb.clusters.session import Session
 
     with Session() as session:
-        nodes = Nodes(session, usable(session, cluster))
-        jobs = nodes.head.agent().jobs()
+        record = usable(session, cluster)
+        with told_if_gone(session, record):
+            jobs = Nodes(session, record).head.agent().jobs()
         now = session.clock.now()
     if as_json:
         render.json_document([job_document(job) for job in jobs])

@@ -8,6 +8,7 @@ from arb.clusters import names
 from arb.clusters.jobs import Launched, submit
 from arb.clusters.nodes import Nodes
 from arb.clusters.ownkeys import refuse_own_keys
+from arb.clusters.refresh import told_if_gone
 from arb.errors import UsageError
 from arb.state.clusters import ClusterRecord, ClusterStatus
 from arb.text import counted
@@ -37,12 +38,13 @@ def execute(session: Session, name: str, task: Task) -> Launched:
 
     Raises:
         UsageError: The cluster is not up, has too few nodes, or the task takes keys of ``~/.ssh`` along.
-        NodeError: A node refused or could not be reached.
+        NodeError: A node refused, is gone or could not be reached.
     """
     record = usable(session, name)
     if task.num_nodes > record.num_nodes:
         summary = f"cluster {name} has {counted(record.num_nodes, 'node')}, not {task.num_nodes}"
         raise UsageError(summary, code="cluster-too-small")
     refuse_own_keys(task, session.user_home)
-    nodes = Nodes(session, record)
-    return Launched(record, submit(session, nodes, task, with_setup=False), bought=False)
+    with told_if_gone(session, record):
+        number = submit(session, Nodes(session, record), task, with_setup=False)
+    return Launched(record, number, bought=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from arb.errors import ArbError
+from arb.errors import ArbError, NodeError, NodeUnreachable
 from arb.provision.sightings import settle
 from arb.state.attempts import AttemptState, attempts_of_cluster
 from arb.state.clusters import ClusterStatus
@@ -13,11 +14,13 @@ from arb.state.machines import machines_of_cluster
 from arb.types import InstanceState, ListQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from arb.clusters.session import Session
     from arb.state.clusters import ClusterRecord
     from arb.state.machines import Machine
 
-__all__ = ["close_if_empty", "lost_nodes", "refresh"]
+__all__ = ["close_if_empty", "lost_nodes", "refresh", "told_if_gone"]
 
 
 def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
@@ -51,6 +54,28 @@ def lost_nodes(session: Session, cluster: ClusterRecord) -> list[Machine]:
         return []
     current = current_attempt(session, cluster)
     return [machine for machine in gone if machine.attempt_id == current and machine.ssh_host]
+
+
+@contextmanager
+def told_if_gone(session: Session, cluster: ClusterRecord) -> Iterator[None]:
+    """Ask the provider about nodes that cannot be reached, and say so when they are gone.
+
+    Raises:
+        NodeError: A node that could not be reached is gone.
+        NodeUnreachable: It could not be reached, and its provider does not call it gone.
+    """
+    try:
+        yield
+    except NodeUnreachable as error:
+        lost = lost_nodes(session, cluster)
+        if not lost:
+            raise
+        why = lost[0].reason.value or lost[0].detail
+        raise NodeError(
+            f"{cluster.name} rank {lost[0].rank} is gone: {why}",
+            code="node-gone",
+            hint=f"launch it again to replace it, or end it with: arb down {cluster.name}",
+        ) from error
 
 
 def close_if_empty(session: Session, cluster: ClusterRecord) -> bool:

@@ -1,0 +1,43 @@
+"""A node that cannot be reached: whether it is gone is asked of its provider."""
+
+from __future__ import annotations
+
+import pytest
+
+from arb.clusters.refresh import told_if_gone
+from arb.errors import NodeError, NodeUnreachable, ProviderUnavailable
+from arb.types import GoneReason, InstanceState
+
+
+@pytest.fixture
+def cluster(site):
+    return site.launch(num_nodes=2).cluster
+
+
+def test_a_node_that_is_gone_is_named_with_the_reason_and_what_to_do(site, cluster):
+    site.cloud.change("i-2", state=InstanceState.GONE, reason=GoneReason.PREEMPTED)
+    with pytest.raises(NodeError) as caught, told_if_gone(site.session, cluster):
+        raise NodeUnreachable("connection refused")
+    assert caught.value.summary == "train rank 1 is gone: preempted"
+    assert caught.value.hint == "launch it again to replace it, or end it with: arb down train"
+
+
+def test_a_node_that_is_there_is_unreachable_and_not_more(site, cluster):
+    with (
+        pytest.raises(NodeUnreachable, match="connection refused"),
+        told_if_gone(site.session, cluster),
+    ):
+        raise NodeUnreachable("connection refused")
+
+
+def test_a_provider_that_does_not_answer_says_nothing_of_a_node(site, cluster):
+    def failing(_listing):
+        raise ProviderUnavailable("503", code="http")
+
+    site.cloud.on_list = [failing]
+    with (
+        pytest.raises(NodeUnreachable, match="connection refused"),
+        told_if_gone(site.session, cluster),
+    ):
+        raise NodeUnreachable("connection refused")
+    assert "could not be asked" in site.told.warnings[-1]
