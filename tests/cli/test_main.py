@@ -22,3 +22,21 @@ def test_users_do_not_see_what_libraries_warn_programmers_of_unless_they_ask(opt
         [sys.executable, *options, "-c", WARNS], capture_output=True, text=True, check=True
     )
     assert done.stderr.count("UserWarning: a part is missing") == count
+
+
+def test_ctrl_c_while_the_program_is_still_being_read_shows_no_traceback():
+    code = """
+import sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+from arb.cli import main
+main()
+"""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")

@@ -12,6 +12,8 @@ __all__ = ["main"]
 _GARBAGE_WORTH_LOOKING: Final = 50_000
 """Objects; what a start imports lives to the end, and searching it takes 4 % of an exec."""
 
+_INTERRUPTED: Final = 130
+
 
 def main() -> None:
     """Run the process's own arguments and exit."""
@@ -20,6 +22,9 @@ def main() -> None:
         not sys.warnoptions
     ):  # libraries warn their programmers, and plugins import them side by side
         warnings.simplefilter("ignore")
-    from arb.cli.app import main as run
+    try:
+        from arb.cli.app import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while it was still being imported, or while it was ending
+        sys.exit(_INTERRUPTED)
