@@ -18,8 +18,8 @@ from arb.nodes.agent_build import agent_payload, build_zipapp
 from arb.nodes.agent_client import AgentClient
 
 LINE = (
-    "arb: no Python 3.8 or newer on this node (looked for python3, python3.8 to python3.14 "
-    "and python on PATH and in the usual folders)\n"
+    "\narb: no Python 3.8 or newer with its standard library on this node (looked for python3, "
+    "python3.8 to python3.14 and python on PATH and in the usual folders)\n"
 )
 
 
@@ -98,6 +98,28 @@ def test_pythons_that_are_too_old_do_not_count(tmp_path, bare):
         (bare / name).chmod(0o755)
     done = _bootstrap(tmp_path, str(bare))
     assert (done.stdout.decode(), done.returncode) == (LINE, 127)
+
+
+def test_a_python_without_parts_of_its_library_does_not_count(tmp_path, bare):
+    minimal = """#!/bin/sh
+[ "$3" = -c ] || exit 1
+exec {} -I -S -c 'import sys
+sys.modules["json"] = None
+exec(sys.argv.pop(1))' "$4" "$5" "$6" "$7"
+"""
+    (bare / "python3").write_text(minimal.format(os.path.realpath(sys.executable)))
+    (bare / "python3").chmod(0o755)
+    done = _bootstrap(tmp_path, str(bare))
+    assert (done.stdout.decode(), done.returncode) == (LINE, 127)
+
+
+def test_a_login_script_may_leave_its_last_line_open(node, process_channel):
+    payload = agent_payload()
+    for _ in ("installs", "is there"):
+        argv = ["/bin/sh", "-c", f"printf 'Welcome! '; {payload.command}"]
+        client = AgentClient(process_channel(argv, node.env), payload=payload)
+        node.clients.append(client)
+        assert client.hello().digest == payload.digest
 
 
 def test_the_client_passes_the_line_on(make_node):

@@ -189,7 +189,7 @@ def test_a_phase_that_was_about_to_start_is_started_once(node, until, finished):
     state.write_text(
         state.read_text().replace('"rank_state":"SETTING_UP"', '"rank_state":"RUNNING"')
     )
-    node.job_file(job, "run.sh").write_text("echo ran\n")
+    node.job_file(job, "run.sh").write_text("echo ran\n")  # is written first
     assert finished(node.connect(), job).state is JobState.SUCCEEDED
     assert node.log(job) == "up\nran\n"
 
@@ -224,6 +224,21 @@ def test_a_gang_survives_its_daemons(make_cluster, order, phase, kill, until):
     done = cluster.finished(job)
     assert (done.state, done.reason) == (JobState.SUCCEEDED, "")
     assert all(rank.state is JobState.SUCCEEDED for rank in done.ranks)
+
+
+@pytest.mark.parametrize("how", ["died", "rebooted"])
+def test_a_gang_without_setup_loses_nothing_before_it_runs(make_cluster, how, kill, until):
+    cluster = make_cluster()
+    (cluster.folder / "rank-1.down").touch()
+    job = cluster.submit("echo ran")
+    until(lambda: cluster.client.job(job).ranks, "the head to be prepared")
+    if how == "died":
+        kill(cluster.head.daemon())
+    else:
+        cluster.head.reboot()
+    cluster.mend(1)
+    done = cluster.finished(job)
+    assert (done.state, done.reason) == (JobState.SUCCEEDED, "")
 
 
 @pytest.mark.parametrize("rank", [0, 1], ids=["head", "peer"])

@@ -23,7 +23,6 @@ from arb.nodes.agent import (
     install,
     notice,
     operations,
-    procs,
     rendezvous,
     wrapper,
 )
@@ -140,19 +139,6 @@ def test_what_belongs_to_an_ssh_session_does_not_reach_jobs(monkeypatch):
     assert kept["LD_LIBRARY_PATH"] == "/usr/local/cuda/lib64"
     assert kept["PATH"] == os.environ["PATH"]
     assert not {"SSH_CONNECTION", "SSH_AUTH_SOCK", "ARB_AGENT_LEASE_S", "TERM"} & set(kept)
-
-
-def test_a_number_that_another_process_has_by_now_is_not_ours():
-    me = procs.stat(os.getpid())
-    assert procs.is_alive(me.pid, me.start)
-    assert not procs.is_alive(me.pid, me.start - 1)
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
-        start = procs.stat(other.pid).start
-        try:
-            assert procs.of_job("no-such-mark", [(other.pid, start)]) == [other.pid]
-            assert procs.of_job("no-such-mark", [(other.pid, start - 1)]) == []
-        finally:
-            other.kill()
 
 
 @pytest.fixture

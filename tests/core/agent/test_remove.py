@@ -148,7 +148,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(agent_removal, "GRACE_S", 0.05)
     monkeypatch.setattr(agent_removal, "KILL_WAIT_S", 0.1)
     monkeypatch.setattr(boot, "SYSTEMD", str(tmp_path / "no-systemd"))
-    monkeypatch.setattr(agent_removal, "_agents", lambda: [2**22 + 1])
+    monkeypatch.setattr(agent_removal, "_agents", lambda: {2**22 + 1: 2**22 + 1})
     (tmp_path / ".arb" / "jobs").mkdir(parents=True)
     return tmp_path
 
@@ -156,7 +156,7 @@ def home(tmp_path, monkeypatch):
 def test_processes_that_do_not_end_are_named_and_the_files_stay(home, monkeypatch, capsys):
     as_root = []
     monkeypatch.setattr(boot, "as_root", lambda *words: as_root.append(words))
-    monkeypatch.setattr(agent_removal, "_jobs", list)
+    monkeypatch.setattr(agent_removal, "_jobs", dict)
     assert agent_removal.main() == 1
     assert capsys.readouterr().out == "arb: processes do not end: 4194305\n"
     assert as_root[0] == ("kill", "-9", "4194305")  # a job may have become another user

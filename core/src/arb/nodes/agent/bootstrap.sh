@@ -1,13 +1,16 @@
 # Finds a Python, puts the agent there if it is not, and becomes its front end.
-# Arguments: digest and size in bytes of the zipapp; another command of the agent than rpc. Read from standard input (sh -s), so that any
-# login shell will do and nothing has to be quoted. Asked for with the line {"need":"DIGEST"}, the
-# client sends the zipapp on the same standard input.
+# Arguments: digest and size in bytes of the zipapp; another command of the agent than rpc.
+# Read from standard input (sh -s), so that any login shell will do and nothing has to be quoted.
+# Asked for with the line {"need":"DIGEST"}, the client sends the zipapp on the same standard input.
+# A login script may have left its last line open: ours begin with a line's end.
 arb_find_python() {
+  # A minimal one lacks parts of its library that the agent needs.
   for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 \
     python /usr/bin/python3 /usr/local/bin/python3 "$HOME/miniconda3/bin/python3" \
     "$HOME/anaconda3/bin/python3" /opt/conda/bin/python3 /opt/miniconda3/bin/python3; do
     found=$(command -v "$name" 2>/dev/null) || continue
-    found=$("$found" -I -S -c 'import sys
+    found=$("$found" -I -S -c 'import compileall, fcntl, hashlib, json, select, shlex
+import shutil, signal, socket, subprocess, sys, traceback, zipfile
 if sys.version_info >= (3, 8): print(sys.executable)' 2>/dev/null) || continue
     [ -n "$found" ] && return 0
   done
@@ -22,13 +25,14 @@ arb_main() {
     exec "$python" -I -S "$folder/__main__.py" "${3:-rpc}"
   fi
   if ! arb_find_python; then
-    echo "arb: no Python 3.8 or newer on this node (looked for python3, python3.8 to python3.14" \
-      "and python on PATH and in the usual folders)"
+    echo
+    echo "arb: no Python 3.8 or newer with its standard library on this node (looked for python3," \
+      "python3.8 to python3.14 and python on PATH and in the usual folders)"
     exit 127
   fi
   exec "$found" -I -S -c 'import hashlib, os, sys
 digest, size = sys.argv[1], int(sys.argv[2])
-sys.stdout.write("{\"need\":\"%s\"}\n" % digest)
+sys.stdout.write("\n{\"need\":\"%s\"}\n" % digest)
 sys.stdout.flush()
 parts = []
 while size > 0:

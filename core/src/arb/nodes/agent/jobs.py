@@ -203,7 +203,7 @@ class JobStore:
             # Never acknowledged to anyone; its secrets may be there already.
             _forget_secrets(os.path.join(files.JOBS, name))
             return
-        if not state:
+        if not state or "mark" not in state:
             state = {"state": LOST, "reason": "its state was damaged", "mark": "damaged." + name}
         job = Job(int(name), spec, state)
         if job.final:

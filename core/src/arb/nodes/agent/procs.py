@@ -8,12 +8,15 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterable
+    from typing import Callable, Iterable, Mapping
 
     from .loop import Loop
 
 MARK = "ARB_JOB_MARK"
 """Environment variable by which a job's processes are known, wherever they went."""
+
+_RESET = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+"""The daemon ignores some, and a shell cannot take that back for what it starts."""
 
 POLL_S = 0.05
 KILL_WAIT_S = 10.0
@@ -22,24 +25,28 @@ KILL_WAIT_S = 10.0
 class Stat:
     """What /proc says about one process."""
 
-    __slots__ = ("name", "parent", "pid", "session", "start", "state", "tty")
+    __slots__ = ("group", "name", "parent", "pid", "session", "start", "state", "tty")
 
     def __init__(self, pid: int, name: str, fields: list[bytes]) -> None:
         self.pid = pid
         self.name = name
         self.state = fields[0].decode()
         self.parent = int(fields[1])
+        self.group = int(fields[2])
         self.session = int(fields[3])
         self.tty = int(fields[4])
         self.start = int(fields[19])
 
 
 def stat(pid: int) -> Stat | None:
-    """Return what is known about a process that runs; None when it ended (zombies have)."""
+    """Return what is known about a process that runs; None when it ended (zombies have).
+
+    None too for other users' where they are hidden (``hidepid``).
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             data = file.read()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     head, _, tail = data.rpartition(b")")
     found = Stat(pid, head.partition(b"(")[2].decode("utf-8", "replace"), tail.split())
@@ -73,8 +80,10 @@ def resident_mib() -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def of_job(mark: str, leaders: Iterable[tuple[int, int]] = ()) -> list[int]:
+def of_job(mark: str, leaders: Iterable[tuple[int, int]] = ()) -> dict[int, int]:
     """Return every process of a job: its sessions, all that carry the mark, and their children.
+
+    Each with its process group, for ``kill``.
 
     Args:
         mark: The beginning of the value of ``ARB_JOB_MARK``.
@@ -94,7 +103,7 @@ def of_job(mark: str, leaders: Iterable[tuple[int, int]] = ()) -> list[int]:
     while True:
         more = {p.pid for p in processes if p.parent in found} - found
         if not more:
-            return sorted(found)
+            return {p.pid: p.group for p in processes if p.pid in found}
         found |= more
 
 
@@ -105,6 +114,21 @@ def send(pids: Iterable[int], number: int) -> None:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
             pass
+
+
+def kill(found: Mapping[int, int], groups: set[int]) -> None:
+    """SIGKILL processes and the groups that they were ever seen in.
+
+    A group dies at once. What forks and ends all the time is gone before it can be told by number.
+
+    Args:
+        found: As ``of_job`` returned them.
+        groups: Seen before; those of ``found`` are added.
+    """
+    groups.update(found.values())
+    groups.discard(os.getpgrp())
+    send(found, signal.SIGKILL)
+    send((-group for group in groups), signal.SIGKILL)
 
 
 def spawn(
@@ -130,8 +154,9 @@ def spawn(
         null = os.open(os.devnull, os.O_RDWR)
         for target, source in enumerate(stdio or (null, null, null)):
             os.dup2(source, target)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+        for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execvpe(argv[0], argv, env)
     finally:
         os._exit(127)
@@ -142,28 +167,33 @@ class Sweep:
 
     Args:
         loop: Where it waits.
-        find: Returns what is still there.
+        find: Returns what is still there, as ``of_job``.
         grace_s: Time between the signals, in seconds.
         done: Called once, when nothing is left (or nothing more can be done).
     """
 
     def __init__(
-        self, loop: Loop, find: Callable[[], list[int]], grace_s: float, done: Callable[[], None]
+        self,
+        loop: Loop,
+        find: Callable[[], dict[int, int]],
+        grace_s: float,
+        done: Callable[[], None],
     ) -> None:
         self._loop, self._find, self._done = loop, find, done
         self._kill_at = time.monotonic() + grace_s
         self._told: set[int] = set()
+        self._groups: set[int] = set()
         self._step()
 
     def _step(self) -> None:
-        pids = self._find()
+        found = self._find()
         late = time.monotonic() - self._kill_at
-        if not pids or late > KILL_WAIT_S:
+        if not found or late > KILL_WAIT_S:
             self._done()
             return
         if late >= 0:
-            send(pids, signal.SIGKILL)
+            kill(found, self._groups)
         else:
-            send(set(pids) - self._told, signal.SIGTERM)
-            self._told.update(pids)
+            send(set(found) - self._told, signal.SIGTERM)
+            self._told.update(found)
         self._loop.later(POLL_S, self._step)

@@ -76,7 +76,7 @@ class Rank:
         if spec["setup"]:
             self._begin(SETTING_UP)
         else:
-            self._set(PREPARED)
+            self._set(PREPARED)  # without a boot id: there is nothing yet that a reboot could end
 
     def go(self) -> None:
         """Run: only what is prepared, and only once."""
@@ -96,7 +96,7 @@ class Rank:
         """Carry on where another daemon died, or the machine was rebooted."""
         if self._job.state.get("ending"):
             self._sweep()
-        elif self.state and not self.final and self._job.state.get("boot_id") != boot_id.current():
+        elif self.state and not self.final and not self._is_this_boot():
             self._job.save(old_boot=True)
             code = files.read(self._job.path("run.exit")).strip()
             if code:  # it had ended before
@@ -105,6 +105,10 @@ class Rank:
                 self._end(LOST, "reboot", None, "")
         elif self.state in _PHASES:
             self._resume()
+
+    def _is_this_boot(self) -> bool:
+        now = boot_id.current()
+        return bool(self._job.state.get("boot_id", now) == now)
 
     def _resume(self) -> None:
         phase = _PHASES[self.state]
@@ -115,8 +119,8 @@ class Rank:
 
     def _begin(self, state: str) -> None:
         phase = _PHASES[state]
-        self._set(state, quiet=True, boot_id=boot_id.current())
         files.write(self._job.path(phase + ".sh"), self._job.spec[phase] + "\n")
+        self._set(state, quiet=True, boot_id=boot_id.current())
         self._spawn(phase)
         self._changed()
 
@@ -185,7 +189,7 @@ class Rank:
         self._job.forget_secrets()
         self._set(state, rank_reason=reason, rank_exit=code, ending=None)
 
-    def _find(self, scope: str) -> list[int]:
+    def _find(self, scope: str) -> dict[int, int]:
         """Return the job's processes; ``scope`` is one phase, or empty for all."""
         leaders = []
         if not self._job.state.get("old_boot"):

@@ -63,35 +63,36 @@ def _remove(folder: str) -> None:
         sys.stdout.write(f"arb: {folder} could not be removed whole\n")
 
 
-def _end(find: Callable[[], list[int]]) -> list[int]:
+def _end(find: Callable[[], dict[int, int]]) -> list[int]:
     """End processes, also those that start meanwhile; return those that are left."""
     kill_at = time.monotonic() + GRACE_S
     told: set[int] = set()
+    groups: set[int] = set()
     while True:
-        pids = find()
+        found = find()
         late = time.monotonic() - kill_at
-        if not pids or late > KILL_WAIT_S:
-            return pids
+        if not found or late > KILL_WAIT_S:
+            return sorted(found)
         if late < 0:
-            procs.send(set(pids) - told, signal.SIGTERM)
-            told.update(pids)
+            procs.send(set(found) - told, signal.SIGTERM)
+            told.update(found)
         else:
-            procs.send(pids, signal.SIGKILL)
+            procs.kill(found, groups)
         if late > KILL_WAIT_S / 2:  # a job may have become another user
-            boot.as_root("kill", "-9", *map(str, pids))
+            boot.as_root("kill", "-9", *map(str, found))
         time.sleep(_POLL_S)
 
 
-def _agents() -> list[int]:
+def _agents() -> dict[int, int]:
     """Return what runs of this home's agents but for removals: keepers, daemons, front ends."""
     folder = os.path.join(files.home(), ".arb", install.AGENTS)
     places = {path + os.sep for path in (folder, os.path.realpath(folder))}
-    found = []
+    found = {}
     for process in procs.everything():
         words = _arguments(process.pid)
         ours = any(word.startswith(place) for word in words for place in places)
         if ours and words[-1] != _COMMAND:
-            found.append(process.pid)
+            found[process.pid] = process.pid  # whoever started a front end may share its group
     return found
 
 
@@ -104,12 +105,12 @@ def _arguments(pid: int) -> list[str]:
     return [os.fsdecode(word) for word in data.split(b"\0")[:-1]]
 
 
-def _jobs() -> list[int]:
+def _jobs() -> dict[int, int]:
     """Return what is left of all jobs of this home."""
-    found: set[int] = set()
+    found: dict[int, int] = {}
     for job in JobStore():
         found.update(procs.of_job(job.state["mark"] + ".", _leaders(job)))
-    return sorted(found)
+    return found
 
 
 def _leaders(job: Job) -> list[tuple[int, int]]:

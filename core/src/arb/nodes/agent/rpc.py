@@ -45,6 +45,7 @@ class FrontEnd:
     def run(self) -> int:
         """Serve until the client closes its side."""
         install.link()  # first: who has read the hello may start the launcher
+        self._send(b"\n")  # a login script may have left its last line open
         self._write(
             {"proto": PROTO, "min_proto": PROTO, "agent": VERSION, "digest": install.digest()}
         )
@@ -112,7 +113,10 @@ class FrontEnd:
             self._streams.remove(stream)
 
     def _write(self, message: dict[str, Any]) -> None:
-        data = memoryview(encode(message))
+        self._send(encode(message))
+
+    def _send(self, line: bytes) -> None:
+        data = memoryview(line)
         try:
             while data:
                 data = data[os.write(1, data) :]

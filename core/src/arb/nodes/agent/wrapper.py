@@ -19,7 +19,7 @@ SECRETS_FILE = "secrets.sh"
 
 TEXT = r"""# Runs one phase of a job and records its exit code: wrapper.sh PHASE WORKDIR, in the job's folder.
 # Signals to the session are for the job; the wrapper stays to record what becomes of it.
-trap : TERM INT HUP
+trap : HUP INT QUIT ALRM TERM USR1 USR2 PIPE
 _arb_phase=$1 _arb_workdir=$2 _arb_dir=$PWD
 umask 077
 read -r _arb_stat < "/proc/$$/stat" || exit 112
