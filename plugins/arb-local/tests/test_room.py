@@ -23,6 +23,7 @@ from arb_local.room import (
     Room,
     RoomFile,
     UnknownMachine,
+    spawn,
 )
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
@@ -91,6 +92,13 @@ def test_a_server_that_cannot_be_imported_is_a_failed_start_with_its_reason(
     assert "no such cipher" in gone.detail
 
 
+def test_a_user_without_an_entry_in_the_system_has_machines_too(room, make, ssh, monkeypatch):
+    nameless = "import pwd\ndef none(_): raise KeyError\npwd.getpwuid = none\n"
+    monkeypatch.setattr("arb_local.room.spawn._CODE", nameless + spawn._CODE)
+    machine = make()
+    assert ssh.text(machine, "echo $HOME").strip() == str(machine.home)
+
+
 def test_threads_make_machines_side_by_side(room):
     threads = [threading.Thread(target=room.make, args=(MachineSpec(f"t{i}"),)) for i in range(6)]
     for thread in threads:
@@ -138,7 +146,9 @@ def test_boot_commands_run_in_order_at_the_first_boot_alone(room, make):
 def test_a_reboot_runs_the_boot_scripts_and_keeps_the_home(room, make, ssh):
     machine = make()
     ssh.text(machine, "printf '#!/bin/sh\\necho boot >> ~/boots\\n' > $ARB_BOOT_DIR/10-x")
-    ssh.text(machine, "chmod +x $ARB_BOOT_DIR/10-x; echo kept > file; sleep 1000 >&- 2>&- &")
+    ssh.text(machine, "chmod +x $ARB_BOOT_DIR/10-x; echo kept > file")
+    sleeper = ssh.text(machine, "sleep 1000 >&- 2>&- & echo $!").strip()
+    ssh.text(machine, f"kill -0 {sleeper}")
     before = ssh.text(machine, "cat $ARB_BOOT_ID_FILE").strip()
     room.reboot(machine.id)
     after = room.wait(machine.id, MachineState.RUNNING)
@@ -146,7 +156,7 @@ def test_a_reboot_runs_the_boot_scripts_and_keeps_the_home(room, make, ssh):
     _wait_for((machine.home / "boots").exists)
     assert ssh.text(after, "cat $ARB_BOOT_ID_FILE").strip() == after.boot_id != before
     assert (after.address, after.host_key) == (machine.address, machine.host_key)
-    assert "sleep" not in ssh.text(after, "ps -eo args | grep '[s]leep 1000' || true")
+    assert not _is_alive(sleeper)
 
 
 def test_a_machine_can_reboot_itself(room, make, ssh):

@@ -42,6 +42,7 @@ def serve(
     """
     os.chdir(folder.home)
     os.umask(0o022)
+    os.environ["HOME"] = str(folder.home)  # asyncssh wants one; not every user's is in the system
     asyncio.run(_Node(folder, record, environment).serve(listener))
 
 
