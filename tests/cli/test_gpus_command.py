@@ -526,7 +526,7 @@ def test_without_matplotlib_the_table_is_printed_first(gpus, monkeypatch):
 
 
 def test_names_are_completed_from_what_is_sold(gpus, monkeypatch, capsys):
-    from arb.cli.gpus import complete_accelerator
+    from arb.cli.completion import complete_accelerator
 
     assert complete_accelerator("h") == ["H100"]
     assert complete_accelerator("") == ["A100-80GB", "H100", "L40S", "RTX4090"]
@@ -554,7 +554,7 @@ def test_a_warm_listing_imports_nothing_heavy(tmp_path):
 
 
 def test_no_completion_is_more_than_a_word():
-    from arb.cli.gpus import _beginning
+    from arb.cli.completion import _beginning
 
     names = ["H100", "H100; rm x", "H100$(x)", "H100 a", "H100\x1b[0m", "H100\n", "H-1.0_+"]
     assert _beginning(names, "h") == ["H100", "H-1.0_+"]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from arb.cli import render
+from arb.cli.completion import complete_job
 from arb.cli.options import Cluster, Json
 from arb.errors import UsageError
 
@@ -16,7 +17,10 @@ app = typer.Typer()
 @app.command()
 def cancel(
     cluster: Cluster,
-    jobs: Annotated[list[int] | None, typer.Argument(help="Numbers of the jobs.")] = None,
+    jobs: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="JOB", help="Numbers of the jobs.", autocompletion=complete_job),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", "-a", help="All jobs.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arb.cli import render
+from arb.cli.completion import complete_provider
 from arb.cli.options import Json
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ _FAILED, _CREDENTIALS = 1, 4
 @app.command()
 def check(
     providers: Annotated[
-        list[str] | None, typer.Argument(metavar="PROVIDER...", help="Which; all if none is given.")
+        list[str] | None,
+        typer.Argument(
+            metavar="PROVIDER",
+            autocompletion=complete_provider,
+            help="Which; all if none is given.",
+        ),
     ] = None,
     policy: Annotated[
         bool,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arb.cli import render
-from arb.cli.options import Json, complete_cluster
+from arb.cli.completion import complete_cluster
+from arb.cli.options import Json
 from arb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,9 +22,14 @@ app = typer.Typer()
 @app.command()
 def cost(
     cluster: Annotated[
-        str, typer.Argument(help="Only clusters of this name.", autocompletion=complete_cluster)
+        str,
+        typer.Argument(
+            metavar="CLUSTER", help="Only clusters of this name.", autocompletion=complete_cluster
+        ),
     ] = "",
-    days: Annotated[float, typer.Option(help="Only the last so many days; 0 is all time.")] = 0.0,
+    days: Annotated[
+        float, typer.Option(metavar="N", help="Only the last so many days; 0 is all time.")
+    ] = 0.0,
     machines: Annotated[
         bool, typer.Option("--machines", "-m", help="One line a machine instead of a cluster.")
     ] = False,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arb.cli import render
-from arb.cli.options import Json, Yes, complete_cluster
+from arb.cli.completion import complete_cluster
+from arb.cli.options import Json, Yes
 from arb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ app = typer.Typer()
 def down(
     clusters: Annotated[
         list[str] | None,
-        typer.Argument(help="Names, or globs such as 'train-*'.", autocompletion=complete_cluster),
+        typer.Argument(
+            metavar="CLUSTER",
+            help="Names, or globs such as 'train-*'.",
+            autocompletion=complete_cluster,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", "-a", help="All clusters.")] = False,
     give_up: Annotated[

@@ -6,31 +6,40 @@ from typing import Annotated
 
 import typer
 
+from arb.cli.completion import complete_accelerator
 from arb.cli.options import Cluster, Env, EnvFile, Json, Secret, TaskArgument, Workdir
 
 app = typer.Typer()
+
+_Name = Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Name of the job.")]
+_Gpus = Annotated[
+    str,
+    typer.Option(
+        "--gpus",
+        "--gpu",
+        metavar="NAME[:COUNT]",
+        help="For example H100:1.",
+        autocompletion=complete_accelerator,
+    ),
+]
+_NumNodes = Annotated[
+    int | None, typer.Option("--num-nodes", metavar="N", min=1, help="On how many nodes.")
+]
+_Detach = Annotated[bool, typer.Option("--detach", "-d", help="Return once the job is queued.")]
 
 
 @app.command("exec")
 def exec_(
     cluster: Cluster,
     task: TaskArgument = None,
-    name: Annotated[
-        str, typer.Option("--name", "-n", metavar="NAME", help="Name of the job.")
-    ] = "",
-    gpus: Annotated[
-        str, typer.Option("--gpus", "--gpu", metavar="NAME[:COUNT]", help="For example H100:1.")
-    ] = "",
-    num_nodes: Annotated[
-        int | None, typer.Option("--num-nodes", metavar="N", min=1, help="On how many nodes.")
-    ] = None,
+    name: _Name = "",
+    gpus: _Gpus = "",
+    num_nodes: _NumNodes = None,
     workdir: Workdir = "",
     env: Env = None,
     env_file: EnvFile = None,
     secret: Secret = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return once the job is queued.")
-    ] = False,
+    detach: _Detach = False,
     as_json: Json = False,
 ) -> int:
     """Run a task on a cluster that is up.
@@ -38,18 +47,13 @@ def exec_(
     Nothing is bought and setup does not run: the workdir is copied and the job is queued.
     """
     from arb.cli.follow import follow_job, session_for_task
-    from arb.cli.options import overrides_from, read_task
+    from arb.cli.task_input import overrides_from, read_task
     from arb.clusters.execute import execute
 
     overrides = overrides_from(
-        env=env,
-        env_file=env_file,
-        secret=secret,
-        workdir=workdir,
-        name=name,
-        num_nodes=num_nodes,
-        gpus=gpus,
-    )
+        env=env, env_file=env_file, secret=secret, workdir=workdir, name=name,
+        num_nodes=num_nodes, gpus=gpus,
+    )  # fmt: skip
     with session_for_task() as session:
         launched = execute(session, cluster, read_task(task, overrides, command="exec"))
         return follow_job(session, launched, detach=detach, as_json=as_json)

@@ -3,63 +3,91 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from arb.cli import render
+from arb.cli.completion import complete_cluster
 from arb.cli.options import (
     Cpus,
     DiskSize,
     Env,
     EnvFile,
+    Gpus,
     ImageId,
+    Infra,
     InstanceType,
     Json,
     MaxHourlyCost,
     Memory,
     Near,
+    NumNodes,
     Objective,
     Ports,
     PreferSpot,
     Secret,
     TaskArgument,
+    UseSpot,
     Workdir,
     Yes,
 )
 
 if TYPE_CHECKING:
+    from arb.clusters.jobs import Launched
     from arb.clusters.launch import Plan
+    from arb.clusters.session import Session
     from arb.provision.agreement import Rise
 
 app = typer.Typer()
+
+_DECLINED: Final = 1
+
+_Cluster = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        "-c",
+        metavar="NAME",
+        help="Cluster to use or make; a new name if empty.",
+        autocompletion=complete_cluster,
+    ),
+]
+_Name = Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Name of the task.")]
+_RetryUntilUp = Annotated[
+    bool,
+    typer.Option("--retry-until-up", "-r", help="When nothing can be bought, wait and try again."),
+]
+_MaxSlippage = Annotated[
+    float | None,
+    typer.Option(
+        "--max-slippage",
+        metavar="PERCENT",
+        min=0,
+        help="How far a price may rise from the list to the purchase; 5 by default.",
+    ),
+]
+_TryBlocked = Annotated[
+    bool, typer.Option("--try-blocked", help="Also try what an earlier refusal keeps out.")
+]
+_Detach = Annotated[
+    bool, typer.Option("--detach", "-d", help="Return once the job is on the cluster.")
+]
+_Down = Annotated[
+    bool, typer.Option("--down", help="Terminate the cluster when the job has ended.")
+]
+_Dryrun = Annotated[bool, typer.Option("--dryrun", help="Show what would be bought, and stop.")]
 
 
 @app.command()
 def launch(
     task: TaskArgument = None,
-    cluster: Annotated[
-        str,
-        typer.Option(
-            "--cluster", "-c", metavar="NAME", help="Cluster to use or make; a new name if empty."
-        ),
-    ] = "",
-    name: Annotated[
-        str, typer.Option("--name", "-n", metavar="NAME", help="Name of the task.")
-    ] = "",
-    infra: Annotated[
-        str, typer.Option("--infra", metavar="PLACE", help="PROVIDER[/REGION[/ZONE]].")
-    ] = "",
-    gpus: Annotated[
-        str, typer.Option("--gpus", "--gpu", metavar="NAME[:COUNT]", help="For example H100:8.")
-    ] = "",
-    num_nodes: Annotated[
-        int | None, typer.Option("--num-nodes", metavar="N", min=1, help="How many nodes.")
-    ] = None,
-    use_spot: Annotated[
-        bool | None,
-        typer.Option("--use-spot/--no-use-spot", "--spot/--on-demand", help="Spot or on-demand."),
-    ] = None,
+    cluster: _Cluster = "",
+    name: _Name = "",
+    infra: Infra = "",
+    gpus: Gpus = "",
+    num_nodes: NumNodes = None,
+    use_spot: UseSpot = None,
     prefer_spot: PreferSpot = False,
     cpus: Cpus = "",
     memory: Memory = "",
@@ -75,33 +103,12 @@ def launch(
     env_file: EnvFile = None,
     secret: Secret = None,
     yes: Yes = False,
-    retry_until_up: Annotated[
-        bool,
-        typer.Option(
-            "--retry-until-up", "-r", help="When nothing can be bought, wait and try again."
-        ),
-    ] = False,
-    max_slippage: Annotated[
-        float | None,
-        typer.Option(
-            "--max-slippage",
-            metavar="PERCENT",
-            min=0,
-            help="How far a price may rise from the list to the purchase; 5 by default.",
-        ),
-    ] = None,
-    try_blocked: Annotated[
-        bool, typer.Option("--try-blocked", help="Also try what an earlier refusal keeps out.")
-    ] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return once the job is on the cluster.")
-    ] = False,
-    down: Annotated[
-        bool, typer.Option("--down", help="Terminate the cluster when the job has ended.")
-    ] = False,
-    dryrun: Annotated[
-        bool, typer.Option("--dryrun", help="Show what would be bought, and stop.")
-    ] = False,
+    retry_until_up: _RetryUntilUp = False,
+    max_slippage: _MaxSlippage = None,
+    try_blocked: _TryBlocked = False,
+    detach: _Detach = False,
+    down: _Down = False,
+    dryrun: _Dryrun = False,
     as_json: Json = False,
 ) -> int:
     """Run a task on a cluster, buying its nodes first.
@@ -110,54 +117,44 @@ def launch(
     With a cluster name and no task, nodes are bought and wait for arb exec or arb ssh.
     """
     from arb.cli.follow import follow_job, session_for_task
-    from arb.cli.options import overrides_from, read_task
-    from arb.clusters.launch import Terms, Wish, plan_launch, run_launch
-    from arb.provision.agreement import Declined
+    from arb.cli.task_input import overrides_from, read_task
+    from arb.clusters.launch import Terms, Wish, plan_launch
 
     overrides = overrides_from(
-        env=env,
-        env_file=env_file,
-        secret=secret,
-        workdir=workdir,
-        name=name,
-        num_nodes=num_nodes,
-        infra=infra,
-        gpus=gpus,
-        use_spot="prefer" if prefer_spot else use_spot,
-        cpus=cpus,
-        memory=memory,
-        instance_type=instance_type,
-        disk_size=disk_size,
-        image_id=image_id,
-        ports=tuple(ports or ()),
-        max_hourly_cost=max_hourly_cost,
-    )
+        env=env, env_file=env_file, secret=secret, workdir=workdir, name=name, num_nodes=num_nodes,
+        infra=infra, gpus=gpus, use_spot=use_spot, prefer_spot=prefer_spot, cpus=cpus,
+        memory=memory, instance_type=instance_type, disk_size=disk_size, image_id=image_id,
+        ports=ports, max_hourly_cost=max_hourly_cost,
+    )  # fmt: skip
+    terms = Terms(
+        None if max_slippage is None else max_slippage / 100, retry_until_up=retry_until_up,
+        try_blocked=try_blocked, objective=objective, near=tuple(near or ()),
+    )  # fmt: skip
     with session_for_task() as session:
         wanted = read_task(task, overrides, required=not cluster, command="launch")
-        slippage = None if max_slippage is None else max_slippage / 100
-        terms = Terms(
-            slippage,
-            retry_until_up=retry_until_up,
-            try_blocked=try_blocked,
-            objective=objective,
-            near=tuple(near or ()),
-        )
-        wish = Wish(wanted, cluster=cluster, down=down, detach=detach, terms=terms)
-        plan = plan_launch(session, wish)
-        _show(plan, session.clock.now(), as_json=as_json and dryrun)
+        plan = plan_launch(session, Wish(wanted, cluster, down=down, detach=detach, terms=terms))
         if dryrun:
-            if plan.ranking is None and not as_json:
-                render.note(f"cluster {plan.cluster} is up: nothing would be bought")
-            return 0
-        if _costs(plan) and not render.confirm(_question(plan), yes=yes):
-            render.note("nothing was bought")
-            return 1
-        try:
-            launched = run_launch(session, plan, partial(_agree, yes=yes))
-        except Declined as error:
-            render.note(error.summary)
-            return 1
+            return _show_only(plan, session.clock.now(), as_json=as_json)
+        _show(plan, session.clock.now())
+        launched = _carry_out(session, plan, yes=yes)
+        if launched is None:
+            return _DECLINED
         return follow_job(session, launched, detach=detach, down=down, as_json=as_json)
+
+
+def _carry_out(session: Session, plan: Plan, *, yes: bool) -> Launched | None:
+    """Buy and hand over what was agreed to; None when nothing was."""
+    from arb.clusters.launch import run_launch
+    from arb.provision.agreement import Declined
+
+    if _costs(plan) and not render.confirm(_question(plan), yes=yes):
+        render.note("nothing was bought")
+        return None
+    try:
+        return run_launch(session, plan, partial(_agree, yes=yes))
+    except Declined as error:
+        render.note(error.summary)
+        return None
 
 
 def _costs(plan: Plan) -> bool:
@@ -180,12 +177,22 @@ def _agree(rise: Rise, *, yes: bool) -> bool:
     return render.confirm(f"{what} is now {now} an hour, not {before}. Buy?", yes=yes)
 
 
-def _show(plan: Plan, now: float, *, as_json: bool) -> None:
-    from arb.cli import offers
+def _show(plan: Plan, now: float) -> None:
+    from arb.cli.offers import show_plan
+
+    if plan.waits:
+        render.note(f"Cluster {plan.cluster}: nothing that will do is available now")
+    else:
+        show_plan(plan, now)
+
+
+def _show_only(plan: Plan, now: float, *, as_json: bool) -> int:
+    from arb.cli.offers import plan_document
 
     if as_json:
-        render.json_document(offers.plan_document(plan, now))
-    elif plan.waits:
-        render.note(f"Cluster {plan.cluster}: nothing that will do is available now")
-    elif plan.ranking is not None:
-        offers.show_plan(plan, now)
+        render.json_document(plan_document(plan, now))
+        return 0
+    _show(plan, now)
+    if plan.ranking is None:
+        render.note(f"cluster {plan.cluster} is up: nothing would be bought")
+    return 0

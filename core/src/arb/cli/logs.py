@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from arb.cli import render
+from arb.cli.completion import complete_job
 from arb.cli.options import Cluster, Json
 
 app = typer.Typer()
@@ -16,12 +17,24 @@ app = typer.Typer()
 @app.command()
 def logs(
     cluster: Cluster,
-    job: Annotated[int, typer.Argument(help="Number of the job; the newest if left out.")] = 0,
-    follow: Annotated[bool, typer.Option(help="Wait for more until the job has ended.")] = True,
+    job: Annotated[
+        int,
+        typer.Argument(
+            metavar="JOB",
+            help="Number of the job; the newest if left out.",
+            autocompletion=complete_job,
+            show_default=False,
+        ),
+    ] = 0,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow/--no-follow", "-f", help="Wait for more until the job has ended."),
+    ] = True,
     tail: Annotated[
-        int | None, typer.Option(min=0, help="Only the last so many lines of each rank.")
+        int | None,
+        typer.Option(metavar="N", min=0, help="Only the last so many lines of each rank."),
     ] = None,
-    rank: Annotated[int | None, typer.Option(min=0, help="Only this rank.")] = None,
+    rank: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only this rank.")] = None,
     sync_down: Annotated[
         bool, typer.Option("--sync-down", help="Copy the logs to ARB_HOME/logs instead.")
     ] = False,

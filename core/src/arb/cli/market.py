@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from arb.catalog.store import CatalogStore
     from arb.clusters.session import Session
 
-__all__ = ["Listed", "read_prices"]
+__all__ = ["Listed", "check_plot", "read_prices"]
 
 
 class Listed(NamedTuple):
@@ -52,3 +53,15 @@ def _named(session: Session, provider: str) -> tuple[str, ...]:
     if provider not in usable:
         session.plugins.provider(provider)  # raises, and knows why
     return (provider,)
+
+
+def check_plot(path: Path | None) -> None:
+    """Refuse a picture that could not be written, before any work is done for it.
+
+    Raises:
+        UsageError: As for ``check_plot_path``.
+    """
+    if path is not None:
+        from arb.optimizer.plot import check_plot_path
+
+        check_plot_path(path)

@@ -1,50 +1,30 @@
-"""Options that several commands share, and reading tasks from a command line."""
+"""Arguments and options, each declared once: a command lists the names that it takes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from arb.cli import render
-from arb.errors import ArbError, UsageError
+from arb.cli.completion import (
+    complete_accelerator,
+    complete_cluster,
+    complete_objective,
+    complete_provider,
+)
 
-if TYPE_CHECKING:
-    from arb.tasks import Overrides, Task
-
-__all__ = ["Cluster", "Env", "EnvFile", "Json", "Secret", "TaskArgument", "Workdir", "Yes"]
-__all__ += ["Cpus", "DiskSize", "ImageId", "InstanceType", "MaxHourlyCost", "Memory", "Ports"]
-__all__ += ["PreferSpot", "overrides_from", "read_task"]
-
-
-def complete_cluster(incomplete: str) -> list[str]:
-    """Return live cluster names for shell completion; none when state cannot be read.
-
-    Completion makes nothing: neither a home nor a database.
-    """
-    from arb.clusters.session import Session
-    from arb.state.clusters import list_clusters
-
-    with Session() as session:
-        if not session.home.root.exists() and not session.env.get("ARB_DATABASE_URL"):
-            return []
-        try:
-            names = [record.name for record in list_clusters(session.store)]
-        except ArbError:
-            return []
-    return [name for name in names if name.startswith(incomplete)]
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")]
+# What a command is about.
 Cluster = Annotated[
-    str, typer.Argument(help="Name of the cluster.", autocompletion=complete_cluster)
+    str,
+    typer.Argument(metavar="CLUSTER", help="Name of the cluster.", autocompletion=complete_cluster),
 ]
 TaskArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="TASK.yaml | COMMAND", help="A task file, or a shell command to run."),
 ]
+
+# Variables of a task.
 Env = Annotated[
     list[str] | None,
     typer.Option(
@@ -65,14 +45,37 @@ Secret = Annotated[
         help="As --env, but kept out of every table, log and listing. Repeatable.",
     ),
 ]
-Workdir = Annotated[
+
+# What a task needs.
+Infra = Annotated[
     str,
     typer.Option(
-        "--workdir", metavar="FOLDER", help="Folder to copy to ~/sky_workdir of every node."
+        "--infra",
+        metavar="PLACE",
+        help="PROVIDER[/REGION[/ZONE]].",
+        autocompletion=complete_provider,
     ),
 ]
-
-
+Gpus = Annotated[
+    str,
+    typer.Option(
+        "--gpus",
+        "--gpu",
+        metavar="NAME[:COUNT]",
+        help="For example H100:8.",
+        autocompletion=complete_accelerator,
+    ),
+]
+NumNodes = Annotated[
+    int | None, typer.Option("--num-nodes", metavar="N", min=1, help="How many nodes.")
+]
+UseSpot = Annotated[
+    bool | None,
+    typer.Option("--use-spot/--no-use-spot", "--spot/--on-demand", help="Spot or on-demand."),
+]
+PreferSpot = Annotated[
+    bool, typer.Option("--prefer-spot", help="Spot and on-demand, whichever is cheaper.")
+]
 Cpus = Annotated[str, typer.Option("--cpus", metavar="N[+]", help="vCPUs, for example 8+.")]
 Memory = Annotated[
     str, typer.Option("--memory", metavar="GIB[+]", help="GiB, for example 64+, or 4x a vCPU.")
@@ -92,17 +95,21 @@ MaxHourlyCost = Annotated[
     float | None,
     typer.Option("--max-hourly-cost", metavar="USD", help="At most this for one node and hour."),
 ]
-PreferSpot = Annotated[
-    bool, typer.Option("--prefer-spot", help="Spot and on-demand, whichever is cheaper.")
+Workdir = Annotated[
+    str,
+    typer.Option(
+        "--workdir", metavar="FOLDER", help="Folder to copy to ~/sky_workdir of every node."
+    ),
 ]
 
-
+# Which offer is best, and how to buy it.
 Objective = Annotated[
     str,
     typer.Option(
         "--objective",
         metavar="NAME",
         help="What is best: cost, value (USD for a dense bf16 PFLOP-hour) or latency.",
+        autocompletion=complete_objective,
     ),
 ]
 Near = Annotated[
@@ -113,58 +120,10 @@ Near = Annotated[
         help="Where clients are, for the objective latency. Repeatable.",
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")]
 
-
-def overrides_from(
-    *,
-    env: list[str] | None,
-    env_file: list[Path] | None,
-    secret: list[str] | None,
-    **said: Any,
-) -> Overrides:
-    """Return what the command line says over the task file.
-
-    Args:
-        env: ``--env``.
-        env_file: ``--env-file``.
-        secret: ``--secret``.
-        said: Other fields of ``Overrides``.
-    """
-    from arb.tasks import Overrides, parse_assignment, read_env_file
-
-    envs: dict[str, str] = {}
-    for path in env_file or []:
-        envs.update(read_env_file(path))
-    envs.update(parse_assignment(text, where="--env") for text in env or [])
-    secrets = dict(parse_assignment(text, where="--secret") for text in secret or [])
-    return Overrides(envs=envs, secrets=secrets, **said)
-
-
-def read_task(
-    words: list[str] | None, overrides: Overrides, *, required: bool = True, command: str = ""
-) -> Task:
-    """Read a task file, or make a task of a command.
-
-    One word that ends in ``.yaml`` or ``.yml``, or that is a pipe, is a file; anything else is a
-    command. Keys of the file that ``command`` does not act on are told once.
-
-    Raises:
-        UsageError: Nothing to run, or as ``load_task``.
-    """
-    from arb.tasks import load_task, notes, task_from_command
-    from arb.tasks.reading import is_task_file
-
-    if not words and not required:
-        return task_from_command("", overrides)
-    if not words:
-        hint = "give a task file or a command; launch also takes --cluster NAME alone"
-        raise UsageError("nothing to run", code="no-task", hint=hint)
-    if len(words) == 1 and is_task_file(words[0]):
-        task = load_task(Path(words[0]), overrides)
-        for note in notes(task, command) if command else ():
-            render.warn(note.message)
-        return task
-    import shlex
-
-    line = words[0] if len(words) == 1 else shlex.join(words)
-    return task_from_command(line, overrides)
+# How the answer looks.
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Plot = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the prices, too.")
+]

@@ -13,15 +13,20 @@ from arb.cli.options import (
     Cpus,
     Env,
     EnvFile,
+    Gpus,
+    Infra,
     InstanceType,
     Json,
     MaxHourlyCost,
     Memory,
     Near,
+    NumNodes,
     Objective,
+    Plot,
     PreferSpot,
     Secret,
     TaskArgument,
+    UseSpot,
 )
 from arb.errors import UsageError
 
@@ -34,45 +39,55 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_Hours = Annotated[
+    float | None,
+    typer.Option(
+        "--hours", metavar="N", help="How long the nodes run; adds the totals of each strategy."
+    ),
+]
+_SpotShare = Annotated[
+    float,
+    typer.Option(
+        "--spot-share", metavar="SHARE", help="Share of the hours on spot in the blend, 0 to 1."
+    ),
+]
+_Prices = Annotated[
+    Path | None,
+    typer.Option(
+        "--prices", metavar="FILE.csv", help="Prices that replace those of the providers in it."
+    ),
+]
+_Why = Annotated[bool, typer.Option("--why", help="Show how many offers each filter removed.")]
+_NearWeight = Annotated[
+    float,
+    typer.Option(
+        "--near-weight",
+        min=0,
+        max=1e6,
+        metavar="W",
+        help="How much distance counts against price.",
+    ),
+]
+_Limit = Annotated[
+    int, typer.Option("--limit", min=0, metavar="N", help="At most so many offers; 0 is all.")
+]
+
 
 @app.command()
 def plan(
     task: TaskArgument = None,
-    hours: Annotated[
-        float | None,
-        typer.Option(metavar="N", help="How long the nodes run; adds the totals of each strategy."),
-    ] = None,
-    spot_share: Annotated[
-        float,
-        typer.Option(metavar="SHARE", help="Share of the hours on spot in the blend, 0 to 1."),
-    ] = 0.8,
-    prices: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.csv", help="Prices that replace those of the providers in it."),
-    ] = None,
-    why: Annotated[
-        bool, typer.Option("--why", help="Show how many offers each filter removed.")
-    ] = False,
+    hours: _Hours = None,
+    spot_share: _SpotShare = 0.8,
+    prices: _Prices = None,
+    why: _Why = False,
     objective: Objective = "",
     near: Near = None,
-    near_weight: Annotated[
-        float,
-        typer.Option(min=0, max=1e6, metavar="W", help="How much distance counts against price."),
-    ] = 1.0,
-    limit: Annotated[
-        int, typer.Option(min=0, metavar="N", help="At most so many offers; 0 is all.")
-    ] = 10,
-    infra: Annotated[str, typer.Option(metavar="PLACE", help="PROVIDER[/REGION[/ZONE]].")] = "",
-    gpus: Annotated[
-        str, typer.Option("--gpus", "--gpu", metavar="NAME[:COUNT]", help="For example H100:8.")
-    ] = "",
-    num_nodes: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="How many nodes.")
-    ] = None,
-    use_spot: Annotated[
-        bool | None,
-        typer.Option("--use-spot/--no-use-spot", "--spot/--on-demand", help="Spot or on-demand."),
-    ] = None,
+    near_weight: _NearWeight = 1.0,
+    limit: _Limit = 10,
+    infra: Infra = "",
+    gpus: Gpus = "",
+    num_nodes: NumNodes = None,
+    use_spot: UseSpot = None,
     prefer_spot: PreferSpot = False,
     cpus: Cpus = "",
     memory: Memory = "",
@@ -81,9 +96,7 @@ def plan(
     env: Env = None,
     env_file: EnvFile = None,
     secret: Secret = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw the prices, too.")
-    ] = None,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> int:
     """Show what a task would be bought for, best offer first, without buying.
@@ -93,37 +106,32 @@ def plan(
     as spot are compared with a blend of both, for providers that the task does not name too.
     A file of several tasks has one plan for each.
     """
-    from arb.cli.options import overrides_from
-    from arb.cli.plan_several import Extent, show_each
+    from arb.cli.market import check_plot
+    from arb.cli.plan_several import Extent, show_each, shown
+    from arb.cli.task_input import overrides_from
     from arb.clusters.catalog import Wanted
 
     overrides = overrides_from(
         env=env, env_file=env_file, secret=secret, num_nodes=num_nodes, infra=infra, gpus=gpus,
-        use_spot="prefer" if prefer_spot else use_spot, cpus=cpus, memory=memory,
+        use_spot=use_spot, prefer_spot=prefer_spot, cpus=cpus, memory=memory,
         instance_type=instance_type, max_hourly_cost=max_hourly_cost,
     )  # fmt: skip
     wanted = Wanted(
         objective=objective, hours=hours, near=tuple(near or ()), near_weight=near_weight,
         overlay=prices,
     )  # fmt: skip
-    if plot is not None:
-        from arb.optimizer.plot import check_plot_path
-
-        check_plot_path(plot)
+    extent = Extent(limit, hours, spot_share, why)
+    check_plot(plot)
     tasks = _read(task, overrides)
     if len(tasks) > 1:
         _check_for_one(overrides, plot)
-    extent = Extent(limit, hours, spot_share, why)
     with _planning(wanted) as planned:
         if len(tasks) > 1:
             return show_each(tasks, planned, extent, as_json=as_json)
         view = planned(tasks[0])
-        totals = extent.totals(view)
-        if not as_json:
-            view.show(limit, totals, why=why)
-        view.check()
+        document = shown(view, extent, as_json=as_json)
         if as_json:
-            render.json_document(view.document(limit, totals))
+            render.json_document(document)
         if plot is not None:
             view.draw(plot)
     return 0
@@ -144,7 +152,7 @@ def _check_for_one(overrides: Overrides, plot: Path | None) -> None:
 
 def _read(words: list[str] | None, overrides: Overrides) -> tuple[Task, ...]:
     """Read tasks as far as buying goes: variables may lack values."""
-    from arb.cli.options import read_task
+    from arb.cli.task_input import read_task
     from arb.tasks import examine, notes
     from arb.tasks.reading import is_task_file
 

@@ -1,4 +1,4 @@
-"""``arb plan`` of a file that holds several tasks: one plan after the other."""
+"""How much of a plan ``arb plan`` shows, of one task or of a file that holds several."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arb.optimizer.totals import Totals
     from arb.tasks import Task
 
-__all__ = ["Extent", "show_each"]
+__all__ = ["Extent", "show_each", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def show_each(
         if not as_json:
             render.line(f"{name}:" if number == 1 else f"\n{name}:")
         try:
-            documents.append(_shown(planned(task), extent, as_json=as_json))
+            documents.append(shown(planned(task), extent, as_json=as_json))
         except ArbError as error:
             code = max(code, error.exit_code)
             documents.append({"task": name, "error": error.to_dict()})
@@ -71,8 +71,8 @@ def show_each(
     return code
 
 
-def _shown(view: PlanView, extent: Extent, *, as_json: bool) -> dict[str, Any]:
-    """Show one plan, or return it as a document.
+def shown(view: PlanView, extent: Extent, *, as_json: bool) -> dict[str, Any]:
+    """Show one plan, and how it came to be empty; or return it as a document.
 
     Raises:
         ArbError: Nothing is left of it.

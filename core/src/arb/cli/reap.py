@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arb.cli import render
+from arb.cli.completion import complete_provider
 from arb.cli.options import Json, Yes
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ _PATIENCE_S = 120.0
 @app.command()
 def reap(
     providers: Annotated[
-        list[str] | None, typer.Argument(metavar="PROVIDER...", help="Only these providers.")
+        list[str] | None,
+        typer.Argument(
+            metavar="PROVIDER", autocompletion=complete_provider, help="Only these providers."
+        ),
     ] = None,
     all_owners: Annotated[
         bool, typer.Option("--all-owners", help="Show other owners' machines as well.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arb.cli import render
+from arb.cli.completion import complete_provider
 from arb.cli.options import Json
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ _COLUMNS = ("provider", "offers", "source", "age", "refused", "took")
 def refresh(
     provider: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PROVIDER", help="Only these; all that are installed."),
+        typer.Argument(
+            metavar="PROVIDER",
+            autocompletion=complete_provider,
+            help="Only these; all that are installed.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arb.cli.options import complete_cluster
+from arb.cli.completion import complete_cluster
 from arb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,12 +21,16 @@ app = typer.Typer()
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def ssh(
     cluster: Annotated[
-        str, typer.Argument(help="Name of the cluster.", autocompletion=complete_cluster)
+        str,
+        typer.Argument(
+            metavar="CLUSTER", help="Name of the cluster.", autocompletion=complete_cluster
+        ),
     ],
     command: Annotated[
-        list[str] | None, typer.Argument(help="A command instead of a shell; runs in the node's.")
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="A command instead of a shell; runs in the node's."),
     ] = None,
-    rank: Annotated[int, typer.Option(min=0, help="Which node.")] = 0,
+    rank: Annotated[int, typer.Option(metavar="N", min=0, help="Which node.")] = 0,
 ) -> int:
     """Open a shell on a node, or run one command there.
 

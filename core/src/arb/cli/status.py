@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arb.cli import render
-from arb.cli.options import Json, complete_cluster
+from arb.cli.completion import complete_cluster
+from arb.cli.options import Json
 from arb.cli.progress import PlainProgress
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ _COLUMNS = ("cluster", "status", "nodes", "offer", "place", "$/h", "cost", "age"
 @app.command()
 def status(
     cluster: Annotated[
-        str, typer.Argument(help="Only this cluster.", autocompletion=complete_cluster)
+        str,
+        typer.Argument(
+            metavar="CLUSTER", help="Only this cluster.", autocompletion=complete_cluster
+        ),
     ] = "",
     refresh: Annotated[
         bool, typer.Option("--refresh", "-r", help="Ask the providers what is still there.")

@@ -27,7 +27,7 @@ def task() -> None:
 @app.command()
 def check(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Task files.", show_default=False)
+        list[Path], typer.Argument(metavar="FILE", help="Task files.", show_default=False)
     ],
     env: Env = None,
     env_file: EnvFile = None,
@@ -39,7 +39,7 @@ def check(
     Exit code 2 when one of them is not. Values that must be given when the task is launched are
     listed; providers without an installed plugin are warnings, as another provider may do.
     """
-    from arb.cli.options import overrides_from
+    from arb.cli.task_input import overrides_from
     from arb.cli.task_report import Report, show_report
     from arb.tasks import examine
 
@@ -78,7 +78,7 @@ def show(
     Variables are filled in, units made plain, secrets masked. What is printed is a task
     file itself.
     """
-    from arb.cli.options import overrides_from
+    from arb.cli.task_input import overrides_from
     from arb.tasks import examine
 
     examined = examine(file, overrides_from(env=env, env_file=env_file, secret=secret))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arb.cli import render
-from arb.cli.options import Json, complete_cluster
+from arb.cli.completion import complete_cluster
+from arb.cli.options import Json
 
 if TYPE_CHECKING:
     from arb.clusters.why import Life
@@ -19,7 +20,12 @@ app = typer.Typer()
 @app.command()
 def why(
     cluster: Annotated[
-        str, typer.Argument(help="Name of a cluster, gone or not.", autocompletion=complete_cluster)
+        str,
+        typer.Argument(
+            metavar="CLUSTER",
+            help="Name of a cluster, gone or not.",
+            autocompletion=complete_cluster,
+        ),
     ],
     everything: Annotated[
         bool, typer.Option("--all", "-a", help="Every cluster that had this name.")
