@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -62,6 +65,21 @@ def test_a_cache_folder_that_cannot_be_made_is_replaced(world, tmp_path):
     )
 
     assert world.plugins.provider("good").check().summary == "True"
+
+
+def test_what_replaced_a_cache_folder_is_gone_after_the_command(tmp_path):
+    (tmp_path / "in-the-way").touch()
+    code = (
+        "import os; from pathlib import Path; from types import SimpleNamespace\n"
+        "from arb.plugins.contexts import ContextMaker\n"
+        "settings = SimpleNamespace(cache_dir=Path('in-the-way'))\n"
+        "print(os.path.isdir(ContextMaker(settings, 'good', {})._cache_dir))"
+    )
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    assert subprocess.check_output(command, cwd=tmp_path, env=environment) == b"True\n"
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error_of_the_state(world, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 import threading
 from functools import cached_property
@@ -78,7 +80,7 @@ class ContextMaker:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError:  # a read-only cache is as good as one that was just lost
-            return Path(tempfile.mkdtemp(prefix=f"arb-cache-{self._name}-"))
+            return _passing_folder(f"arb-cache-{self._name}-")
         return folder
 
     @cached_property
@@ -92,3 +94,10 @@ class ContextMaker:
                 text, code="data-folder", hint="free its path, or set ARB_HOME"
             ) from error
         return folder
+
+
+def _passing_folder(prefix: str) -> Path:
+    """Make a folder that is removed when this process ends."""
+    folder = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
