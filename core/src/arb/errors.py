@@ -84,6 +84,10 @@ class ArbError(Exception):
 
     exit_code = 1
     never_sent: bool = False
+    # A subclass may forget to call the constructor: what shows errors must not fail over it.
+    summary: str = ""
+    code: str = "error"
+    hint: str = ""
 
     def __init__(self, summary: str, *, code: str = "error", hint: str = "") -> None:
         super().__init__(summary)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -57,6 +58,46 @@ def test_an_exception_that_cannot_be_printed_is_told_by_its_class(world):
 
     with pytest.raises(PluginError, match=r"arb_check raised Nasty$"):
         world.plugins.provider("good").check()
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "SystemExit(9)"])
+def test_an_exception_whose_text_is_an_exit_ends_nothing(world, raised):
+    source = f"class Nasty(BaseException):\n    def __str__(self):\n        raise {raised}\n"
+    world.add("good", extra=source + raising("Nasty()"))
+
+    with pytest.raises(PluginError, match=r"arb_check raised Nasty$"):
+        world.plugins.provider("good").check()
+
+
+UNSOUND = {
+    "no-constructor": ("ArbError", "pass", "without a summary"),
+    "summary": ("ArbError", "super().__init__(7)", "whose summary is a int"),
+    "hint": ("ArbError", "super().__init__('x', hint=None)", "whose hint is None"),
+    "wait": ("RateLimited", "self.summary = 'x'", "without retry_after_s"),
+    "scope": ("CapacityError", "self.summary = 'x'", "without a scope"),
+    "word": ("CapacityError", "super().__init__('x', scope='zone')", "without a scope"),
+}
+
+
+@pytest.mark.parametrize(("base", "body", "reason"), UNSOUND.values(), ids=UNSOUND.keys())
+def test_an_error_that_lacks_what_its_class_promises_is_a_broken_contract(
+    world, base, body, reason
+):
+    source = f"""
+        from arb.errors import ArbError, CapacityError, RateLimited
+        class Own({base}):
+            def __init__(self):
+                {body}
+        @hookimpl
+        def arb_check(context):
+            raise Own
+    """
+    world.add("good", extra=textwrap.dedent(source))
+
+    with pytest.raises(PluginError) as caught:
+        world.plugins.provider("good").check()
+
+    assert caught.value.summary == f"dist-good 1.0: arb_check raised Own {reason}"
 
 
 def test_endless_recursion_is_blamed_on_the_plugin(world):

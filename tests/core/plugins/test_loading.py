@@ -13,7 +13,7 @@ from arb.plugins import load_command
 from arb.plugins.loading import load
 from arb.plugins.specs import spec_functions
 from arb.plugins.table import PluginEntry
-from arb.plugins.validation import REQUIRED_HOOKS
+from arb.plugins.validation import REQUIRED_HOOKS, PluginHooks
 
 
 @pytest.fixture
@@ -263,6 +263,29 @@ def test_an_implementation_may_name_fewer_parameters(world):
     )
 
     assert world.plugins.provider("good").check().summary == "x"
+
+
+ODD = {
+    "attributes": (
+        "__getattr__(self, name)",
+        "import of arb_t_odd:thing failed with KeyError: 'no'",
+    ),
+    "names": ("__dir__(self)", "hooks cannot be looked for: arb_t_odd:thing raised KeyError"),
+}
+
+
+@pytest.mark.parametrize(("method", "reason"), ODD.values(), ids=ODD.keys())
+def test_an_object_that_cannot_be_looked_at_is_refused(on_path, method, reason):
+    api = "x = 1" if "getattr" in method else "ARB_API = 1"
+    source = (
+        f"class Odd:\n    {api}\n    def {method}:\n        raise KeyError('no')\nthing = Odd()"
+    )
+    on_path.install("arb-x", source, module="arb_t_odd")
+
+    with pytest.raises(PluginError) as caught:
+        PluginHooks.of(loaded("arb_t_odd:thing"))
+
+    assert caught.value.summary == f"arb-x 1.0: {reason}"
 
 
 def test_an_object_may_be_a_plugin(world):

@@ -52,9 +52,10 @@ def test_plugins_are_called_in_the_order_of_their_names(world, hook):
     [
         (RAISES, "raised KeyError: 'boom'"),
         ("raise SystemExit(1)", "raised SystemExit: 1"),
+        ("raise ArbError(None)", "raised ArbError: None"),
         (HANGS, "gave no answer within 0.3 s"),
     ],
-    ids=["raises", "exits", "hangs"],
+    ids=["raises", "exits", "unsound", "hangs"],
 )
 @pytest.mark.usefixtures("gate", "short_budgets")
 def test_a_broken_plugin_costs_one_line_and_no_other(world, hook, body, text):

@@ -183,6 +183,7 @@ def test_no_wrapper_hides_what_exists_of_a_broken_gang(world, lines):
 BROKEN_BEFORE = {
     "raises": ["raise KeyError('boom')", "yield"],
     "exits": ["raise SystemExit", "yield"],
+    "unsound": ["raise ArbError(None)", "yield"],
     "no-yield": ["if False:", "    yield"],
     "hangs": ["import threading", "threading.arb_test_gate.wait(20)", "yield"],
 }

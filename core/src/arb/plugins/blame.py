@@ -68,7 +68,7 @@ def describe(error: BaseException, env: Mapping[str, str]) -> str:
     """
     try:
         text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - the plugin's own __str__
+    except BaseException:  # noqa: BLE001 - the plugin's own __str__ may raise anything
         text = ""
     for name, value in env.items():
         if len(value) >= _SHORTEST_SECRET and _SECRET_NAME.search(name):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import ArbError, PluginError, ProviderUnavailable, Refusal
+from arb.errors import ArbError, PluginError, ProviderUnavailable
 from arb.plugins.blame import Suspects, describe
 from arb.plugins.calls import call
 from arb.plugins.recorder import Recorder, Stage
-from arb.plugins.results import WrongResult, checked, own_instances
+from arb.plugins.results import WrongResult, check_error, checked, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,7 +174,7 @@ class _Attempt:
         """Something was raised: by the provider, by a wrapper to refuse, or by a broken wrapper."""
         if error is self.recorder.error or not self._around:
             raise self._told(error)
-        if isinstance(error, ArbError):
+        if is_sound(error, self.subject.entry.name):
             if self.hook in _ACTING and stage is not Stage.OUTSIDE:
                 guilty = self._guilty(self._suspects.behind_error(error))
                 return self._despite(guilty, f"raised {self._invoker.describe(error)}", stage)
@@ -233,13 +233,12 @@ class _Attempt:
 
     def _told(self, error: BaseException) -> ArbError:
         """Return the error to raise for what the provider raised."""
-        if isinstance(error, Refusal):
-            try:
-                error.made = own_instances(error.made, self.subject.entry.name)
-            except WrongResult:
-                text = f"{self.hook} raised {type(error).__name__} whose made are no Instances"
-                return _error(self.subject, text, "plugin-result")
         if isinstance(error, ArbError):
+            try:
+                check_error(error, self.subject.entry.name)
+            except WrongResult as wrong:
+                text = f"{self.hook} raised {type(error).__name__} {wrong}"
+                return _error(self.subject, text, "plugin-result")
             return error
         broken = _error(self.subject, f"{self.hook} raised {self._invoker.describe(error)}")
         broken.__cause__ = error

@@ -59,16 +59,18 @@ def load(
     """
     if not _NAME.match(entry.name):
         raise _refused(entry, f"{entry.name!r} is not a valid name in {entry.group}", "plugin-name")
-    outcome = call(lambda: _resolve(entry.value), budget_s=budget_s, name=f"import {entry.value}")
+    outcome = call(lambda: _imported(entry.value), budget_s=budget_s, name=f"import {entry.value}")
     if not outcome.finished:
         text = f"import of {entry.value} did not end within {budget_s:g} s"
         raise _refused(entry, text, "plugin-hung")
-    if outcome.error is not None:
-        text = f"import of {entry.value} failed with {describe(outcome.error, env)}"
-        raise _refused(entry, text, "plugin-import") from outcome.error
+    if outcome.value is None:
+        error = outcome.error or ImportError()
+        text = f"import of {entry.value} failed with {describe(error, env)}"
+        raise _refused(entry, text, "plugin-import") from error
     if outcome.printed is not None:
         warn(entry, "import", f"import of {entry.value} printed to standard output")
-    return LoadedPlugin(entry, outcome.value, _checked_api(entry, outcome.value))
+    plugin, api = outcome.value
+    return LoadedPlugin(entry, plugin, _checked_api(entry, api))
 
 
 def load_command(entry: PluginEntry, *, env: Mapping[str, str] | None = None) -> Any:
@@ -101,16 +103,22 @@ def _resolve(value: str) -> Any:
     return found
 
 
-def _checked_api(entry: PluginEntry, plugin: Any) -> int:
+def _imported(value: str) -> tuple[Any, object]:
+    """Return what an object reference names, and the ARB_API of it or of its module."""
+    plugin = _resolve(value)
+    api = getattr(plugin, "ARB_API", None)
+    if api is None:
+        module = sys.modules.get(getattr(plugin, "__module__", "") or "")
+        api = getattr(module, "ARB_API", None)
+    return plugin, api
+
+
+def _checked_api(entry: PluginEntry, api: object) -> int:
     """Return the plugin's API version.
 
     Raises:
         PluginError: It is missing in a group that has hooks, or this core does not speak it.
     """
-    api = getattr(plugin, "ARB_API", None)
-    if api is None:
-        module = sys.modules.get(getattr(plugin, "__module__", "") or "")
-        api = getattr(module, "ARB_API", None)
     if api is None and entry.group not in _HOOK_GROUPS:
         return 0
     if not isinstance(api, int) or isinstance(api, bool):

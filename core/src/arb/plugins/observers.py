@@ -11,7 +11,8 @@ from arb.errors import ArbError
 from arb.plugins.blame import describe
 from arb.plugins.budgets import BUDGETS_S
 from arb.plugins.calls import call
-from arb.plugins.frames import WrongResult, check_adjusted
+from arb.plugins.frames import check_adjusted
+from arb.plugins.results import WrongResult, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +102,7 @@ class Observers:
             plugin.hung_in = hook
             self._warn(plugin, hook, f"gave no answer within {budget_s:g} s")
             return False, None
-        if isinstance(outcome.error, ArbError):
+        if outcome.error is not None and is_sound(outcome.error):
             raise outcome.error
         if outcome.error is not None:
             self._warn(plugin, hook, f"raised {describe(outcome.error, self._env)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
+from arb.errors import ArbError, RateLimited, Refusal, Scope
 from arb.plugins.frames import (
     CATALOG_COLUMNS,
     OPTIONAL_COLUMNS,
@@ -30,7 +31,7 @@ from arb.types import (
     Termination,
 )
 
-__all__ = ["WrongResult", "checked", "own_instances"]
+__all__ = ["WrongResult", "check_error", "checked", "is_sound", "own_instances"]
 
 T = TypeVar("T")
 _SOURCES: Final = ("live", "bundled")
@@ -65,6 +66,42 @@ def own_instances(value: object, provider: str) -> tuple[Instance, ...]:
     if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
         raise WrongResult(f"returned {_kind(value)}, not a sequence of Instance")
     return tuple(_own(item, provider) for item in value)
+
+
+def check_error(error: ArbError, provider: str) -> None:
+    """Check an error that a plugin raised: what it carries is used as results are.
+
+    The machines of a refusal get the provider's id.
+
+    Raises:
+        WrongResult: It is not as its class says; the text goes after the name of the class.
+    """
+    texts = {name: getattr(error, name) for name in ("summary", "code", "hint")}
+    for name, value in texts.items():
+        if not _is_text(value):
+            raise WrongResult(f"whose {name} is {_kind(value)}")
+    if not error.summary:
+        raise WrongResult("without a summary")
+    if isinstance(error, RateLimited) and not _is_number(getattr(error, "retry_after_s", None)):
+        raise WrongResult("without retry_after_s")
+    if isinstance(error, Refusal):
+        if not isinstance(getattr(error, "scope", None), Scope):
+            raise WrongResult("without a scope")
+        try:
+            error.made = own_instances(error.made, provider)
+        except WrongResult:
+            raise WrongResult("whose made are no Instances") from None
+
+
+def is_sound(error: BaseException, provider: str = "") -> TypeGuard[ArbError]:
+    """Say whether something raised is an error of the contract that can be used as one."""
+    if not isinstance(error, ArbError):
+        return False
+    try:
+        check_error(error, provider)
+    except WrongResult:
+        return False
+    return True
 
 
 def _own(item: object, provider: str) -> Instance:

@@ -85,7 +85,14 @@ class PluginHooks:
         Raises:
             PluginError: Something in it can never work; the summary names distribution and hook.
         """
-        return cls(loaded.entry, loaded.plugin, loaded.api, _implementations(loaded))
+        try:
+            found = _implementations(loaded)
+        except PluginError:
+            raise
+        except Exception as error:  # an object's own __dir__ or __getattr__ may do anything
+            text = f"cannot be looked for: {loaded.entry.value} raised {type(error).__name__}"
+            raise _broken(loaded.entry, "hooks", text) from error
+        return cls(loaded.entry, loaded.plugin, loaded.api, found)
 
 
 def _implementations(loaded: LoadedPlugin) -> dict[str, Implementation]:
