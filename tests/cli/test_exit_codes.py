@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from arb.errors import ArbError, CredentialsError, NodeError, NoOfferError, StateError, UsageError
@@ -138,6 +143,63 @@ def test_a_bug_is_raised_for_those_who_asked(cli, fail, monkeypatch):
         cli("status")
 
 
+@pytest.mark.parametrize(
+    "arguments", [["status", "--nope"], ["task"], ["queue"], ["logs", "x", "y"]]
+)
+def test_json_has_the_hint_of_the_text(cli, arguments):
+    told, error = cli(*arguments), cli(*arguments, "--json").json["error"]
+    assert told.code == 2
+    assert error["hint"] == f"arb {arguments[0]} --help"
+    assert arguments == ["task"] or error["summary"] in told.err
+    assert arguments == ["task"] or error["hint"] in told.err
+
+
+def run_in_shell(cli, line):
+    """Run a line of the shell, in which ``arb`` is the command."""
+    arb = f"{sys.executable} -m arb"
+    done = subprocess.run(
+        ["/bin/sh", "-c", line.replace("arb", arb, 1)], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("arb status >&-", 0),
+        ("arb status --json >&-", 0),
+        ("arb status <&- >&- 2>&-", 0),
+        ("arb config get nope --json >&-", 2),
+        ("arb config get nope 2>&-", 2),
+        ("arb logs nosuch >&-", 2),
+    ],
+)
+def test_a_stream_that_is_closed_is_one_that_nobody_reads(cli, line, code):
+    returned, out, err = run_in_shell(cli, line)
+    assert (returned, out) == (code, "")
+    assert "arb failed" not in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize(("words", "code"), [("config get nope", 1), ("logs nosuch", 125)])
+def test_an_error_that_cannot_be_written_leaves_no_traceback(cli, words, code):
+    returned, _, err = run_in_shell(cli, f"arb {words} --json >/dev/full")
+    assert returned == code
+    assert err.startswith("error: arb failed: OSError: [Errno 28]")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("words", "code"), [("status --json", 1), ("logs nosuch --json", 125)])
+def test_a_reader_who_went_away_gets_no_traceback(cli, words, code):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "arb", *words.split()]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_json_behind_two_dashes_belongs_to_the_task(cli):
     done = cli("exec", "nosuch", "--", "prog", "--json")
     assert (done.code, done.out) == (2, "")
@@ -148,6 +210,14 @@ def test_a_home_that_cannot_be_used_is_told(cli):
     done = cli("status")
     assert done.code == 1
     assert "set ARB_HOME" in done.err
+
+
+@pytest.mark.parametrize("command", [["launch", "-y"], ["plan"]], ids=["launch", "plan"])
+def test_words_behind_a_task_file_are_not_run(cli, tmp_path, command):
+    (tmp_path / "task.yaml").write_text("run: echo")
+    done = cli(*command, "task.yaml", "8")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: task.yaml is a task file, and '8' stands behind it\n")
 
 
 def test_no_offer_is_3_and_names_the_filter(cli):

@@ -94,6 +94,52 @@ def test_help_needs_no_home_that_can_be_written(cli):
 
 
 @pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("stop train", "arb down CLUSTER"),
+        ("start train", "arb launch -c CLUSTER"),
+        ("show-gpus", "arb gpus"),
+        ("ps", "arb status"),
+        ("cost-report", "arb cost"),
+        ("help", "arb --help"),
+        ("launch --cloud aws x", "--infra PROVIDER"),
+        ("launch --region x y", "--infra '*/REGION'"),
+        ("launch --accelerators A100:8 x", "--gpus NAME:COUNT"),
+        ("launch -f task.yaml", "TASK.yaml"),
+        ("logs train --worker 1", "--rank N"),
+        ("status -o json", "--json"),
+        ("down --purge train", "--forget"),
+    ],
+)
+def test_a_word_of_other_tools_gets_what_does_it_here(cli, words, meant):
+    done = cli(*words.split())
+    assert (done.code, done.out) == (2, "")
+    assert f": here it is {meant}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("launch --instance_type x", "--instance-type"),
+        ("launch --num-node 2 x", "--num-nodes"),
+        ("status --refesh", "--refresh"),
+        ("down --al", "--all"),
+    ],
+)
+def test_an_unknown_option_gets_the_closest(cli, words, near):
+    done = cli(*words.split())
+    assert done.code == 2
+    assert f"did you mean '{near}'?" in done.err
+    assert f"arb {words.split()[0]} --help" in done.err
+
+
+def test_an_option_that_is_like_no_other_is_only_called_unknown(cli):
+    assert cli("status", "--zone", "x").err.splitlines()[0] == (
+        "error: unknown option '--zone' of arb status"
+    )
+
+
+@pytest.mark.parametrize(
     ("arguments", "near"),
     [(["lanch"], "launch"), (["stats"], "status"), (["Down"], "down"), (["qeue", "x"], "queue")],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -74,6 +74,17 @@ def run(arguments: list[str]) -> int:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json = "--json" in own
     try:
+        return _run(arguments, own, as_json=as_json)
+    except OSError as error:  # stdout is closed or full, for an error's document too
+        _silence_stdout()
+        if not isinstance(error, BrokenPipeError):
+            _unexpected(error, own, as_json=False)
+        return _failed(own)
+
+
+def _run(arguments: list[str], own: list[str], *, as_json: bool) -> int:
+    """Run a command line; only what is wrong with stdout is raised."""
+    try:
         result = typer.main.get_command(app)(
             arguments, prog_name="arb", standalone_mode=False, complete_var="_ARB_COMPLETE"
         )
@@ -84,22 +95,37 @@ def run(arguments: list[str]) -> int:
             render.error(error, as_json=as_json)
         return error.exit_code
     except BrokenPipeError:
-        _silence_stdout()
-        return 1
+        raise
     except typer.Abort as error:  # what the parser makes of an EOFError
         cause = error.__cause__
         return _unexpected(cause if isinstance(cause, Exception) else error, own, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if not hasattr(error, "exit_code"):
             return _unexpected(error, own, as_json=as_json)
-        render.usage(error, as_json=as_json)
-        return int(error.exit_code)
+        return _refused(error, as_json=as_json)
     return result if isinstance(result, int) else 0
+
+
+def _refused(error: Any, *, as_json: bool) -> int:
+    """Show what the parser refused, or the help that it raises for a group without a command."""
+    if type(error).__name__ == "NoArgsIsHelpError" and not as_json:
+        render.line(error.format_message())
+    else:
+        from arb.cli.usage import usage_error
+
+        render.error(usage_error(error), as_json=as_json)
+    return int(error.exit_code)
 
 
 def _silence_stdout() -> None:
     """Keep the interpreter from complaining about the closed pipe when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _failed(arguments: list[str]) -> int:
+    """Return the exit code that says that arb itself failed."""
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    return _ARB_FAILED if command in _TASK_COMMANDS else ArbError.exit_code
 
 
 def _unexpected(error: Exception, arguments: list[str], *, as_json: bool) -> int:
@@ -108,5 +134,4 @@ def _unexpected(error: Exception, arguments: list[str], *, as_json: bool) -> int
     summary = f"arb failed: {type(error).__name__}: {error}"
     told = ArbError(summary, code="internal", hint="run again with ARB_DEBUG=1 and report it")
     render.error(told, as_json=as_json)
-    command = next((word for word in arguments if not word.startswith("-")), "")
-    return _ARB_FAILED if command in _TASK_COMMANDS else told.exit_code
+    return _failed(arguments)

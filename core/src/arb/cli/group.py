@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from arb.cli.commands import COMMANDS
-from arb.errors import ArbError, StateError, UsageError, closest
+from arb.errors import ArbError, StateError
 
 if TYPE_CHECKING:
     from arb.plugins.table import PluginEntry
@@ -61,11 +61,12 @@ class LazyGroup(TyperGroup):
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing and not name.startswith("-"):
-            message = closest(name, self.list_commands(ctx), what="command")
-            hint = "arb --help lists them"
+            from arb.cli.usage import unknown_command
+
+            error = unknown_command(name, self.list_commands(ctx))
             if os.environ.get("ARB_NO_PLUGINS"):
-                hint += "; those of plugins are switched off"
-            raise UsageError(message, code="unknown-command", hint=hint)
+                error.hint += "; those of plugins are switched off"
+            raise error
         return name if command else None, command, args[1:]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature

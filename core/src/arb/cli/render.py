@@ -27,7 +27,6 @@ __all__ = [
     "number",
     "raw",
     "table",
-    "usage",
     "warn",
 ]
 
@@ -135,21 +134,6 @@ def error(failure: ArbError, *, as_json: bool) -> None:
     _stderr(f"{_styled('error:', _RED, sys.stderr)} {printable(failure.summary)}")
     if failure.hint:
         hint(f"  {failure.hint}")
-
-
-def usage(failure: Any, *, as_json: bool) -> None:
-    """Show what the command-line parser refused."""
-    message = failure.format_message()
-    if as_json:
-        json_document({"error": {"summary": message, "code": "usage", "hint": ""}})
-        return
-    context = getattr(failure, "ctx", None)
-    if type(failure).__name__ == "NoArgsIsHelpError":
-        line(message)
-        return
-    _stderr(f"{_styled('error:', _RED, sys.stderr)} {printable(message)}")
-    if context is not None:
-        hint(f"  {context.command_path} --help")
 
 
 def confirm(question: str, *, yes: bool) -> bool:

@@ -70,7 +70,22 @@ def read_task(
         for note in notes(task, command) if command else ():
             render.warn(note.message)
         return task
+    _refuse_more_than_a_file(words)
     import shlex
 
     line = words[0] if len(words) == 1 else shlex.join(words)
     return task_from_command(line, overrides)
+
+
+def _refuse_more_than_a_file(words: list[str]) -> None:
+    """Refuse ``task.yaml WORD``, which is no command that anybody runs.
+
+    Raises:
+        UsageError: The first of several words is a task file.
+    """
+    from arb.tasks.reading import is_task_file
+
+    if len(words) > 1 and is_task_file(words[0]) and Path(words[0]).is_file():
+        summary = f"{words[0]} is a task file, and {words[1]!r} stands behind it"
+        hint = "give one file, or a command; values for the file are given with --env NAME=VALUE"
+        raise UsageError(summary, code="task-words", hint=hint)
