@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["is_locked", "locked", "make_private", "read_json", "try_lock", "write_json"]
+__all__ = [
+    "is_locked",
+    "locked",
+    "make_private",
+    "read_json",
+    "remove_tree",
+    "try_lock",
+    "write_json",
+]
+
+_REMOVALS = 20
+_REMOVE_AGAIN_S = 0.01
 
 
 def make_private(path: Path) -> Path:
     """Make a folder, parents included, that the user alone can enter."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all that is in it, folders that are read-only included.
+
+    It is tried again while something is left: what was killed a moment ago may still end a write, and
+    somebody else may be removing it too. What cannot be removed at all stays.
+    """
+    for _ in range(_REMOVALS):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        _open_folders(path)
+        time.sleep(_REMOVE_AGAIN_S)
+
+
+def _open_folders(path: Path) -> None:
+    """Let the owner change every folder below one: package managers make theirs read-only."""
+    with contextlib.suppress(OSError):  # another user's, or removed meanwhile
+        path.chmod(0o700)
+    with contextlib.suppress(OSError):
+        for entry in tuple(path.iterdir()):
+            if entry.is_dir() and not entry.is_symlink():
+                _open_folders(entry)
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from arb_local.room.files import make_private, try_lock, write_text
+from arb_local.room.files import make_private, remove_tree, try_lock, write_text
 from arb_local.room.ledger import LedgerEvent
 from arb_local.room.model import EndReason, RoomError, UnknownMachine
 from arb_local.room.processes import members, sweep
@@ -99,7 +98,7 @@ class PowerSwitch:
         self._book.append([LedgerEvent(self._now(), "gone", folder.id, facts)])
         hidden = folder.path.with_name(f".gone-{folder.id}")
         folder.path.rename(hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+        remove_tree(hidden)
         return True
 
     # -- switches --------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from arb_local.room import addresses, hostkeys
 from arb_local.room.capacity import CapacityRule, Place, count, limit_for
 from arb_local.room.environment import login_name
-from arb_local.room.files import locked, make_private, read_json, try_lock, write_json
+from arb_local.room.files import (
+    locked,
+    make_private,
+    read_json,
+    remove_tree,
+    try_lock,
+    write_json,
+)
 from arb_local.room.ledger import Ledger, LedgerEvent, MachineHistory
 from arb_local.room.model import (
     EndReason,
@@ -367,7 +373,7 @@ class Room:
         """
         for path in tuple(self.machines.iterdir()):
             if path.name.startswith("."):
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
         since = 0.0 if within_s is None else self.now() - within_s
         events = self.book.recent(since)
         gone = {event.id for event in events if event.event == "gone"}
