@@ -80,6 +80,14 @@ def test_private_key_and_folder_are_private(folder):
     assert (folder / "id_ed25519").read_text() == pair.private
 
 
+def test_what_a_writer_that_was_killed_left_of_the_key_is_removed(folder):
+    folder.mkdir(parents=True)
+    (folder / ".id_ed25519.k3zq81ab").write_text("half a key")
+    write_ssh_config(folder, generate_key(), list)
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"config", "id_ed25519", "known_hosts", "lock"}
+
+
 @pytest.mark.parametrize("name", ["a b", "*", "a\nHost *", "-oProxyCommand=x", "", "a#"])
 def test_name_that_would_change_the_file_s_meaning_is_refused(folder, name):
     with pytest.raises(UsageError) as caught:

@@ -88,9 +88,17 @@ def _write(folder: Path, client_key: KeyPair, hosts: Sequence[SshHost]) -> None:
         if not NAME.fullmatch(host.cluster):
             raise UsageError(f"{host.cluster!r} cannot be an SSH host name", code="bad-name")
     known = "".join(known_hosts_line(h.alias, h.host_key) + "\n" for h in hosts)
+    _remove_leftovers(folder)
     _replace(folder / "id_ed25519", client_key.private.encode(), 0o600)
     _replace(folder / "known_hosts", known.encode(), 0o600)
     _replace(folder / "config", _config(folder, hosts).encode(), 0o600)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed left: the lock is ours, so nobody else is writing."""
+    for name in ("id_ed25519", "known_hosts", "config"):
+        for left in folder.glob(f".{name}.*"):
+            left.unlink(missing_ok=True)
 
 
 def add_include(user_config: Path, generated: Path) -> bool:
