@@ -72,6 +72,21 @@ def test_cluster_whose_name_looks_like_a_rank_of_another_is_reached(generated, t
     assert "hostname 10.9.9.9" in shown
 
 
+@needs_ssh
+def test_address_with_a_zone_is_taken_as_it_is(folder):
+    host = _host(endpoint=SshEndpoint("fe80::1%eth0"))
+    config = write_ssh_config(folder, generate_key(), lambda: [host])
+    shown = subprocess.check_output([SSH, "-F", config, "-G", "train"], text=True)
+    assert "hostname fe80::1%eth0\n" in shown
+
+
+def test_include_holds_nothing_that_newer_clients_fill_in(tmp_path):
+    generated = write_ssh_config(tmp_path / "100% $HOME" / "ssh", generate_key(), list)
+    add_include(tmp_path / "config", generated)
+    line = (tmp_path / "config").read_text().splitlines()[1]
+    assert line == f'Include "{tmp_path}/100? ?HOME/ssh/config"'
+
+
 def test_private_key_and_folder_are_private(folder):
     pair = generate_key()
     write_ssh_config(folder, pair, list)
@@ -155,9 +170,10 @@ def test_linked_config_stays_a_link(tmp_path, generated):
     assert "Include" in real.read_text()
 
 
-def test_config_that_is_no_file_is_left_alone(tmp_path, generated):
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_config_that_is_no_file_is_left_alone(tmp_path, generated, make):
     config = tmp_path / "config"
-    config.mkdir()
+    make(config)
     with pytest.raises(StateError, match="cannot change") as caught:
         add_include(config, generated)
     assert caught.value.code == "ssh-config"

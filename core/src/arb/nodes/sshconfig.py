@@ -164,7 +164,7 @@ def _config(folder: Path, hosts: Sequence[SshHost]) -> str:
 def _block(folder: Path, name: str, host: SshHost) -> str:
     return f"""
 Host {name}
-  HostName {host.endpoint.host}
+  HostName {host.endpoint.host.replace("%", "%%")}
   Port {host.endpoint.port}
   User {host.endpoint.user}
   HostKeyAlias {host.alias}
@@ -185,7 +185,9 @@ def _quoted(path: Path) -> str:
 
 
 def _include_line(generated: Path) -> bytes:
-    return b'Include "' + os.fsencode(glob.escape(str(generated.absolute()))) + b'"'
+    # Since 9.9 OpenSSH fills in % and $ here, and before it takes them as they are: "?" fits both.
+    pattern = re.sub("[%$]", "?", glob.escape(str(generated.absolute())))
+    return b'Include "' + os.fsencode(pattern) + b'"'
 
 
 def _edit(path: Path, lock_folder: Path, edit: Callable[[bytes], bytes]) -> bool:
@@ -203,6 +205,8 @@ def _edit(path: Path, lock_folder: Path, edit: Callable[[bytes], bytes]) -> bool
 def _edit_locked(path: Path, edit: Callable[[bytes], bytes]) -> bool:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     real = Path(os.path.realpath(path))
+    if real.exists() and not real.is_file():
+        raise OSError("it is no file")  # a pipe would be waited for without end
     for _ in range(ATTEMPTS):
         before = _identity(real)
         text = real.read_bytes() if before else b""

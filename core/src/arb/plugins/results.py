@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeGuard, TypeVar
@@ -35,6 +36,8 @@ __all__ = ["WrongResult", "check_error", "checked", "is_sound", "own_instances"]
 
 T = TypeVar("T")
 _SOURCES: Final = ("live", "bundled")
+_WORD: Final = re.compile(r"(?!-)[A-Za-z0-9_.:@%+\\-]*")
+"""What stands for itself in a command and in an SSH configuration."""
 _INSTANCE_TEXTS: Final = ("region", "token", "zone", "address", "private_address", "payload")
 
 
@@ -225,6 +228,9 @@ def _endpoint(value: object, provider: str) -> SshEndpoint:
     endpoint = _is(SshEndpoint)(value, provider)
     if not (_is_text(endpoint.host) and endpoint.host and _is_text(endpoint.user)):
         raise WrongResult("returned an SshEndpoint without a host or a user")
+    for name, word in (("host", endpoint.host), ("user", endpoint.user)):
+        if not _WORD.fullmatch(word):
+            raise WrongResult(f"returned an SshEndpoint with the {name} {word!r}")
     if not (_is_number(endpoint.port) and 0 < endpoint.port < 65536):  # noqa: PLR2004 - TCP
         raise WrongResult(f"returned an SshEndpoint with the port {endpoint.port!r}")
     if not _is_text(endpoint.host_key):
