@@ -46,6 +46,9 @@ class ProcessChannel:
             raise TimeoutError("nothing came")
         return os.read(self.process.stdout.fileno(), n)
 
+    def last_words(self) -> str:
+        return f"exit code {self.process.wait(10)}"
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.process.stdin.close()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from arb.errors import NodeError, NodeUnreachable
+from arb.errors import NodeError
 from arb.nodes.agent_build import agent_payload, build_zipapp
 from arb.nodes.agent_client import AgentClient
 
@@ -164,16 +165,44 @@ def test_many_clients_may_install_at_once(node):
     assert [path.name for path in node.arb.glob("agent/*.tmp")] == []
 
 
-def test_an_interpreter_that_went_away_is_looked_for_again(node):
+@pytest.mark.parametrize("lost", ["python", "ready", "all"])
+def test_an_agent_that_cannot_be_started_is_put_there_anew(node, lost):
+    """Its interpreter went away, or the power did before its files were on the disk."""
     node.connect().hello()
-    for file in node.arb.glob("agent/*/python"):
-        file.write_text("/nonexistent/python3\n")
-    assert node.connect().hello().digest == agent_payload().digest
+    (folder,) = (path.parent for path in node.arb.glob("agent/*/ready"))
+    if lost == "python":
+        (folder / lost).write_text("/nonexistent/python3\n")
+    for file in [folder / lost] if lost == "ready" else folder.rglob("*") if lost == "all" else []:
+        if file.is_file():
+            file.write_bytes(b"")
+    node.end()
+    assert node.connect().call("status")["digest"] == agent_payload().digest
+    assert os.access((folder / "python").read_text().strip(), os.X_OK)
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
+
+
+def test_a_home_that_takes_no_files_is_told_in_one_line(node):
+    shutil.rmtree(node.arb, ignore_errors=True)
+    node.arb.write_text("in the way")
+    with pytest.raises(NodeError) as error:
+        node.connect().hello()
+    assert error.value.summary == "node: the agent cannot be put into ~/.arb: Not a directory"
+    assert (error.value.code, error.value.hint) == ("agent-broken", "")
+
+
+def test_a_home_that_takes_no_files_any_more_is_told_in_one_line(node):
+    node.connect().call("status")
+    node.end()
+    (node.arb / "jobs").rmdir()
+    (node.arb / "jobs").write_text("in the way")
+    with pytest.raises(NodeError) as error:
+        node.connect().hello()
+    assert error.value.summary == "node: the agent cannot work in ~/.arb: File exists"
 
 
 def test_damaged_payloads_are_not_installed(node):
     broken = dataclasses.replace(agent_payload(), data=bytes(len(agent_payload().data)))
-    with pytest.raises(NodeUnreachable):
+    with pytest.raises(NodeError, match="did not start: exit code 1"):
         node.connect(broken).hello()
     assert not list(node.arb.glob("agent/*.pyz"))
 

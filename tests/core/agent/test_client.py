@@ -34,6 +34,9 @@ class Script:
             return b""
         raise self.end("scripted")
 
+    def last_words(self) -> str:
+        return "arb: the agent arrived damaged"
+
     def close(self) -> None:
         self.closed = True
 
@@ -122,10 +125,9 @@ def test_lost_connections_say_that_the_node_was_not_reached(end, code):
 
 
 def test_the_last_words_on_stderr_are_passed_on():
-    channel = Script()
-    channel.stderr_tail = b"first\narb: the agent arrived damaged\n"
-    with pytest.raises(NodeUnreachable, match="arb: the agent arrived damaged"):
-        AgentClient(channel).hello()
+    with pytest.raises(NodeError, match="did not start: arb: the agent arrived damaged") as error:
+        AgentClient(Script()).hello()
+    assert error.value.code == "agent-broken"
 
 
 def test_a_stream_and_a_call_share_the_connection():

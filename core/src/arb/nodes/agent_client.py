@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from arb.errors import NodeError, NodeUnreachable
@@ -48,6 +49,9 @@ class Channel(Protocol):
 
     def recv(self, n: int, timeout: float | None) -> bytes:
         """Return at most ``n`` bytes, ``b""`` at the end; TimeoutError when nothing came."""
+
+    def last_words(self) -> str:
+        """Return the last line on standard error of a command that has ended, or how it ended."""
 
     def close(self) -> None:
         """End the command."""
@@ -112,8 +116,9 @@ class AgentClient:
             timeout_s: For all of it.
 
         Raises:
-            NodeError: There is no Python (``no-python``), or the agent is too old or too new.
-            NodeUnreachable: No answer.
+            NodeError: There is no Python (``no-python``), the agent cannot be put there or started
+                (``agent-broken``), or it is too old or too new.
+            NodeUnreachable: No answer (``agent-silent``), or the connection was lost.
         """
         if self._hello is None:
             self._hello = self._greet(time.monotonic() + timeout_s)
@@ -210,10 +215,15 @@ class AgentClient:
 
     def _greet(self, deadline: float) -> Hello:
         if self._payload is not None:
-            self._send(self._payload.script)
+            self._bring(self._payload.script)
         noise = ""
         for _ in range(_NOISE_LINES):
-            line = self._read_line(deadline, noise)
+            try:
+                line = self._read_line(deadline)
+            except EOFError:
+                said = self._channel.last_words() or noise
+                summary = f"the agent on {self._where} did not start: {said}"
+                raise NodeError(summary, code="agent-broken") from None
             message = _json_object(line)
             if "proto" in message:
                 return self._check(message)
@@ -223,16 +233,26 @@ class AgentClient:
             # A login script may talk; what we say ourselves begins with our name.
             noise = line.decode(errors="replace").strip()
             if noise.startswith("arb: "):
-                code = "no-python" if "no Python" in noise else "agent-broken"
-                hint = "install python3 there, or choose another image"
-                raise NodeError(f"{self._where}: {noise[5:]}", code=code, hint=hint)
+                raise self._refused(noise[5:])
         raise NodeError(f"{self._where} talks too much at login: {noise}", code="agent-broken")
+
+    def _refused(self, said: str) -> NodeError:
+        if "no Python" in said:
+            code, hint = "no-python", "install python3 there, or choose another image"
+        else:
+            code, hint = "agent-broken", ""
+        return NodeError(f"{self._where}: {said}", code=code, hint=hint)
 
     def _install(self) -> None:
         if self._payload is None:
             raise NodeError(f"{self._where} has no agent", code="agent-missing")
         for start in range(0, len(self._payload.data), _SEND_BYTES):
-            self._send(self._payload.data[start : start + _SEND_BYTES])
+            self._bring(self._payload.data[start : start + _SEND_BYTES])
+
+    def _bring(self, data: bytes) -> None:
+        """Send a part of the agent; a node that takes no more says why."""
+        with suppress(BrokenPipeError):
+            self._channel.send(data)
 
     def _check(self, message: dict[str, Any]) -> Hello:
         hello = Hello(int(message["proto"]), str(message["agent"]), str(message["digest"]))
@@ -262,7 +282,7 @@ class AgentClient:
         except TimeoutError as error:
             raise self._no_answer() from error
         except OSError as error:
-            raise self._lost("") from error
+            raise self._lost() from error
 
     def _take(self, number: int, deadline: float | None) -> tuple[bool, dict[str, Any]]:
         """Return whether more follows, and the next value for a request."""
@@ -277,7 +297,9 @@ class AgentClient:
                 self._reading = True
                 self._changed.release()
                 try:
-                    message = _json_object(self._read_line(deadline, ""))
+                    message = _json_object(self._read_line(deadline))
+                except EOFError:
+                    raise self._lost() from None
                 finally:
                     self._changed.acquire()
                     self._reading = False
@@ -295,7 +317,7 @@ class AgentClient:
         with self._changed:
             self._inbox.pop(number, None)
 
-    def _read_line(self, deadline: float | None, noise: str) -> bytes:
+    def _read_line(self, deadline: float | None) -> bytes:
         while not self._lines:
             try:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -303,9 +325,9 @@ class AgentClient:
             except TimeoutError as error:
                 raise self._no_answer() from error
             except OSError as error:
-                raise self._lost(noise) from error
+                raise self._lost() from error
             if not data:
-                raise self._lost(noise)
+                raise EOFError
             self._buffer += data
             if b"\n" in data:
                 *lines, rest = bytes(self._buffer).split(b"\n")
@@ -320,9 +342,8 @@ class AgentClient:
     def _no_answer(self) -> NodeUnreachable:
         return NodeUnreachable(f"the agent of {self._where} did not answer", code="agent-silent")
 
-    def _lost(self, noise: str) -> NodeUnreachable:
-        tail = bytes(getattr(self._channel, "stderr_tail", b"")).decode(errors="replace").strip()
-        said = tail.splitlines()[-1] if tail else noise
+    def _lost(self) -> NodeUnreachable:
+        said = self._channel.last_words()
         return NodeUnreachable(
             f"the connection to the agent of {self._where} ended" + (f": {said}" if said else ""),
             code="agent-connection-lost",

@@ -19,6 +19,7 @@ __all__ = ["ExecResult", "SshChannel"]
 
 POLL_S: Final = 0.25
 STDERR_TAIL_BYTES: Final = 64 * 1024
+LAST_WORDS_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,19 @@ class SshChannel:
         """The last 64 KiB of standard error so far; all of it within ``SshNode.exec``."""
         self._drain_stderr()
         return b"".join(self._stderr)
+
+    def last_words(self, timeout: float = LAST_WORDS_S) -> str:
+        """Return the last line on standard error of a command that has ended, or how it ended.
+
+        Args:
+            timeout: Seconds to wait for it; empty when nothing more comes.
+        """
+        status = ""
+        with suppress(TimeoutError, NodeError):
+            status = f"exit code {self.wait(timeout)}"
+            self.drain(timeout)
+        lines = self.stderr_tail.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else status
 
     def close(self) -> None:
         """Close the channel: its input ends and its outputs break. Safe to call twice.

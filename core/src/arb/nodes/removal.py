@@ -46,8 +46,7 @@ def remove_agent(node: SshNode, *, timeout_s: float = TIMEOUT_S) -> list[str]:
             raise NodeUnreachable(summary, code="agent-silent") from None
         told = [line.removeprefix("arb: ") for line in said if line.startswith("arb: ")]
         if status or REMOVED not in said:
-            errors = channel.stderr_tail.decode(errors="replace").strip().splitlines()
-            why = "; ".join(told) or (errors[-1] if errors else f"exit code {status}")
+            why = "; ".join(told) or channel.last_words()
             summary = f"the agent could not be taken off {node.name}: {why}"
             raise NodeError(summary, code="not-removed")
     return told

@@ -21,7 +21,9 @@ arb_main() {
   : "${HOME:?arb: HOME is not set}"
   export HOME
   folder="$HOME/.arb/agent/$1"
-  if [ -e "$folder/ready" ] && read -r python < "$folder/python" && [ -x "$python" ]; then
+  # A power cut soon after it was put there leaves empty files.
+  if [ -e "$folder/ready" ] && read -r ready < "$folder/ready" && [ "$ready" = "$1" ] &&
+    read -r python < "$folder/python" && [ -x "$python" ]; then
     exec "$python" -I -S "$folder/__main__.py" "${3:-rpc}"
   fi
   if ! arb_find_python; then
@@ -46,12 +48,16 @@ if hashlib.sha256(data).hexdigest()[:16] != digest:
     sys.exit("arb: the agent arrived damaged")
 os.umask(0o077)
 folder = os.path.join(os.environ["HOME"], ".arb", "agent")
-os.makedirs(folder, exist_ok=True)
 path = os.path.join(folder, digest + ".pyz")
 temporary = "%s.%d.tmp" % (path, os.getpid())
-with open(temporary, "wb") as file:
-    file.write(data)
-os.replace(temporary, path)
+try:
+    os.makedirs(folder, exist_ok=True)
+    with open(temporary, "wb") as file:
+        file.write(data)
+    os.replace(temporary, path)
+except OSError as error:
+    sys.stdout.write("\narb: the agent cannot be put into ~/.arb: %s\n" % error.strerror)
+    sys.exit(1)
 os.execv(sys.executable, [sys.executable, "-I", "-S", path, sys.argv[3]])
 ' "$1" "$2" "${3:-rpc}"
 }

@@ -57,7 +57,7 @@ def unpack(archive: str, name: str) -> str:
         name: Its digest.
     """
     folder = os.path.abspath(os.path.join(AGENTS, name))
-    if os.path.exists(os.path.join(folder, "ready")):
+    if is_whole(folder):
         return folder
     import compileall
     import zipfile
@@ -68,14 +68,32 @@ def unpack(archive: str, name: str) -> str:
     # Compiled under the final name, so that tracebacks tell the truth.
     compileall.compile_dir(temporary, ddir=folder, quiet=2, force=True)
     files.write(os.path.join(temporary, "python"), sys.executable + "\n")
-    files.write(os.path.join(temporary, "ready"), "")
+    files.write(os.path.join(temporary, "ready"), name + "\n")
+    _put(temporary, folder)
+    return folder
+
+
+def is_whole(folder: str) -> bool:
+    """Return whether an agent can be started: a power cut leaves files empty that were not."""
+    name = files.read(os.path.join(folder, "ready")).strip()
+    python = files.read(os.path.join(folder, "python")).strip()
+    return name == os.path.basename(folder) and os.access(python, os.X_OK)
+
+
+def _put(temporary: str, folder: str) -> None:
+    """Give an unpacked agent its name, unless somebody else was first."""
+    import shutil
+
+    aside = temporary + ".old"
+    if os.path.exists(folder) and not is_whole(folder):
+        os.rename(folder, aside)
     try:
         os.rename(temporary, folder)
-    except OSError:  # somebody else was first
-        import shutil
-
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+    except OSError:
+        if not is_whole(folder):
+            raise
+    for left in (temporary, aside):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def link() -> None:

@@ -12,6 +12,15 @@ USAGE = "usage: arb-agent rpc|serve|keep|boot|install-boot|remove|version"
 
 def main() -> None:
     """Run the command that the arguments name."""
+    try:
+        _main()
+    except OSError as error:  # a full or read-only disk, mostly; the client looks for such a line
+        sys.stdout.write(f"\narb: the agent cannot work in ~/.arb: {error.strerror or error}\n")
+        sys.stdout.flush()
+        raise
+
+
+def _main() -> None:
     arguments = sys.argv[1:]
     name = arguments[0] if len(arguments) == 1 else ""
     if name == "version":

@@ -179,7 +179,7 @@ def front_end(context: Context) -> dict[str, Any] | None:
     mine = (install.number(VERSION), install.digest())
     folder = os.path.abspath(os.path.join(install.AGENTS, other))
     newer = install.number(version) >= mine[0] and other != mine[1]
-    if newer and os.path.exists(os.path.join(folder, "ready")):
+    if newer and install.is_whole(folder):
         python = files.read(os.path.join(folder, "python")).strip()
         context.daemon.replacement = install.start(python, folder, "serve")
         context.daemon.schedule()

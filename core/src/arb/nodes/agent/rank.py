@@ -32,6 +32,13 @@ def _device(number: int) -> str:
     return own[number] if number < len(own) else str(number)
 
 
+def _vanished(phase: str) -> str:
+    """Return why a wrapper is gone without a record."""
+    if files.disk_is_full():
+        return f"the disk is full: the wrapper of its {phase} could not record anything"
+    return f"the wrapper of its {phase} was killed"
+
+
 class Rank:
     """Runs the phases of one job on this node and records what becomes of them.
 
@@ -157,7 +164,7 @@ class Rank:
             if code:
                 self._ended(phase, int(code))
             else:
-                self._end(LOST, f"the wrapper of its {phase} was killed", None, "")
+                self._end(LOST, _vanished(phase), None, "")
         else:
             self._loop.later(ADOPTED_POLL_S, self._check)
 

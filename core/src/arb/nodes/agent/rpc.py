@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 START_TIMEOUT_S = 20.0
+AGAIN_S = 1.0
+"""For one that did not start in that time, under the same front end."""
 RESTARTS = 5
 """A daemon that dies this often under one front end is not started again."""
 
@@ -41,6 +43,7 @@ class FrontEnd:
         self._gone = False
         self._more = False
         self._resting = False
+        self._patience_s = START_TIMEOUT_S
 
     def run(self) -> int:
         """Serve until the client closes its side."""
@@ -159,13 +162,14 @@ class FrontEnd:
         """Reach the daemon, starting it if need be, and ask what is still open."""
         self._from_daemon = Lines()
         if self._restarts > RESTARTS:
-            self._refuse(AgentError("agent-broken", "the agent's daemon keeps dying", _LOG_HINT))
+            self._refuse(_broken("the agent's daemon keeps dying"))
             return
         hello = {"op": "front_end", "digest": install.digest(), "agent": VERSION}
         try:
-            self._daemon = reach_daemon()
+            self._daemon = reach_daemon(self._patience_s)
             self._daemon.sendall(encode(hello) + b"".join(self._open.values()))
         except AgentError as error:
+            self._patience_s = AGAIN_S
             self._refuse(error)
         except OSError:
             self._lost_daemon()
@@ -176,16 +180,23 @@ class FrontEnd:
         self._open.clear()
 
 
-_LOG_HINT = "see ~/.arb/agent.log on the node"
+def _broken(summary: str) -> AgentError:
+    """Return the error that says so, with what can be done."""
+    if files.disk_is_full():
+        return AgentError("agent-broken", f"{summary}: its disk is full", "free some space there")
+    return AgentError("agent-broken", summary, "see ~/.arb/agent.log on the node")
 
 
-def reach_daemon() -> socket.socket:
+def reach_daemon(patience_s: float) -> socket.socket:
     """Return a connection to the daemon of this node, which is started when none runs.
 
+    Args:
+        patience_s: How long to wait for one that starts.
+
     Raises:
-        AgentError: It did not start in ``START_TIMEOUT_S``.
+        AgentError: It did not start in this time.
     """
-    deadline = time.monotonic() + START_TIMEOUT_S
+    deadline = time.monotonic() + patience_s
     started = False
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -196,7 +207,7 @@ def reach_daemon() -> socket.socket:
         else:
             return connection
         if time.monotonic() > deadline:
-            raise AgentError("agent-broken", "the agent's daemon did not start", _LOG_HINT)
+            raise _broken("the agent's daemon did not start")
         if not started:
             from . import keeper
 

@@ -28,6 +28,8 @@ set -- ${_arb_stat##*) }
 set -C
 echo "$$ ${20}" 2>/dev/null > "$_arb_phase.pid" || exit 111
 set +C
+# The place for its end is taken now: the phase may fill the disk.
+echo "       " > "$_arb_phase.exit.tmp" || exit 111
 (
   umask 022
   . ./env.sh
@@ -41,7 +43,7 @@ set +C
   fi
   exec sh "$_arb_dir/$_arb_phase.sh"
 ) </dev/null >>log 2>&1
-echo "$?" > "$_arb_phase.exit.tmp"
+echo "$?" 1<> "$_arb_phase.exit.tmp"
 mv -f "$_arb_phase.exit.tmp" "$_arb_phase.exit"
 """
 
