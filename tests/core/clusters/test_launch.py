@@ -204,6 +204,16 @@ def test_ctrl_c_while_nodes_come_up_leaves_nothing(site):
     assert list_clusters(site.session.store) == []
 
 
+def test_a_machine_that_ctrl_c_leaves_for_a_while_is_told_with_its_price(site):
+    later = Termination(gone=False, retry_after_s=1200, detail="20 min left")
+    site.cloud.on_terminate[""] = [lambda _: later]
+    site.broken_nodes = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        site.launch()
+    told = "fake/i-1 ends later and costs $1.00 an hour until then: 20 min left"
+    assert site.told.warnings == [told]
+
+
 def test_what_cannot_end_yet_keeps_its_name(site):
     later = Termination(gone=False, retry_after_s=1200, detail="20 min left")
     site.cloud.on_terminate[""] = [lambda _: later]

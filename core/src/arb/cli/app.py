@@ -10,7 +10,9 @@ import typer
 
 from arb import __version__
 from arb.cli import render
-from arb.cli.group import Interrupted, LazyGroup
+from arb.cli.commands import COMMANDS
+from arb.cli.group import Interrupted, LazyGroup, plugin_commands
+from arb.cli.leaving import leave
 from arb.errors import ArbError
 
 __all__ = ["app", "main", "run"]
@@ -62,7 +64,7 @@ def root(
 
 def main() -> None:
     """Run the process's own arguments and exit."""
-    sys.exit(run(sys.argv[1:]))
+    leave(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
@@ -89,8 +91,8 @@ def _run(arguments: list[str], own: list[str], *, as_json: bool) -> int:
             arguments, prog_name="arb", standalone_mode=False, complete_var="_ARB_COMPLETE"
         )
     except ArbError as error:
-        if isinstance(error, Interrupted) and not as_json:
-            render.note(error.summary)
+        if isinstance(error, Interrupted):
+            render.interrupted(error, as_json=as_json)
         else:
             render.error(error, as_json=as_json)
         return error.exit_code
@@ -131,7 +133,16 @@ def _failed(arguments: list[str]) -> int:
 def _unexpected(error: Exception, arguments: list[str], *, as_json: bool) -> int:
     if os.environ.get("ARB_DEBUG"):
         raise error
-    summary = f"arb failed: {type(error).__name__}: {error}"
-    told = ArbError(summary, code="internal", hint="run again with ARB_DEBUG=1 and report it")
+    who, whom = _who_runs(next((word for word in arguments if not word.startswith("-")), ""))
+    summary = f"{who} failed: {type(error).__name__}: {error}"
+    told = ArbError(summary, code="internal", hint=f"run again with ARB_DEBUG=1 and report it{whom}")
     render.error(told, as_json=as_json)
     return _failed(arguments)
+
+
+def _who_runs(command: str) -> tuple[str, str]:
+    """Return whose code a command is, and to whom its failures are reported."""
+    plugin = None if command in COMMANDS else plugin_commands().get(command)
+    if plugin is None:
+        return "arb", ""
+    return f"{plugin.origin}: arb {command}", f" to the authors of {plugin.distribution}"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.cli import render
+from arb.cli.group import Interrupted
 from arb.cli.progress import open_progress
 from arb.errors import ArbError
 
@@ -61,26 +62,35 @@ def follow_job(
     if not number or detach:
         return _handed_over(launched, as_json=as_json)
     nodes = Nodes(session, launched.cluster)
-    job = show_log(session, nodes, number, LogWish(), to_stderr=as_json)
+    try:
+        job = show_log(session, nodes, number, LogWish(), to_stderr=as_json)
+    except Interrupted as error:
+        if fate := _fate(session, launched, down=down):
+            error.hint += f"\n{fate}"
+        raise
     if down:
         from arb.clusters.down import down as end
 
         for ended in end(session, [name]):
             _tell_ended(session, ended.left, ended.error)
-    elif launched.bought:
-        _tell_price(session, name)
+    elif fate := _fate(session, launched, down=False):
+        render.hint(fate)
     if as_json:
         render.json_document({"cluster": name, "bought": launched.bought, "job": job_document(job)})
     return exit_code(job, followed=True)
 
 
-def _tell_price(session: Session, name: str) -> None:
-    """Say what goes on costing money after the job."""
+def _fate(session: Session, launched: Launched, *, down: bool) -> str:
+    """Say what becomes of a cluster that was bought; nothing of one that was there before."""
     from arb.clusters.status import views
 
-    for view in views(session.store, name=name):
+    name = launched.cluster.name
+    if down:
+        return f"Cluster {name} ends with the job"
+    for view in views(session.store, name=name) if launched.bought else ():
         price = f" at {render.money(view.usd_hour)}/h" if view.usd_hour else ""
-        render.hint(f"Cluster {name} stays up{price}; end it with: arb down {name}")
+        return f"Cluster {name} stays up{price}; end it with: arb down {name}"
+    return ""
 
 
 def _handed_over(launched: Launched, *, as_json: bool) -> int:
@@ -109,7 +119,8 @@ def show_log(
 ) -> AgentJob:
     """Print a job's output, each line with its rank when there are several.
 
-    Ctrl-C says how to come back; the job goes on.
+    Raises:
+        Interrupted: Ctrl-C; it says how to come back, as the job goes on.
     """
     from arb.clusters.logs import follow
 
@@ -118,16 +129,22 @@ def show_log(
     session.progress.state("")
     try:
         job = follow(session, nodes, number, wish, printer.write)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         printer.flush()
-        render.note(f"detached: job {number} of cluster {nodes.cluster.name} goes on")
-        render.hint(f"  come back with: arb logs {nodes.cluster.name} {number}")
-        render.hint(f"  end it with:    arb cancel {nodes.cluster.name} {number}")
-        raise
+        raise _detached(nodes.cluster.name, number) from error
     printer.flush()
     if wish.follow:
         _tell_end(job)
     return job
+
+
+def _detached(cluster: str, number: int) -> Interrupted:
+    hint = (
+        f"come back with: arb logs {cluster} {number}\n"
+        f"end it with:    arb cancel {cluster} {number}"
+    )
+    summary = f"detached: job {number} of cluster {cluster} goes on"
+    return Interrupted(summary, code="detached", hint=hint)
 
 
 def _tell_end(job: AgentJob) -> None:

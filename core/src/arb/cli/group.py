@@ -15,11 +15,11 @@ from arb.errors import ArbError, StateError
 if TYPE_CHECKING:
     from arb.plugins.table import PluginEntry
 
-__all__ = ["Interrupted", "LazyGroup"]
+__all__ = ["Interrupted", "LazyGroup", "plugin_commands"]
 
 
 class Interrupted(ArbError):
-    """Ctrl-C. The parser would turn it into an exit without a word."""
+    """Ctrl-C, and what it left. The parser would turn it into an exit without a word."""
 
     exit_code = 130
 
@@ -32,7 +32,7 @@ class LazyGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         """Return every command's name without importing any."""
-        return [*COMMANDS, *(name for name in _listed_plugins() if name not in COMMANDS)]
+        return [*COMMANDS, *(name for name in plugin_commands() if name not in COMMANDS)]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command.
@@ -74,7 +74,7 @@ class LazyGroup(TyperGroup):
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, entry in COMMANDS.items():
             sections.setdefault(entry.section, []).append((name, entry.help))
-        for name, plugin in _listed_plugins().items():
+        for name, plugin in plugin_commands().items():
             if name not in COMMANDS:
                 sections.setdefault("Plugins", []).append((name, plugin.summary))
         for title, rows in sections.items():
@@ -92,8 +92,8 @@ def _as_command(app: typer.Typer, name: str, summary: str) -> Any:
     return command
 
 
-def _listed_plugins() -> dict[str, PluginEntry]:
-    """Return what is installed; help must work also where ``ARB_HOME`` does not."""
+def plugin_commands() -> dict[str, PluginEntry]:
+    """Return the commands of plugins by name; help must work also where ``ARB_HOME`` does not."""
     try:
         return _plugin_commands()
     except StateError:

@@ -9,6 +9,7 @@ import typer
 
 from arb.cli import render
 from arb.cli.completion import complete_cluster
+from arb.cli.group import Interrupted
 from arb.cli.options import (
     Cpus,
     DiskSize,
@@ -155,6 +156,24 @@ def _carry_out(session: Session, plan: Plan, *, yes: bool) -> Launched | None:
     except Declined as error:
         render.note(error.summary)
         return None
+    except KeyboardInterrupt as error:
+        raise _interrupted(session, plan.cluster) from error
+
+
+def _interrupted(session: Session, cluster: str) -> Interrupted:
+    """Return the error that says what there is of a cluster when Ctrl-C has ended its launch."""
+    from arb.state.clusters import ClusterStatus, get_cluster
+
+    record = get_cluster(session.store, cluster)
+    hint = ""
+    if record is None:
+        left = f"nothing is left of cluster {cluster}"
+    elif record.status is ClusterStatus.UP:
+        left, hint = f"cluster {cluster} is up", f"end it with: arb down {cluster}"
+    else:
+        left = f"cluster {cluster} is not gone yet"
+        hint = "the next arb command carries on with its end; arb status shows it"
+    return Interrupted(f"interrupted: {left}", code="interrupted", hint=hint)
 
 
 def _costs(plan: Plan) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "confirm",
     "error",
     "hint",
+    "interrupted",
     "json_document",
     "line",
     "money",
@@ -132,8 +133,21 @@ def error(failure: ArbError, *, as_json: bool) -> None:
         json_document({"error": failure.to_dict()})
         return
     _stderr(f"{_styled('error:', _RED, sys.stderr)} {printable(failure.summary)}")
-    if failure.hint:
-        hint(f"  {failure.hint}")
+    _advise(failure)
+
+
+def interrupted(stop: ArbError, *, as_json: bool) -> None:
+    """Tell what Ctrl-C left and how to go on; with ``as_json`` a document as of an error."""
+    if as_json:
+        error(stop, as_json=True)
+        return
+    note(stop.summary)
+    _advise(stop)
+
+
+def _advise(failure: ArbError) -> None:
+    for text in failure.hint.split("\n") if failure.hint else ():
+        hint(f"  {text}")
 
 
 def confirm(question: str, *, yes: bool) -> bool:
@@ -147,7 +161,13 @@ def confirm(question: str, *, yes: bool) -> bool:
         raise UsageError(summary, code="needs-yes", hint="pass --yes to agree")
     sys.stderr.write(f"{printable(question)} [y/N] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):  # Ctrl-C or Ctrl-D: what follows begins on a line of its own
+            _stderr("")
+    return answer.strip().lower() in {"y", "yes"}
 
 
 def money(usd: float) -> str:

@@ -72,9 +72,12 @@ def buy_cluster(
 
 
 def _give_back(shop: Shop, record: ClusterRecord) -> None:
-    """End what was made, unless another process took that over."""
+    """End what was made, unless another process took that over; tell what goes on costing money."""
     try:
-        finish(shop, record.id)
+        for machine in finish(shop, record.id):
+            why = machine.terminate_detail or "the provider has not confirmed it yet"
+            price = f"${machine.price_usd_hour:.2f} an hour"
+            shop.progress.warn(f"{machine.key} ends later and costs {price} until then: {why}")
     except LeaseLost:
         shop.progress.warn(f"another command took cluster {record.name} over and ends it")
         _forget_key(shop, record.id)
