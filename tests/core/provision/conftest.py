@@ -192,7 +192,7 @@ def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]
     """The same on both databases."""
     url = f"sqlite:///{tmp_path / 'home' / 'state.db'}"
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_server").new_database()
+        url = request.getfixturevalue("postgres_server").new_schema()
     made = World(tmp_path, url)
     yield made
     made.close()

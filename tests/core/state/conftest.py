@@ -25,7 +25,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> str:
-    return postgres_server.new_database()
+    return postgres_server.new_schema()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

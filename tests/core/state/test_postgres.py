@@ -142,9 +142,11 @@ except StateError as error:
 
 
 def test_a_database_without_rights_is_named(shared: Store, postgres_url: str) -> None:
+    (schema,) = shared.read("SELECT current_schema() AS name")
     with shared.write() as tx:
         tx.execute("CREATE ROLE guest LOGIN")
-        tx.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest")
+        tx.execute(f"GRANT USAGE ON SCHEMA {schema['name']} TO guest")
+        tx.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema['name']} TO guest")
     try:
         with open_store(postgres_url.replace("arb@", "guest@")) as guest:
             with pytest.raises(StateError) as caught, guest.write() as tx:
