@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import time
 
 import importlib_metadata
@@ -242,13 +241,70 @@ def test_all_at_once_cost_one_line_each(site, run, good_provider):
     assert sorted(named) == sorted(f"arb-{kind}" for kind in PROVIDERS if kind != "hangs-at-import")
 
 
-def test_arb_plugins_shows_what_is_wrong(site, tmp_path, good_provider):
-    site.install("arb-good", good_provider)
-    site.install("arb-bad", textwrap.dedent("ARB_API = 99\n"), version="0.3")
+@pytest.fixture
+def arb(site, tmp_path):
+    """Return a function that runs one command line with the plugins of ``site``."""
     env = dict(os.environ) | {"PYTHONPATH": str(site.folder), "ARB_HOME": str(tmp_path / "home")}
-    command = [sys.executable, "-m", "arb", "plugins", "--json"]
+    env.pop("ARB_DEBUG", None)
 
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=50, check=True)
+    def run_command(*arguments):
+        command = [sys.executable, "-m", "arb", *arguments]
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=50, check=False
+        )
+
+    return run_command
+
+
+BAD_COMMANDS = {
+    "crashes": (
+        "@app.command()\ndef run():\n    raise KeyError('boom')",
+        "arb odd failed: KeyError: 'boom'",
+    ),
+    "is-empty": ("", "arb odd failed: RuntimeError: Could not get a command"),
+    "is-a-function": ("def app(): pass", "arb odd failed: AttributeError: "),
+}
+
+
+@pytest.mark.parametrize(("source", "told"), BAD_COMMANDS.values(), ids=BAD_COMMANDS.keys())
+def test_a_command_that_crashes_is_blamed_on_who_brought_it(site, arb, source, told):
+    source = f"import typer\napp = typer.Typer()\n{source}\n"
+    site.install("arb-odd", source, group="arb.commands")
+
+    done = arb("odd")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    first, hint = done.stderr.splitlines()
+    assert first.startswith(f"error: arb-odd 1.0: {told}")
+    assert hint == "  run again with ARB_DEBUG=1 and report it to the authors of arb-odd"
+
+
+HOLDERS = {
+    "thread": "threading.Thread(target=time.sleep, args=(60,), name='mine', daemon=False).start()",
+    "executor": "concurrent.futures.ThreadPoolExecutor(1).submit(time.sleep, 60)",
+}
+
+
+@pytest.mark.parametrize("source", HOLDERS.values(), ids=HOLDERS.keys())
+def test_threads_that_a_plugin_left_do_not_hold_the_exit(site, arb, good_provider, source):
+    site.install(
+        "arb-good", f"{good_provider}\nimport concurrent.futures, threading, time\n{source}\n"
+    )
+    start = time.monotonic()
+
+    done = arb("plugins", "--json")
+
+    assert time.monotonic() - start < 30
+    assert done.returncode == 0
+    assert "good" in {row["name"] for row in json.loads(done.stdout)}
+    assert done.stderr.startswith("warning: not waited for a thread that a plugin left running: ")
+
+
+def test_arb_plugins_shows_what_is_wrong(site, arb, tmp_path, good_provider):
+    site.install("arb-good", good_provider)
+    site.install("arb-bad", "ARB_API = 99\n", version="0.3")
+
+    done = arb("plugins", "--json")
 
     rows = {row["name"]: row for row in json.loads(done.stdout)}
     assert (rows["good"]["state"], rows["good"]["api"]) == ("ok", 1)

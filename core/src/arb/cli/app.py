@@ -126,16 +126,21 @@ def _silence_stdout() -> None:
 
 def _failed(arguments: list[str]) -> int:
     """Return the exit code that says that arb itself failed."""
-    command = next((word for word in arguments if not word.startswith("-")), "")
-    return _ARB_FAILED if command in _TASK_COMMANDS else ArbError.exit_code
+    return _ARB_FAILED if _command(arguments) in _TASK_COMMANDS else ArbError.exit_code
+
+
+def _command(arguments: list[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-")), "")
 
 
 def _unexpected(error: Exception, arguments: list[str], *, as_json: bool) -> int:
     if os.environ.get("ARB_DEBUG"):
         raise error
-    who, whom = _who_runs(next((word for word in arguments if not word.startswith("-")), ""))
+    who, whom = _who_runs(_command(arguments))
     summary = f"{who} failed: {type(error).__name__}: {error}"
-    told = ArbError(summary, code="internal", hint=f"run again with ARB_DEBUG=1 and report it{whom}")
+    told = ArbError(
+        summary, code="internal", hint=f"run again with ARB_DEBUG=1 and report it{whom}"
+    )
     render.error(told, as_json=as_json)
     return _failed(arguments)
 
