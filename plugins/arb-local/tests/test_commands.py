@@ -77,6 +77,22 @@ def test_a_node_is_rebooted(run, room, cluster):
     assert room.wait(cluster[0].id, MachineState.RUNNING).boot_id != before
 
 
+def test_stopped_nodes_are_started_and_the_others_left_alone(run, room, cluster):
+    room.stop(cluster[1].id)
+    before = room.get(cluster[0].id).boot_id
+    assert run("start") == "mine-1 boots\n"
+    assert room.wait(cluster[1].id, MachineState.RUNNING).boot_id
+    assert room.get(cluster[0].id).boot_id == before
+    assert run("start") == ""
+
+
+def test_one_stopped_node_is_started_by_its_name(run, room, cluster):
+    for machine in cluster:
+        room.stop(machine.id)
+    assert [m["id"] for m in json.loads(run("start", "mine-0", "--json"))] == [cluster[0].id]
+    assert room.get(cluster[1].id).state is MachineState.STOPPED
+
+
 def test_a_broken_node_is_in_the_ledger(run, cluster):
     run("fail", "mine-0")
     documents = json.loads(run("list", "--all", "--json"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from arb.clusters.refresh import told_if_gone
-from arb.errors import NodeError, NodeUnreachable, ProviderUnavailable
+from arb.clusters.status import views
+from arb.errors import NodeError, NodeUnreachable, ProviderUnavailable, UsageError
 from arb.types import GoneReason, InstanceState
 
 
@@ -41,3 +42,21 @@ def test_a_provider_that_does_not_answer_says_nothing_of_a_node(site, cluster):
     ):
         raise NodeUnreachable("connection refused")
     assert "could not be asked" in site.told.warnings[-1]
+
+
+def test_a_node_without_power_is_called_stopped(site, cluster):
+    site.cloud.change("i-1", state=InstanceState.STOPPED)
+    with pytest.raises(NodeError) as caught, told_if_gone(site.session, cluster):
+        raise NodeUnreachable("connection refused")
+    assert caught.value.summary == "train rank 0 is stopped"
+    (view,) = views(site.session.store)
+    assert (view.status, len(view.running), view.usd_hour) == ("stopped", 1, 1.0)
+
+
+def test_a_launch_on_a_stopped_cluster_is_refused_and_ends_nothing(site, cluster):
+    for machine in ("i-1", "i-2"):
+        site.cloud.change(machine, state=InstanceState.STOPPED)
+    with pytest.raises(UsageError, match="cluster train is stopped") as caught:
+        site.launch(num_nodes=2)
+    assert "arb down train" in caught.value.hint
+    assert site.cloud.called("terminate") == []

@@ -94,7 +94,7 @@ def _row(view: ClusterView, now: float) -> tuple[str, ...]:
         place = f"{offer['provider']} {offer['region']}{zone}"
     return (
         record.name,
-        record.status.value,
+        view.status.value,
         _nodes(view),
         _kind(offer),
         place,
@@ -105,8 +105,8 @@ def _row(view: ClusterView, now: float) -> tuple[str, ...]:
 
 
 def _nodes(view: ClusterView) -> str:
-    """Return how many nodes there are, and of how many when some are gone."""
-    wanted, alive = view.record.num_nodes, len(view.machines)
+    """Return how many nodes there are, and of how many when some are gone or stopped."""
+    wanted, alive = view.record.num_nodes, len(view.running)
     is_up = view.record.status.value == "up"
     return f"{alive}/{wanted}" if is_up and alive < wanted else str(wanted)
 

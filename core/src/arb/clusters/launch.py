@@ -17,7 +17,7 @@ from arb.clusters.nodes import Nodes
 from arb.clusters.orders import Terms, find_offers
 from arb.clusters.ownkeys import refuse_own_keys
 from arb.clusters.reaping import reap_along
-from arb.clusters.refresh import lost_nodes
+from arb.clusters.refresh import how_to_go_on, lost_nodes, stopped_nodes
 from arb.errors import NoOfferError, UsageError
 from arb.provision.giveback import finish
 from arb.provision.resume import has_unfinished, resume
@@ -173,13 +173,20 @@ def _ensure_up(
 
 
 def _is_usable(session: Session, record: ClusterRecord, *, told: bool = False) -> bool:
-    """Say whether a cluster is up with all its nodes; tell which are gone unless that was told."""
+    """Say whether a cluster is up with all its nodes; tell which are gone unless that was told.
+
+    Raises:
+        UsageError: Its nodes are stopped. What is on their disks is not thrown away unasked.
+    """
     if record.status is not ClusterStatus.UP:
         return False
     lost = lost_nodes(session, record)
     for machine in lost if not told else ():
         why = machine.reason.value or machine.detail
         session.progress.step(f"{record.name} lost rank {machine.rank} ({why}): to be replaced")
+    if not lost and stopped_nodes(session, record):
+        summary = f"cluster {record.name} is stopped"
+        raise UsageError(summary, code="cluster-stopped", hint=how_to_go_on(record))
     return not lost
 
 

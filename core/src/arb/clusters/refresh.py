@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from arb.state.clusters import ClusterRecord
     from arb.state.machines import Machine
 
-__all__ = ["close_if_empty", "lost_nodes", "refresh", "told_if_gone"]
+__all__ = [
+    "close_if_empty",
+    "how_to_go_on",
+    "lost_nodes",
+    "refresh",
+    "stopped_nodes",
+    "told_if_gone",
+]
 
 
 def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
@@ -56,18 +63,28 @@ def lost_nodes(session: Session, cluster: ClusterRecord) -> list[Machine]:
     return [machine for machine in gone if machine.attempt_id == current and machine.ssh_host]
 
 
+def stopped_nodes(session: Session, cluster: ClusterRecord) -> list[Machine]:
+    """Return the nodes of a cluster that were without power when their provider was last asked."""
+    machines = machines_of_cluster(session.store, cluster.id)
+    return [m for m in machines if m.is_stopped and m.terminate_after is None]
+
+
 @contextmanager
 def told_if_gone(session: Session, cluster: ClusterRecord) -> Iterator[None]:
-    """Ask the provider about nodes that cannot be reached, and say so when they are gone.
+    """Ask the provider about nodes that cannot be reached, and say so when they are gone or stopped.
 
     Raises:
-        NodeError: A node that could not be reached is gone.
-        NodeUnreachable: It could not be reached, and its provider does not call it gone.
+        NodeError: A node that could not be reached is gone or stopped.
+        NodeUnreachable: It could not be reached, and its provider does not know why either.
     """
     try:
         yield
     except NodeUnreachable as error:
         lost = lost_nodes(session, cluster)
+        stopped = stopped_nodes(session, cluster)
+        if not lost and stopped:
+            summary = f"{cluster.name} rank {stopped[0].rank} is stopped"
+            raise NodeError(summary, code="node-stopped", hint=how_to_go_on(cluster)) from error
         if not lost:
             raise
         why = lost[0].reason.value or lost[0].detail
@@ -76,6 +93,11 @@ def told_if_gone(session: Session, cluster: ClusterRecord) -> Iterator[None]:
             code="node-gone",
             hint=f"launch it again to replace it, or end it with: arb down {cluster.name}",
         ) from error
+
+
+def how_to_go_on(cluster: ClusterRecord) -> str:
+    """Return what can be done about stopped nodes. Starting them may be worth what is on their disks."""
+    return f"start it at its provider, or end it with: arb down {cluster.name}"
 
 
 def close_if_empty(session: Session, cluster: ClusterRecord) -> bool:

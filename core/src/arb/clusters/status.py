@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arb.state.clusters import list_clusters
+from arb.state.clusters import ClusterStatus, list_clusters
 from arb.state.costs import read_costs
 from arb.state.machines import machines_of_cluster
 
@@ -30,9 +30,21 @@ class ClusterView:
     cost_usd: float
 
     @property
+    def status(self) -> ClusterStatus:
+        """Its status; one that is up is stopped when a node of it has no power, as far as is known."""
+        is_up = self.record.status is ClusterStatus.UP
+        is_stopped = is_up and any(machine.is_stopped for machine in self.machines)
+        return ClusterStatus.STOPPED if is_stopped else self.record.status
+
+    @property
+    def running(self) -> tuple[Machine, ...]:
+        """The machines that are not stopped."""
+        return tuple(machine for machine in self.machines if not machine.is_stopped)
+
+    @property
     def usd_hour(self) -> float:
-        """What its machines cost an hour, all together."""
-        return sum(machine.price_usd_hour for machine in self.machines)
+        """What its machines cost an hour, all together; a stopped one costs nothing by the hour."""
+        return sum(machine.price_usd_hour for machine in self.running)
 
     @property
     def offer(self) -> dict[str, Any]:
@@ -44,7 +56,7 @@ class ClusterView:
         record = self.record
         return {
             "name": record.name,
-            "status": record.status.value,
+            "status": self.status.value,
             "provider": record.provider,
             "region": record.region,
             "num_nodes": record.num_nodes,

@@ -87,6 +87,11 @@ class Machine:
         """``provider/id``: how events name it."""
         return f"{self.provider}/{self.instance_id}"
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has no power, or is losing it, and can have it again."""
+        return self.state in {InstanceState.STOPPING, InstanceState.STOPPED}
+
 
 class MachineChanges(TypedDict, total=False):
     """Columns of a machine that change."""

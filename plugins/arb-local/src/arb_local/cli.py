@@ -52,6 +52,30 @@ def reboot(node: Node, as_json: Json = False) -> None:
 
 
 @app.command()
+def start(
+    node: Annotated[
+        str, typer.Argument(metavar="[NODE]", help="One node; all that are stopped if left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Switch stopped nodes on, with their files, for instance after the computer was restarted."""
+    from arb_local.room import MachineState
+
+    room = _room()
+    found = [_find(room, node)] if node else room.list()
+    stopped = [m for m in found if m.state is MachineState.STOPPED]
+    started = [room.start(machine.id) for machine in stopped]
+    if as_json:
+        render.json_document(
+            [{"id": m.id, "token": m.token, "boot_id": m.boot_id} for m in started]
+        )
+    for machine in started if not as_json else ():
+        render.line(f"{_title(machine)} boots")
+    if not started and not as_json:
+        render.note("no node is stopped")
+
+
+@app.command()
 def fail(node: Node, as_json: Json = False) -> None:
     """Break a node without a warning, as broken hardware does."""
     room = _room()
