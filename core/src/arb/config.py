@@ -26,7 +26,7 @@ from arb.locks import locked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["KEYS", "Config", "read_config", "write_value"]
+__all__ = ["KEYS", "Config", "parse_value", "read_config", "remove_value", "write_value"]
 
 KEYS: Final[Mapping[str, tuple[type, str]]] = {
     "bringup_timeout": (int, "minutes after which a machine that nobody claimed ends itself"),
@@ -82,7 +82,36 @@ def write_value(path: Path, dotted: str, text: str) -> Any:
         UsageError: No such setting, no YAML, or the wrong type; the file stays as it was.
         StateError: The file cannot be read or written.
     """
-    value = _parse(dotted, text)
+    value = parse_value(dotted, text)
+    _change(path, dotted, value)
+    return value
+
+
+def remove_value(path: Path, dotted: str) -> bool:
+    """Remove a setting, also one that should not be there; return whether it was there.
+
+    Raises:
+        UsageError: It was not, and there is no such setting.
+        StateError: The file cannot be read or written.
+    """
+    was = _change(path, dotted, None)
+    name = dotted.split(".", maxsplit=1)[0]
+    if was is None and name not in KEYS:
+        raise UsageError(closest(name, KEYS, what="setting"), code="config-key")
+    return was is not None
+
+
+def parse_value(dotted: str, text: str) -> Any:
+    """Return the value that a text of YAML is; None for an empty one.
+
+    Raises:
+        UsageError: It is not YAML.
+    """
+    return _parse(dotted, text)
+
+
+def _change(path: Path, dotted: str, value: Any) -> Any:
+    """Set a nested value, None removes it; return what it was."""
     names = dotted.split(".")
     if not all(names):
         raise UsageError(f"{dotted!r} is not the name of a setting", code="config-path")
@@ -91,26 +120,29 @@ def write_value(path: Path, dotted: str, text: str) -> Any:
         real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(real.with_name(f".{real.name}.lock"), "changing settings", wait_s=_WAIT_S):
             values = _read(path)
-            _put(values, names, value)
-            _check_all(path, values)
+            was = _put(values, names, value)
+            if value is not None:  # else what is wrong could not be removed piece by piece
+                _check_all(path, values)
             _replace(real, _dump(values))
-    return value
+    return was
 
 
-def _put(values: dict[str, Any], names: list[str], value: Any) -> None:
-    """Set a nested value, or remove it with every group that is empty then."""
+def _put(values: dict[str, Any], names: list[str], value: Any) -> Any:
+    """Set a nested value, or remove it with every group that is empty then; return what it was."""
     name, *rest = names
     if not rest:
+        was = values.get(name)
         values[name] = value
     else:
         group = values.get(name)
         group = {} if group is None else group
         if not isinstance(group, dict):
             raise UsageError(f"{name} is not a group of settings", code="config-path")
-        _put(group, rest, value)
+        was = _put(group, rest, value)
         values[name] = group or None
     if values[name] is None:
         del values[name]
+    return was
 
 
 def _read(path: Path) -> dict[str, Any]:

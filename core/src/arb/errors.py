@@ -246,7 +246,7 @@ def closest(name: str, known: Iterable[str], *, what: str) -> str:
         known: What would have been right.
         what: The kind of thing, for instance ``provider``.
     """
-    choices = sorted(known)
+    choices = sorted(map(str, known))  # members of an enum look otherwise when quoted
     near = difflib.get_close_matches(name.lower(), [c.lower() for c in choices], n=1, cutoff=0.55)
     if near:
         match = next(c for c in choices if c.lower() == near[0])

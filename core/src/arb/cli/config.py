@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arb.cli import render
+from arb.cli.completion import complete_setting
 from arb.cli.options import Json
-from arb.errors import UsageError
+from arb.errors import UsageError, closest
 
 if TYPE_CHECKING:
     from arb.home import Home
 
 app = typer.Typer(invoke_without_command=True)
+
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="For example default_infra, or provider_options.local.room.",
+        autocompletion=complete_setting,
+    ),
+]
 
 
 @app.callback()
@@ -41,17 +51,16 @@ def show(as_json: Json = False) -> None:
 
 
 @app.command()
-def get(
-    name: Annotated[str, typer.Argument(help="For example provider_options.local.room.")],
-    as_json: Json = False,
-) -> None:
+def get(name: _Name, as_json: Json = False) -> None:
     """Print one setting."""
-    from arb.config import read_config
+    from arb.config import KEYS, read_config
 
     value: Any = asdict(read_config(_home().config_file))
     for part in name.split("."):
         if not isinstance(value, dict) or part not in value:
-            raise UsageError(f"{name} is not set", code="config-unset")
+            known = name.split(".", maxsplit=1)[0] in KEYS
+            text = f"{name} is not set" if known else closest(name, KEYS, what="setting")
+            raise UsageError(text, code="config-unset")
         value = value[part]
     if as_json:
         render.json_document({name: value})
@@ -61,18 +70,40 @@ def get(
 
 @app.command("set")
 def set_(
-    name: Annotated[str, typer.Argument(help="For example default_infra.")],
-    value: Annotated[str, typer.Argument(help="A YAML value; empty removes the setting.")],
+    name: _Name,
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="A YAML value; empty removes the setting.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Change one setting."""
-    from arb.config import write_value
+    """Change one setting.
 
+    What a provider's plugin does not know is refused at once, without asking the provider.
+    """
+    from arb.cli.progress import PlainProgress
+    from arb.clusters.session import Session
+    from arb.clusters.settings import check_setting
+    from arb.config import parse_value, write_value
+
+    with Session(progress=PlainProgress(), only_looks=True) as session:
+        check_setting(session, name, parse_value(name, value))
     stored = write_value(_home().config_file, name, value)
     if as_json:
         render.json_document({name: stored})
     else:
         render.note(f"{name} is {_text(stored)}")
+
+
+@app.command()
+def unset(name: _Name, as_json: Json = False) -> None:
+    """Remove one setting, so that its default counts again."""
+    from arb.config import remove_value
+
+    was_set = remove_value(_home().config_file, name)
+    if as_json:
+        render.json_document({name: None})
+    else:
+        render.note(f"{name} is not set any more" if was_set else f"{name} was not set")
 
 
 @app.command()
