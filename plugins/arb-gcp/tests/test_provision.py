@@ -18,8 +18,8 @@ from arb.errors import (
 )
 from arb.types import GoneReason, InstanceState
 from arb_gcp import plugin
+from arb_gcp.bodies import request_id
 from arb_gcp.handles import Handle
-from arb_gcp.provision import request_id
 
 INSERT = "compute.instances.insert"
 RULE = "compute.firewalls.insert"
@@ -75,7 +75,7 @@ def test_an_order_that_is_sent_again_makes_nothing_new(account):
 def test_a_machine_that_another_order_made_under_our_name_is_adopted(account):
     request = account.request()
     account.provision(request)
-    account.cloud.engine._requests.clear()  # Google remembers request ids for some time only
+    account.cloud.engine.log.forget_requests()  # Google remembers request ids for some time only
     again = account.provision(request)
     assert Handle.of(again.handle).operations == {}
     (machine,) = account.running(request, again)
@@ -279,6 +279,16 @@ def test_a_lost_answer_is_asked_for_under_the_same_request_id(account, fault):
     assert [m.name for m in machines(account)] == [machine.id]
     sent = {call.path.partition("requestId=")[2] for call in calls(account)}
     assert (len(calls(account)), sent) == (2, {request_id(request.setups[0].token)})
+
+
+def test_a_rule_whose_order_was_late_is_not_made_after_it_was_removed(account):
+    request = account.request()
+    account.cloud.fault("late", match=RULE, delay_s=90)
+    result = account.provision(request)
+    assert len(rules(account)) == 1
+    plugin.arb_cleanup(account.context(), account.cluster(request, result))
+    account.cloud.advance(91)
+    assert rules(account) == set()
 
 
 @LOST

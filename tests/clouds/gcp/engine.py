@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Record"]
 
 _PAPER_PORT = 2222
-_ZERO = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass
@@ -67,7 +66,6 @@ class Engine:
         self.log = OperationLog(cloud)
         self.firewalls = Firewalls(cloud, self.log)
         self.records: dict[tuple[str, str, str], Record] = {}
-        self._requests: dict[str, Operation] = {}
         self.handlers = {
             "compute.projects.get": self._project,
             "compute.zones.list": self._zones,
@@ -184,7 +182,7 @@ class Engine:
     def _insert(self, call: Call) -> Any:
         zone, body = call.parts["zone"], call.body or {}
         self._check_zone(zone)
-        if repeated := self._repeated(call):
+        if repeated := self.log.repeated(call):
             return repeated
         wish = check_instance(
             body, zone, call.project, self.firewalls.networks, self._cloud.settings
@@ -198,19 +196,7 @@ class Engine:
         )
         self.records[call.project, zone, name] = record
         record.insertion = self.log.begin("insert", record, call, self._made(record))
-        if request_id := call.query.get("requestId"):
-            self._requests[request_id] = record.insertion
         return self.log.view(record.insertion)
-
-    def _repeated(self, call: Call) -> Any:
-        """Return the operation of an earlier sending of a request; None when there was none."""
-        request_id = call.query.get("requestId")
-        if request_id is None:
-            return None
-        if request_id == _ZERO or len(request_id) != len(_ZERO):
-            raise Refused(400, "invalid", f"Invalid value for field 'requestId': '{request_id}'.")
-        operation = self._requests.get(request_id)
-        return self.log.view(operation) if operation else None
 
     def _made(self, record: Record) -> list[dict[str, Any]]:
         """Make the machine and return nothing, or why not; it is told at the operation's end."""

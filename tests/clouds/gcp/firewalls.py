@@ -76,6 +76,8 @@ class Firewalls:
     def _insert(self, call: Call) -> Any:
         body = call.body or {}
         check_firewall(body, self.networks)
+        if repeated := self._log.repeated(call):
+            return repeated
         if (call.project, body["name"]) in self._rules:
             path = f"projects/{call.project}/global/firewalls/{body['name']}"
             raise Refused(409, "alreadyExists", f"The resource '{path}' already exists")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from clouds.gcp.errors import not_found
+from clouds.gcp.errors import Refused, not_found
 from clouds.gcp.lists import aggregated, listed
 from clouds.gcp.state import Operation
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OperationLog"]
 
+_ZERO = "00000000-0000-0000-0000-000000000000"
+
 
 class OperationLog:
     """Every operation of the project."""
@@ -24,6 +26,7 @@ class OperationLog:
     def __init__(self, cloud: Gcp) -> None:
         self._cloud = cloud
         self._operations: dict[tuple[str, str, str], Operation] = {}
+        self._requests: dict[str, Operation] = {}
         self._numbers = itertools.count(1)
         self.handlers = {
             "compute.zoneOperations.get": self._get,
@@ -56,6 +59,8 @@ class OperationLog:
         """
         seconds = self._cloud.settings.operation_s if duration_s is None else duration_s
         operation = self._new(kind, about, call.grant.account, seconds)
+        if request_id := call.query.get("requestId"):
+            self._requests[request_id] = operation
 
         def end() -> None:
             operation.errors, operation.is_over = list(errors), True
@@ -64,6 +69,20 @@ class OperationLog:
 
         self._cloud.schedule(seconds, end)
         return operation
+
+    def repeated(self, call: Call) -> Any:
+        """Return the operation of an earlier sending of a request; None when there was none."""
+        request_id = call.query.get("requestId")
+        if request_id is None:
+            return None
+        if request_id == _ZERO or len(request_id) != len(_ZERO):
+            raise Refused(400, "invalid", f"Invalid value for field 'requestId': '{request_id}'.")
+        operation = self._requests.get(request_id)
+        return self.view(operation) if operation else None
+
+    def forget_requests(self) -> None:
+        """Know no request again, as Google does after some time."""
+        self._requests.clear()
 
     def system(self, kind: str, about: Any, message: str) -> None:
         """Write down what nobody asked for."""

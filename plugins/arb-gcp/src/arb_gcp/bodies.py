@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shlex
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from arb_gcp.images import boot_disk_type, default_image, image_path
@@ -24,6 +25,7 @@ __all__ = [
     "instance_body",
     "labels_of",
     "ports_body",
+    "request_id",
 ]
 
 OWNER_LABEL: Final = "arb-owner"
@@ -51,6 +53,11 @@ put() {{
   chown "$3" "$1"
 }}
 """
+
+
+def request_id(name: str) -> str:
+    """Return the ``requestId`` under which what has this name is ordered, however often it is sent."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"arb:{name}"))
 
 
 def instance_body(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.errors import CredentialsError, ProviderUnavailable, QuotaError, Scope
 from arb.types import Leftovers, parse_token
 from arb_gcp.answers import ApiError, faults_of_operation, is_there_already
-from arb_gcp.bodies import ports_body
+from arb_gcp.bodies import ports_body, request_id
 from arb_gcp.client import Client
 from arb_gcp.handles import Handle
 from arb_gcp.machines import operation_name
@@ -38,6 +38,9 @@ _PATIENCE_S: Final = 20.0
 def make_rules(client: Client, bodies: Sequence[Mapping[str, Any]]) -> list[str]:
     """Ask for rules, without waiting until they are in force. One that is there already stays.
 
+    Each is asked for under a ``requestId``: an order that comes late, after it was sent again and the
+    rule was removed, makes none anew.
+
     Returns:
         Names of the operations that make them, for ``refused_rule``.
 
@@ -49,7 +52,8 @@ def make_rules(client: Client, bodies: Sequence[Mapping[str, Any]]) -> list[str]
 
     def make(body: Mapping[str, Any]) -> str:
         try:
-            return operation_name(client.post(path, body, is_known=True))
+            asked = {"requestId": request_id(body["name"])}
+            return operation_name(client.post(path, body, asked, is_known=True))
         except ApiError as error:
             if not error.is_there_already:
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.errors import (
@@ -18,7 +17,7 @@ from arb.errors import (
 )
 from arb.types import Instance, ProvisionResult
 from arb_gcp.answers import ApiError
-from arb_gcp.bodies import firewall_bodies, instance_body
+from arb_gcp.bodies import firewall_bodies, instance_body, request_id
 from arb_gcp.client import Client
 from arb_gcp.firewalls import make_rules, remove_rules
 from arb_gcp.handles import Handle
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from arb.types import NodeSetup, ProviderContext, ProvisionRequest
 
-__all__ = ["provision", "request_id"]
+__all__ = ["provision"]
 
 _RESERVE_S: Final = 10.0
 """Time that is kept for answering, when a gang waits for a rate limit."""
@@ -67,11 +66,6 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
         rules,
     )
     return ProvisionResult((), handle.to_json(), client.project)
-
-
-def request_id(text: str) -> str:
-    """Return Google's idempotency token for ours."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"arb:{text}"))
 
 
 def _make_rules(client: Client, request: ProvisionRequest) -> list[str]:
