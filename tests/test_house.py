@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "core" / "src" / "arb"
 PROVIDER = re.compile(r"(?i)(?<![a-z])(aws|gcp|lambda|spheron|arb[-_]local)(?![a-z])")
 LONGEST_MODULE = 400
+MAPPED = ["catalog", "clusters", "nodes", "optimizer", "provision", "state", "tasks"]
 IMPORT_NAMES = {"pyyaml": "yaml", "arb_core": "arb", "google_auth": "google"}
 
 
@@ -128,6 +129,15 @@ def outside_imports(source: Path) -> set[str]:
                 found.add(node.module)
     own = {path.name for path in source.iterdir()}
     return {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names) - own
+
+
+@pytest.mark.parametrize("package", MAPPED)
+def test_a_large_package_says_what_each_of_its_modules_is_for(package: str) -> None:
+    folder = CORE / package
+    tree = ast.parse((folder / "__init__.py").read_text())
+    told = set(re.findall(r"``(\w+)``", ast.get_docstring(tree) or ""))
+    inside = [p for p in folder.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
+    assert {path.stem for path in inside} - {"__init__"} - told == set()
 
 
 def test_every_plugin_package_is_held_to_the_import_contracts() -> None:

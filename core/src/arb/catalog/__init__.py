@@ -1,6 +1,15 @@
 """Offers: what every provider sells, validated, merged and kept in one file.
 
 Provider packages import ``read_csv`` from here or from ``arb.catalog.read_csv``, and nothing else.
+
+* Reading: ``refresh`` asks providers side by side (``gathering``, ``asking``), those that are ``stale``: by age,
+  or because ``files`` changed.
+* Checking: ``columns`` is the normal form, ``normal`` makes it, ``validate`` and ``plausible`` refuse rows,
+  ``merge`` joins providers, ``overlay`` puts a file of prices over theirs.
+* Keeping: ``schema`` of the SQLite file, ``write``, ``store`` (reads it), ``damage``; ``candidates`` are its rows as
+  a frame, ``rows`` single offers.
+* Asking: ``market`` is what the optimizer sees, ``listing`` what ``arb gpus`` shows.
+* Of use to all: ``names`` of accelerators, ``pricelist`` and ``read_csv``.
 """
 
 from __future__ import annotations

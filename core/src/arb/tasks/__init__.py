@@ -1,6 +1,15 @@
 """Task files: YAML in, a validated ``Task`` out.
 
 A module is imported when the first of its names is used: listings need amounts and no models.
+
+* Loading: ``load``, from files (``reading``) through YAML with positions (``document``) to tasks (``build``), with
+  ``overrides`` and ``variables`` of the command line filled in (``substitute``). ``faults`` are told all at once;
+  ``retired`` and ``internal`` keys have their own words.
+* The models: ``model`` is the task; ``resources`` (``hardware``, ``accelerators``, ``amounts``, ``places``),
+  ``environment``, ``mounts``, ``service``, ``settings``, ``lifecycle`` and ``when`` are its parts, ``groups`` are files
+  of several. ``forms`` says how each kind of value is read, written and described.
+* What others take: ``choices`` makes ``alternatives`` without choices, for the optimizer; ``acted`` says which
+  command acts on which key; ``show`` and ``schema`` turn models into text.
 """
 
 from __future__ import annotations
