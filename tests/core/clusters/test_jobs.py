@@ -9,6 +9,7 @@ import pytest
 
 from arb.clusters.jobs import submit
 from arb.errors import HostKeyError, NodeError, NodeUnreachable
+from arb.nodes.upload import UploadReport
 from arb.tasks import Task
 
 
@@ -50,14 +51,16 @@ def hand_over(site, head, offer="", **task):
 class Uploads:
     """Stands in for copying, and loses the connection as told."""
 
-    def __init__(self, *errors: Exception) -> None:
+    def __init__(self, *errors: Exception, reports: tuple[UploadReport, ...] = ()) -> None:
         self.errors = list(errors)
+        self.reports = list(reports)
         self.count = 0
 
     def __call__(self, _ssh, _folder, _target):
         self.count += 1
         if self.errors:
             raise self.errors.pop(0)
+        return self.reports.pop(0) if self.reports else UploadReport(1, 1, 1, 1)
 
 
 def test_a_job_whose_answer_was_lost_is_asked_for_again_and_runs_once(site):
@@ -127,6 +130,34 @@ def test_a_copy_that_was_cut_off_is_carried_on_with_once(site, tmp_path, monkeyp
     monkeypatch.setattr("arb.nodes.upload.upload", uploads)
     assert hand_over(site, head, workdir=str(tmp_path)) == 1
     assert (uploads.count, head.forgotten) == (2, 1)
+
+
+def changed(*names: str) -> UploadReport:
+    return UploadReport(9, 9, 9, 9, changed=names)
+
+
+@pytest.mark.parametrize(
+    ("reports", "expected"),
+    [
+        ((changed(),), (1, [])),
+        ((changed("a.log"), changed()), (2, [])),
+        ((changed("a"), changed("b", "a")), (2, ["changed while they were copied: 'a', 'b'"])),
+        (
+            (UploadReport(9, 9, 9, 9, special=tuple("gfedcba")),),
+            (1, ["not copied, as no node can use them: 'a', 'b', 'c', 'd', 'e' and 2 more"]),
+        ),
+    ],
+    ids=["as-it-was", "done-by-then", "still-written", "special"],
+)
+def test_what_changes_while_it_is_copied_is_copied_once_more_and_then_told(
+    site, tmp_path, monkeypatch, reports, expected
+):
+    uploads = Uploads(reports=reports)
+    monkeypatch.setattr("arb.nodes.upload.upload", uploads)
+    warned: list[str] = []
+    monkeypatch.setattr(site.session.progress, "warn", warned.append)
+    assert hand_over(site, Head(), workdir=str(tmp_path)) == 1
+    assert (uploads.count, warned) == expected
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def execute(session: Session, name: str, task: Task) -> Launched:
     if task.num_nodes > record.num_nodes:
         summary = f"cluster {name} has {counted(record.num_nodes, 'node')}, not {task.num_nodes}"
         raise UsageError(summary, code="cluster-too-small")
-    refuse_own_keys(task, session.user_home)
+    refuse_own_keys(task, session.user_home, session.home.root)
     with told_if_gone(session, record):
         number = submit(session, Nodes(session, record), task, with_setup=False)
     return Launched(record, number, bought=False)

@@ -13,10 +13,11 @@ from arb.errors import NodeError, NodeUnreachable, UsageError
 from arb.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from arb.clusters.nodes import ClusterNode, Nodes
     from arb.clusters.session import Session
+    from arb.nodes.upload import UploadReport
     from arb.state.clusters import ClusterRecord
     from arb.tasks import Task
 
@@ -28,6 +29,8 @@ _LOST: Final = frozenset({"connection-lost", "agent-connection-lost"})
 """Codes of connections that were there: the next one is tried, however the first broke."""
 _RESEND_EVERY_S: Final = 1.0
 _RESEND_FOR_S: Final = 20.0
+_NAMED: Final = 5
+"""Files that a warning names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +132,37 @@ def _copy_workdir(session: Session, nodes: Sequence[ClusterNode], workdir: str) 
 
     folder = check_workdir(workdir)
     session.progress.state(f"copying {workdir} to {counted(len(nodes), 'node')}")
-    fan_out(lambda node: _copy(node, folder), list(nodes))
+    reports = fan_out(lambda node: _copy(node, folder), list(nodes))
     session.progress.state("")
+    special = {name for report in reports for name in report.special}
+    if special:
+        session.progress.warn(f"not copied, as no node can use them: {_some(special)}")
+    changed = {name for report in reports for name in report.changed}
+    if changed:
+        session.progress.warn(f"changed while they were copied: {_some(changed)}")
 
 
-def _copy(node: ClusterNode, folder: Path) -> None:
-    """Copy to one node; a connection that broke on the way is made once more, for what is missing."""
+def _some(names: Collection[str]) -> str:
+    """Name a few files."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(repr, sorted(names)[:_NAMED])) + more
+
+
+def _copy(node: ClusterNode, folder: Path) -> UploadReport:
+    """Copy to one node; a connection that broke on the way is made once more, for what is missing.
+
+    Files that changed meanwhile are copied once more: a build or an editor is done by then.
+    """
     from arb.nodes.upload import upload
 
     try:
-        upload(node.ssh, folder, WORKDIR)
+        report = upload(node.ssh, folder, WORKDIR)
     except NodeUnreachable as error:
         if error.code not in _LOST:
             raise
         node.forget_agent()
-        upload(node.ssh, folder, WORKDIR)
+        report = upload(node.ssh, folder, WORKDIR)
+    return upload(node.ssh, folder, WORKDIR) if report.changed else report
 
 
 def _user() -> str:

@@ -95,7 +95,7 @@ def plan_launch(session: Session, wish: Wish) -> Plan:
     ask_policies(session, task)
     if task.folder:
         check_workdir(task.folder)
-    refuse_own_keys(task, session.user_home)
+    refuse_own_keys(task, session.user_home, session.home.root)
     cluster = names.check_name(wish.cluster or names.new_name(task.name))
     named = replace(wish, task=task, cluster=cluster)
     try:

@@ -1,4 +1,4 @@
-"""The user's own SSH keys stay on the user's computer, whatever a task asks for."""
+"""Private keys, the user's and those of arb, stay on this computer, whatever a task asks for."""
 
 from __future__ import annotations
 
@@ -18,29 +18,41 @@ _NO_SECRETS: Final = frozenset(
     {"config", "known_hosts", "known_hosts.old", "authorized_keys", "environment"}
 )
 _PUBLIC: Final = ".pub"
+_OURS: Final = ("vault", "ssh")
+"""Where arb keeps its keys, below ``ARB_HOME``."""
 _CODE: Final = "private-key"
 
 
-def refuse_own_keys(task: Task, home: Path) -> None:
-    """Refuse a task that would copy the private keys in ``~/.ssh`` to a node.
+def refuse_own_keys(task: Task, home: Path, arb_home: Path) -> None:
+    """Refuse a task that would copy private keys of ``~/.ssh`` or of arb's own to a node.
 
     Names alone decide; nothing there is read. Links are followed.
 
     Args:
         task: What is to be launched.
         home: The user's home folder.
+        arb_home: ``ARB_HOME``.
 
     Raises:
         UsageError: Its ``secret_mounts``, ``file_mounts`` or ``workdir`` would.
     """
-    keys = _resolved(home / ".ssh")
-    for where, remote, local in _mounts(task):
+    asked = [(f"{where}: {remote}: {local}", local) for where, remote, local in _mounts(task)]
+    if task.folder:
+        asked.append((f"workdir: {task.folder}", task.folder))
+    folders = {_resolved(home / ".ssh"): "~/.ssh"}
+    folders.update({_resolved(arb_home / name): f"ARB_HOME/{name}" for name in _OURS})
+    for what, local in asked:
         path = _resolved(_expanded(local, home))
-        if path == keys or path in keys.parents or _is_key(path, keys):
-            raise _refused(f"{where}: {remote}: {local}")
-    folder = _resolved(_expanded(task.folder, home)) if task.folder else None
-    if folder is not None and keys.is_dir() and (folder == keys or folder in keys.parents):
-        raise _refused(f"workdir: {task.folder}")
+        for keys, shown in folders.items():
+            if _takes(path, keys):
+                raise _refused(what, shown)
+
+
+def _takes(path: Path, keys: Path) -> bool:
+    """Say whether copying a path takes private keys of a folder along."""
+    if path == keys or path in keys.parents:
+        return keys.is_dir()
+    return _is_key(path, keys)
 
 
 def _mounts(task: Task) -> Iterator[tuple[str, str, str]]:
@@ -55,7 +67,7 @@ def _mounts(task: Task) -> Iterator[tuple[str, str, str]]:
 
 
 def _is_key(path: Path, keys: Path) -> bool:
-    """Say whether a path below ``~/.ssh`` may be a private key: all is that is not known to be none."""
+    """Say whether a path below a folder of keys may be one: all is that is not known to be none."""
     if keys not in path.parents:
         return False
     return path.name not in _NO_SECRETS and path.suffix != _PUBLIC
@@ -74,7 +86,7 @@ def _resolved(path: Path) -> Path:
         return path.absolute()
 
 
-def _refused(what: str) -> UsageError:
-    summary = f"{what} would copy private keys of ~/.ssh to a node, which arb never does"
-    hint = "make a key for this purpose outside ~/.ssh, or name a folder without it"
+def _refused(what: str, folder: str) -> UsageError:
+    summary = f"{what} would copy private keys of {folder} to a node, which arb never does"
+    hint = "name a folder without it; a key for nodes is made elsewhere"
     return UsageError(summary, code=_CODE, hint=hint)

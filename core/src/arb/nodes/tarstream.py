@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from arb.nodes.tree import Entry
 
-__all__ = ["TarWriter", "is_racy"]
+__all__ = ["TarWriter", "is_racy", "open_file"]
 
 CHUNK_BYTES: Final = 256 * 1024
 BLOCK_BYTES: Final = 512
@@ -43,8 +43,8 @@ class TarWriter:
 
     Attributes:
         unreadable: Names of files that could not be opened; they are left out.
-        changed: Names of files that shrank while they were read; their end is filled with zeros,
-            and the next upload sends them again.
+        changed: Names of files that changed after they were listed. What is sent of them is of
+            several moments, or filled with zeros; the next upload sends them again.
     """
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
@@ -71,16 +71,22 @@ class TarWriter:
 
     def _file(self, entry: Entry, now: float, mode: int | None) -> None:
         try:
-            file = Path(entry.path).open("rb")  # noqa: SIM115 - closed below
+            file = open_file(entry.path)
+        except FileNotFoundError:
+            return  # removed since it was listed
         except OSError:
             self.unreadable.append(entry.name)
+            return
+        if file is None:
+            self.changed.append(entry.name)
             return
         with file:
             self._put(_header(entry, int(entry.mtime) - is_racy(entry, now), mode))
             missing = self._content(file, entry)
-        if missing:
+            after = os.fstat(file.fileno())
+        if (after.st_size, after.st_mtime) != (entry.size, entry.mtime):
             self.changed.append(entry.name)
-            self._zeros(missing)
+        self._zeros(missing)
         self._zeros(-entry.size % BLOCK_BYTES)
 
     def _content(self, file: BinaryIO, entry: Entry) -> int:
@@ -112,6 +118,19 @@ class TarWriter:
         data = bytes(self._buffer)
         self._buffer.clear()
         self._send(data)
+
+
+def open_file(path: str) -> BinaryIO | None:
+    """Open a file to read it; None when something else took its place. A pipe is not waited for.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    return None
 
 
 def _header(entry: Entry, mtime: int, mode: int | None) -> bytes:

@@ -102,8 +102,9 @@ def _walk(
     try:
         with os.scandir(path) as found:
             items = sorted(found, key=lambda item: item.name)
-    except OSError:
-        tree.unreadable.append(prefix or ".")
+    except OSError as error:
+        if not (prefix and isinstance(error, FileNotFoundError)):  # removed since it was listed
+            tree.unreadable.append(prefix or ".")
         return
     for item in items:
         name = prefix + item.name
@@ -147,6 +148,8 @@ def _note(item: os.DirEntry[str], name: str, tree: Tree) -> None:
         info = item.stat(follow_symlinks=False)
         is_link = stat.S_ISLNK(info.st_mode)
         target = os.readlink(item.path) if is_link else ""  # noqa: PTH115 - Path tidies it
+    except FileNotFoundError:
+        return  # removed since it was listed
     except OSError:
         tree.unreadable.append(name)
         return
