@@ -13,7 +13,7 @@ from arb.cli import launch, render
 from arb.cli import reap as reap_command
 from arb.cli.launch import _agree
 from arb.clusters.down import Ended
-from arb.errors import ProviderUnavailable
+from arb.errors import NodeError, ProviderUnavailable
 from arb.provision.agreement import Rise
 from arb.provision.leftovers import Beside, Leftover
 from arb.provision.reaper import Sighting, Survey
@@ -194,3 +194,62 @@ def test_a_price_that_rose_is_asked_about(monkeypatch):
 def test_yes_agrees_to_a_price_that_rose_and_says_what_bounds_it(capsys):
     assert launch._agree(RISE, yes=True)
     assert "now $12.50 an hour, not $10.00; max_hourly_cost bounds it" in capsys.readouterr().err
+
+
+@pytest.fixture
+def agent(cli, monkeypatch):
+    """A cluster that is up, whose agent knows no job 9."""
+    cli.home.mkdir()
+    with open_store(f"sqlite:///{cli.home / 'state.db'}") as store, store.write() as tx:
+        insert_cluster(tx, ClusterRecord("aaaaaaaa", "train", ClusterStatus.UP, 1.0, 1))
+
+    class NoSuchJob:
+        def __getattr__(self, _):
+            raise NodeError("train rank 0: there is no job 9", code="no-such-job")
+
+    class OneNode:
+        def __init__(self, _session, cluster):
+            self.cluster = cluster
+            self.head = self
+
+        def __len__(self):
+            return 1
+
+        def agent(self):
+            return NoSuchJob()
+
+    monkeypatch.setattr("arb.clusters.nodes.Nodes", OneNode)
+    return cli
+
+
+@pytest.mark.parametrize("words", ["logs train 9", "logs train 9 --sync-down", "cancel train 9"])
+def test_a_job_that_is_not_there_is_a_name_that_was_typed_wrong(agent, words):
+    done = agent(*words.split())
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "error: cluster train: there is no job 9",
+        "  arb queue train lists its jobs, arb status its nodes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ([], ["train-1", "train-2", "web"]),
+        (["web"], ["web"]),
+        (["train-*"], ["train-1", "train-2"]),
+        (["web", "*-2"], ["train-2", "web"]),
+        (["x*"], []),
+    ],
+    ids=str,
+)
+def test_status_takes_names_and_globs(cli, words, shown):
+    cli.home.mkdir()
+    with open_store(f"sqlite:///{cli.home / 'state.db'}") as store, store.write() as tx:
+        for name in ("train-1", "train-2", "web"):
+            insert_cluster(tx, ClusterRecord(name, name, ClusterStatus.UP, 1.0, 1))
+    done = cli("status", *words)
+    assert done.code == 0
+    assert [line.split()[0] for line in done.out.splitlines()[1:]] == shown
+    assert [each["name"] for each in cli("status", *words, "--json").json] == shown
+    assert shown or done.err == "no cluster is called x*\n"

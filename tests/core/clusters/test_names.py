@@ -69,3 +69,12 @@ def test_everything_is_all(store):
 def test_a_name_that_is_none_gets_the_closest(store):
     with pytest.raises(UsageError, match="unknown cluster 'trian-1': did you mean 'train-1'"):
         matched(store, "trian-1")
+
+
+def test_a_cluster_that_is_gone_is_called_so_and_not_unknown(store):
+    with store.write() as tx:
+        insert_cluster(tx, ClusterRecord(new_id(), "old", ClusterStatus.GONE, 1.0, 1))
+    with pytest.raises(UsageError, match="cluster old is gone") as caught:
+        matched(store, "old")
+    assert caught.value.hint == "what became of it: arb why old"
+    assert matched(store, "old*") == []

@@ -25,6 +25,7 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel jobs of a cluster."""
+    from arb.cli.follow import asking_for
     from arb.clusters.execute import usable
     from arb.clusters.nodes import Nodes
     from arb.clusters.refresh import told_if_gone
@@ -32,7 +33,7 @@ def cancel(
 
     if bool(jobs) == everything:
         raise UsageError("give job numbers, or --all", code="cancel-what")
-    with Session() as session:
+    with Session() as session, asking_for(cluster):
         record = usable(session, cluster)
         with told_if_gone(session, record):
             agent = Nodes(session, record).head.agent()

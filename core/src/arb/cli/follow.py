@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arb.cli import render
 from arb.cli.group import Interrupted
 from arb.cli.progress import open_progress
-from arb.errors import ArbError
+from arb.errors import ArbError, NodeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from arb.clusters.session import Session
     from arb.nodes.agent_client import AgentJob
 
-__all__ = ["exit_code", "follow_job", "job_document", "session_for_task", "show_log"]
+__all__ = ["asking_for", "exit_code", "follow_job", "job_document", "session_for_task", "show_log"]
 
 ARB_FAILED: Final = 125
 _CANCELLED: Final = 130
+_UNKNOWN: Final = frozenset({"no-such-job", "no-such-rank"})
 
 
 @contextmanager
@@ -45,6 +46,23 @@ def session_for_task() -> Iterator[Session]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def asking_for(cluster: str) -> Iterator[None]:
+    """Take a job or a rank that a cluster does not have for a name that was typed wrong.
+
+    Raises:
+        UsageError: Instead of the node's own error.
+    """
+    try:
+        yield
+    except NodeError as error:
+        if error.code not in _UNKNOWN:
+            raise
+        summary = error.summary.rpartition(": ")[2]
+        hint = f"arb queue {cluster} lists its jobs, arb status its nodes"
+        raise UsageError(f"cluster {cluster}: {summary}", code=error.code, hint=hint) from error
 
 
 def _interrupt(*_: object) -> None:

@@ -44,14 +44,14 @@ def logs(
 
     Ctrl-C stops the showing, not the job. The exit code is the job's when it has ended.
     """
-    from arb.cli.follow import exit_code, job_document, session_for_task, show_log
+    from arb.cli.follow import asking_for, exit_code, job_document, session_for_task, show_log
     from arb.clusters.execute import usable
     from arb.clusters.jobs import last_job
     from arb.clusters.logs import LogWish, save_logs
     from arb.clusters.nodes import Nodes
     from arb.clusters.refresh import told_if_gone
 
-    with session_for_task() as session:
+    with session_for_task() as session, asking_for(cluster):
         record = usable(session, cluster)
         with told_if_gone(session, record):
             nodes = Nodes(session, record)

@@ -36,13 +36,13 @@ def ssh(
 
     Plain ``ssh NAME`` and ``ssh NAME-RANK`` work as well, with every tool that is built on them.
     """
-    from arb.cli.follow import session_for_task
+    from arb.cli.follow import asking_for, session_for_task
     from arb.clusters.execute import usable
     from arb.clusters.nodes import Nodes
     from arb.nodes.shell import run_shell
 
     words = _words(command or [])
-    with session_for_task() as session:
+    with session_for_task() as session, asking_for(cluster):
         record = usable(session, cluster)
         node = Nodes(session, record).rank(rank)
         if not shutil.which("ssh"):

@@ -14,6 +14,7 @@ from arb.cli.progress import PlainProgress
 if TYPE_CHECKING:
     from arb.clusters.session import Session
     from arb.clusters.status import ClusterView
+    from arb.state.clusters import ClusterRecord
 
 app = typer.Typer()
 
@@ -22,12 +23,14 @@ _COLUMNS = ("cluster", "status", "nodes", "offer", "place", "$/h", "cost", "age"
 
 @app.command()
 def status(
-    cluster: Annotated[
-        str,
+    clusters: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="CLUSTER", help="Only this cluster.", autocompletion=complete_cluster
+            metavar="CLUSTER",
+            help="Only these: names, or globs such as 'train-*'.",
+            autocompletion=complete_cluster,
         ),
-    ] = "",
+    ] = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", "-r", help="Ask the providers what is still there.")
     ] = False,
@@ -38,17 +41,17 @@ def status(
     Reads what is known here; without --refresh a provider is asked only to carry on with what is
     ending.
     """
-    from arb.clusters.names import find
+    from arb.clusters.names import matching
     from arb.clusters.session import Session
     from arb.clusters.status import missing_providers, views
 
     with Session() as session:
-        if cluster:
-            find(session.store, cluster)
+        chosen = matching(session.store, clusters or (), everything=not clusters)
         _carry_on(session)
         if refresh:
-            _ask_providers(session, cluster)
-        found = views(session.store, name=cluster)
+            _ask_providers(session, chosen)
+        ids = {record.id for record in chosen}
+        found = [view for view in views(session.store) if view.record.id in ids]
         now = session.store.now()
         missing = missing_providers(session, [m for view in found for m in view.machines])
     for provider, distribution in missing.items():
@@ -61,6 +64,8 @@ def status(
     elif found:
         render.table(_COLUMNS, [_row(view, now) for view in found], right="nodes,$/h,cost")
         _tell_pending(found)
+    elif clusters:
+        render.note(f"no cluster is called {' or '.join(clusters)}")
     else:
         render.note("no clusters; start one with: arb launch")
 
@@ -74,13 +79,11 @@ def _carry_on(session: Session) -> None:
         resume(session.shop)
 
 
-def _ask_providers(session: Session, name: str) -> None:
+def _ask_providers(session: Session, records: list[ClusterRecord]) -> None:
     from arb.clusters.refresh import close_if_empty, lost_nodes
     from arb.nodes.fanout import fan_out
-    from arb.state.clusters import list_clusters
 
     session.progress = PlainProgress()
-    records = list_clusters(session.store, name=name)
     fan_out(lambda record: lost_nodes(session, record), records)
     for record in records:
         close_if_empty(session, record)

@@ -43,13 +43,16 @@ def find(store: Store, name: str) -> ClusterRecord:
     """Return the live cluster of this name.
 
     Raises:
-        UsageError: There is none; the summary has the closest name.
+        UsageError: There is none: it is gone, or the summary has the closest name.
     """
     record = get_cluster(store, name)
-    if record is None:
-        known = [live.name for live in list_clusters(store)]
-        raise UsageError(closest(name, known, what="cluster"), code="unknown-cluster")
-    return record
+    if record is not None:
+        return record
+    if list_clusters(store, include_gone=True, name=name):
+        hint = f"what became of it: arb why {name}"
+        raise UsageError(f"cluster {name} is gone", code="unknown-cluster", hint=hint)
+    known = [live.name for live in list_clusters(store)]
+    raise UsageError(closest(name, known, what="cluster"), code="unknown-cluster")
 
 
 def matching(store: Store, patterns: Sequence[str], *, everything: bool) -> list[ClusterRecord]:
