@@ -1,35 +1,99 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from arb_local.room import processes
-from arb_local.room.processes import Owner, Process, parse_ps, parse_ps_variables
+from arb_local.room.processes import Owner, parse_ps, parse_ps_variables
 
-PS = """    1     0 Ss
-  501     1 S
-  733   501 Z
+PS = """    1     0 Ss   Mon Nov 23 09:00:00 2026
+  501     1 S    Tue Nov 24 19:01:02 2026
+  733   501 Z    Tue Dec  1 00:00:00 2026
 """
 PS_VARIABLES = """  501 /bin/zsh PATH=/usr/bin ARB_LOCAL_NODE=/rooms/a TERM=x
   502 sleep 1000 ARB_LOCAL_NODE=/rooms/ab
   503 vi ARB_LOCAL_NODE
+  504 /bin/sh ARB_LOCAL_NODE=/Volumes/My Disk/rooms/a TERM=x
 """
 
 
 def test_ps_of_other_systems_is_read():
-    assert parse_ps(PS) == {
-        1: Process(1, 0, 0, is_dead=False),
-        501: Process(501, 1, 0, is_dead=False),
-        733: Process(733, 501, 0, is_dead=True),
-    }
+    found = parse_ps(PS)
+    assert [(p.pid, p.parent, p.is_dead) for p in found.values()] == [
+        (1, 0, False),
+        (501, 1, False),
+        (733, 501, True),
+    ]
+    assert found[1].start < found[501].start < found[733].start
 
 
-def test_the_variable_is_matched_whole():
-    assert parse_ps_variables(PS_VARIABLES, "/rooms/a") == {501}
+@pytest.mark.parametrize(
+    ("folder", "pid"),
+    [("/rooms/a", 501), ("/Volumes/My Disk/rooms/a", 504)],
+    ids=["plain", "space"],
+)
+def test_the_variable_is_matched_whole(folder, pid):
+    assert parse_ps_variables(PS_VARIABLES, folder) == {pid}
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A system without /proc, as macOS; returns what ``ps`` was asked. The table is the real one."""
+    asked = []
+
+    def run_ps(columns, *options):
+        asked.append(columns)
+        if "command=" not in columns:
+            command = ["ps", "-axww", "-o", columns]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return "".join(_with_environment(int(d.name)) for d in Path("/proc").glob("[0-9]*"))
+
+    monkeypatch.setattr(processes, "_IS_LINUX", False)
+    monkeypatch.setattr(processes, "_run_ps", run_ps)
+    return asked
+
+
+def _with_environment(pid):
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+    text = variables.replace("\0", " ").replace("\n", " ")
+    return f"{pid} command {text}\n"
+
+
+needs_ps = pytest.mark.skipif(
+    shutil.which("ps") is None or not Path("/proc").exists(), reason="no ps, or no /proc to play it"
+)
+
+
+@needs_ps
+def test_elsewhere_a_reused_process_id_is_not_taken_for_the_init(elsewhere):
+    own = processes.process(os.getpid())
+    assert processes.members(Owner("/nowhere", 1, (own.pid, own.start - 60))) == []
+    assert processes.members(Owner("/nowhere", 1, (own.pid, own.start)))[0].pid == own.pid
+
+
+@needs_ps
+def test_elsewhere_an_orphan_is_found_by_its_variable_with_two_looks_at_the_table(elsewhere):
+    folder = "/Volumes/My Disk/rooms/n-1"
+    command = ["setsid", "sh", "-c", "sleep 1000 & sleep 1000"]
+    with subprocess.Popen(command, env={**os.environ, processes.MARKER: folder}) as process:
+        owner = Owner(folder, 1)
+        deadline = time.monotonic() + 20
+        while len(processes.members(owner)) < 2:
+            assert time.monotonic() < deadline
+        elsewhere.clear()
+        processes.members(owner)
+        assert len(elsewhere) == 2
+        assert processes.sweep(owner, deadline=time.monotonic() + 20)
+        assert process.wait() == -9
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -64,6 +64,8 @@ class PowerSwitch:
             with _changing(folder, deadline) as record:
                 return self._end(folder, record, (reason, detail), deadline, own_pid)
         except UnknownMachine:
+            # Whoever ended it may have been killed before all of the folder was removed.
+            remove_tree(folder.removed)
             return True
         except TimeoutError:
             return False
@@ -96,9 +98,8 @@ class PowerSwitch:
             "machine": facts_of(record),
         }
         self._book.append([LedgerEvent(self._now(), "gone", folder.id, facts)])
-        hidden = folder.path.with_name(f".gone-{folder.id}")
-        folder.path.rename(hidden)
-        remove_tree(hidden)
+        folder.path.rename(folder.removed)
+        remove_tree(folder.removed)
         return True
 
     # -- switches --------------------------------------------------------------------------

@@ -41,12 +41,13 @@ MARKER: Final = "ARB_LOCAL_NODE"
 """The variable that every process of a machine has; its value is the machine's folder."""
 
 _TOP_MARK: Final = 1 << 62
+_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _IS_LINUX: Final = sys.platform.startswith("linux")
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process; ``start`` (clock ticks since boot, 0 where unknown) tells reused ids apart."""
+    """One process; ``start`` (ticks or seconds, as the system counts) tells reused ids apart."""
 
     pid: int
     parent: int
@@ -116,9 +117,7 @@ def members(owner: Owner, spare: frozenset[int] = frozenset()) -> list[Process]:
     """
     table = _table()
     found = _descendants(table, owner.init) if owner.init else set()
-    for pid in table.keys() - found:
-        if _is_marked(pid, owner):
-            found.add(pid)
+    found |= _marked(table.keys() - found, owner)
     first = owner.init[0] if owner.init else 0
     living = [table[pid] for pid in found - spare if not table[pid].is_dead]
     return sorted(living, key=lambda p: (p.pid != first, p.pid))
@@ -199,9 +198,13 @@ def _descendants(table: dict[int, Process], init: tuple[int, int]) -> set[int]:
     return result
 
 
-def _is_marked(pid: int, owner: Owner) -> bool:
+def _marked(pids: set[int], owner: Owner) -> set[int]:
     if not _IS_LINUX:
-        return pid in _pids_with_variable(owner.folder)
+        return pids & _pids_with_variable(owner.folder)
+    return {pid for pid in pids if _is_marked(pid, owner)}
+
+
+def _is_marked(pid: int, owner: Owner) -> bool:
     # Zombies and processes of others cannot be read; those are not ours to end.
     with contextlib.suppress(OSError):
         with open(f"/proc/{pid}/limits", "rb") as file:  # noqa: PTH123 - a hot path
@@ -214,17 +217,25 @@ def _is_marked(pid: int, owner: Owner) -> bool:
 
 
 def _processes_of_ps() -> dict[int, Process]:
-    return parse_ps(_run_ps("pid=,ppid=,stat="))
+    return parse_ps(_run_ps("pid=,ppid=,stat=,lstart="))
 
 
 def parse_ps(text: str) -> dict[int, Process]:
-    """Read the output of ``ps -ax -o pid=,ppid=,stat=``."""
-    rows = (line.split() for line in text.splitlines())
+    """Read the output of ``ps -ax -o pid=,ppid=,stat=,lstart=``."""
+    rows = (line.split(maxsplit=3) for line in text.splitlines())
     return {
-        int(row[0]): Process(int(row[0]), int(row[1]), 0, row[2].startswith("Z"))
+        int(row[0]): Process(int(row[0]), int(row[1]), _seconds(row[3]), row[2].startswith("Z"))
         for row in rows
-        if len(row) == 3  # noqa: PLR2004 - three columns were asked for
+        if len(row) == 4  # noqa: PLR2004 - four columns were asked for
     }
+
+
+def _seconds(text: str) -> int:
+    """Return ``Tue Nov 24 19:01:02 2026`` as a number. The locale is not asked: it may be any."""
+    month, day, time_of_day, year = text.split()[1:5]
+    hour, minute, second = map(int, time_of_day.split(":"))
+    days = (int(year) * 12 + _MONTHS.index(month) // 3) * 31 + int(day)
+    return ((days * 24 + hour) * 60 + minute) * 60 + second
 
 
 def _pids_with_variable(folder: str) -> set[int]:
@@ -233,10 +244,14 @@ def _pids_with_variable(folder: str) -> set[int]:
 
 def parse_ps_variables(text: str, folder: str) -> set[int]:
     """Find the ids in ``ps -axww -E -o pid=,command=`` whose environment names the folder."""
-    rows = (line.split() for line in text.splitlines())
-    return {int(row[0]) for row in rows if f"{MARKER}={folder}" in row[1:]}
+    rows = (line.split(maxsplit=1) for line in text.splitlines())
+    wanted = f" {MARKER}={folder} "
+    return {int(pid) for pid, *rest in rows if wanted in f" {' '.join(rest)} "}
 
 
 def _run_ps(columns: str, *options: str) -> str:
     command = ["/bin/ps", "-axww", *options, "-o", columns]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    result = subprocess.run(
+        command, capture_output=True, env={"LC_ALL": "C"}, errors="replace", check=False
+    )
+    return result.stdout

@@ -45,6 +45,7 @@ class Folder:
         self.id = machine_id
         self.shown = room / "machines" / machine_id
         self.path = self.shown.with_name(f".new-{machine_id}") if hidden else self.shown
+        self.removed = self.shown.with_name(f".gone-{machine_id}")
         self.run = self.path / "run"
         self.home = self.path / "home"
         self.boot_scripts = self.path / "boot.d"

@@ -248,11 +248,7 @@ class Room:
         Returns:
             Whether it is gone. False: something is left after ``timeout_s``; call again.
         """
-        folder = self._folder(machine_id)
-        if not folder.path.exists():
-            # Whoever ended it may have been killed before all of the folder was removed.
-            self._clean_if_idle()
-        return self._power.end(folder, reason, "", timeout_s)
+        return self._power.end(self._folder(machine_id), reason, "", timeout_s)
 
     def fail(self, machine_id: str) -> bool:
         """Break a machine: it ends at once, without a warning, as HARDWARE. See ``terminate``."""
