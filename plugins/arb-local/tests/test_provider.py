@@ -94,11 +94,11 @@ def offer_of(provider, offer_id, *, spot=False):
     return next(o for o in offers(provider) if (o.offer_id, o.spot) == (offer_id, spot))
 
 
-def request(client, offer, count=1, attempt="aaaa", **setup):
-    token = f"arb-{OWNER}-cluster1-{attempt}"
+def request(client, offer, count=1, attempt="000", **setup):
+    token = f"arb-{OWNER}-clustera-{attempt}"
     keys = [generate() for _ in range(count)]
     setups = (
-        NodeSetup(f"{token}-{rank}", rank, client.public, HostKey(public_line(k), k), **setup)
+        NodeSetup(f"{token}-{rank:04}", rank, client.public, HostKey(public_line(k), k), **setup)
         for rank, k in enumerate(keys)
     )
     return ProvisionRequest("mine", token, offer, count, tuple(setups))
@@ -352,7 +352,7 @@ def test_a_stopped_machine_needs_capacity_to_start(open_provider, client):
     offer = offer_of(provider, "sim.h100x8@west")
     (first,) = provider.provision(request(client, offer)).instances
     provider.stop([ref(first)])
-    provider.provision(request(client, offer, attempt="bbbb"))
+    provider.provision(request(client, offer, attempt="001"))
     with pytest.raises(CapacityError):
         provider.start([ref(first)])
 
@@ -412,7 +412,7 @@ def test_gpus_are_given_to_one_node_each(open_provider, client, tmp_path):
     visible = {r["environment"]["CUDA_VISIBLE_DEVICES"] for r in records}
     assert visible == {"0,1", "2,3"}
     with pytest.raises(CapacityError):
-        provider.provision(request(client, offer, attempt="bbbb"))
+        provider.provision(request(client, offer, attempt="001"))
 
 
 def test_no_credential_is_ever_mounted(open_provider):
@@ -454,7 +454,7 @@ def test_a_node_path_from_the_configuration_comes_first(open_provider, client, t
     assert record["path"] == ["/opt/own/bin", f"{tmp_path}/bin"]
     with pytest.raises(UsageError, match="absolute"):
         open_provider(path="bin").provision(
-            request(client, offer_of(provider, "this-machine"), attempt="bbbb")
+            request(client, offer_of(provider, "this-machine"), attempt="001")
         )
 
 
