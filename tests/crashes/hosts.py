@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from clouds.ledger import Entry
 
-from arb_ssh.claims import FILE, Claim, is_token, read_claim
+from arb.types import parse_token
+from arb_ssh.claims import FILE, Claim, read_claim
 from crashes.late import due, put_off, waits
 
 if TYPE_CHECKING:
@@ -138,9 +139,9 @@ class Hosts:
         if before.id == after.id:
             return
         rows: list[dict[str, Any]] = []
-        if is_token(before.token):
+        if parse_token(before.token):
             rows.append({"what": "gone", "id": before.id, "at": now, "reason": reason})
-        if is_token(after.token):
+        if parse_token(after.token):
             facts = {"id": after.id, "name": after.token, "made_at": now, "region": after.pool}
             facts |= {"price_usd_hour": after.price_usd_hour, "instance_type": after.instance_type}
             rows.append({"what": "made", **facts})

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from arb.errors import ProviderUnavailable
-from arb_ssh.claims import Claim, is_token, owner_of, read_claim
+from arb_ssh.claims import Claim, read_claim
 from arb_ssh.hosts import Gpus, Hardware
 from arb_ssh.remote import (
     claim_script,
@@ -325,11 +325,3 @@ def test_hardware_that_is_not_told_is_not_known(home):
         read_answer("gpu01", said).hardware.gpus,
         "arm64",
     )
-
-
-def test_tokens_are_told_from_other_names():
-    assert is_token(TOKEN)
-    assert owner_of(TOKEN) == "abcdefgh"
-    for name in ("web-1", "arb-training", "arb-abcdefgh", f"my-{TOKEN}", TOKEN[:-5], TOKEN + "x"):
-        assert not is_token(name)
-        assert owner_of(name) == ""
