@@ -400,7 +400,8 @@ def test_without_providers_the_way_to_add_one_is_told(cli, install):
     done = cli("gpus")
     assert (done.code, done.out) == (3, "")
     assert done.err == (
-        "error: no provider is installed\n  add one with: pip install arb-<provider>\n"
+        "error: there is no provider to ask\n"
+        "  arb plugins says what is installed; one is added with: pip install arb-<provider>\n"
     )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -119,6 +120,24 @@ def test_entry_points_written_after_the_folder_are_seen(only_site, tmp_path):
     points.write_text(text)  # does not change the time of the site's own folder
 
     assert PluginTable.load(cache).names("arb.providers") == ("x",)
+
+
+def test_entry_points_that_setuptools_wrote_anew_in_place_are_seen(only_site, tmp_path):
+    cache = tmp_path / "cache"
+    egg = only_site.folder / "arb_x.egg-info"
+    egg.mkdir()
+    (egg / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: arb-x\nVersion: 1.0\n")
+    points = egg / "entry_points.txt"
+    points.write_text("[arb.providers]\nx = arb_x\n")
+    for place in (points, only_site.folder):
+        settle(place)
+    assert PluginTable.load(cache).names("arb.providers") == ("x",)
+    assert stored(cache)
+
+    points.write_text("[arb.providers]\ny = arb_x\n")
+    settle(only_site.folder)
+
+    assert PluginTable.load(cache).names("arb.providers") == ("y",)
 
 
 def test_a_folder_with_an_old_time_and_one_distribution_more_is_read_again(only_site, tmp_path):
@@ -310,6 +329,7 @@ def test_an_unreadable_distribution_is_named_and_costs_no_other(only_site, tmp_p
 
     assert table.names("arb.providers") == ("good",)
     assert len(table.broken) == 1
+    assert re.search("arb[-_]bad", table.broken[0].distribution)
     assert "its metadata cannot be read" in table.broken[0].reason
 
 

@@ -51,8 +51,8 @@ def _no_offers_at_all(store: CatalogStore) -> NoOfferError:
     if store.providers():
         names = ", ".join(row.name for row in store.providers())
         return NoOfferError(f"nothing is sold by {names}", code="no-offer")
-    hint = "add one with: pip install arb-<provider>"
-    return NoOfferError("no provider is installed", code="no-offer", hint=hint)
+    hint = "arb plugins says what is installed; one is added with: pip install arb-<provider>"
+    return NoOfferError("there is no provider to ask", code="no-offer", hint=hint)
 
 
 def _way_out(store: CatalogStore, query: OfferQuery, told: str) -> str:

@@ -25,7 +25,11 @@ _STILL_S: Final = 2.0
 """Age under which a folder may still be changing without its time showing it."""
 
 Key = list[list[Any]]
-"""``[path, mtime in ns, number of dist-info folders]`` for every ``sys.path`` entry."""
+"""``[path, mtime in ns, number of dist-info folders]`` for every ``sys.path`` entry.
+
+The time is the newest of the folder's own and of the entry points in its ``egg-info`` folders, which
+are written to in place.
+"""
 Rows = list[list[str]]
 
 
@@ -84,15 +88,24 @@ def write(cache_dir: Path, key: Key, entries: Rows, broken: Rows) -> None:
 
 def _describe(path: str) -> list[Any]:
     """Return one line of the key. What cannot be read is described as such."""
-    try:
-        mtime = os.stat(path).st_mtime_ns  # noqa: PTH116
-    except OSError:
+    mtime = _mtime_ns(path)
+    if not mtime:
         return [path, 0, -1]
     try:
-        with os.scandir(path) as found:
-            return [path, mtime, sum(item.name.endswith(".dist-info") for item in found)]
+        names = os.listdir(path)  # noqa: PTH208
     except OSError:  # a zip file
         return [path, mtime, 0]
+    eggs = (f"{path}/{name}/entry_points.txt" for name in names if name.endswith(".egg-info"))
+    newest = max([mtime, *map(_mtime_ns, eggs)])
+    return [path, newest, sum(name.endswith(".dist-info") for name in names)]
+
+
+def _mtime_ns(path: str) -> int:
+    """Return when something was changed last; 0 when it is not there."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return 0
 
 
 def _is_moving(key: Key) -> bool:

@@ -67,7 +67,7 @@ def _place(found: Any) -> str:
     try:
         return _name(found)
     except Exception:  # noqa: BLE001 - nothing of it can be read
-        return f"a distribution in {found.locate_file('')}"
+        return str(getattr(found, "_path", None) or f"a distribution in {found.locate_file('')}")
 
 
 def _reason(error: Exception) -> str:
