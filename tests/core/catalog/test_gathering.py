@@ -128,6 +128,25 @@ def test_nobody_says_anything_more_of_who_is_late(street, gate):
     assert told == before
 
 
+def test_who_is_still_awaited_is_told_although_the_others_answered_at_once(street, gate):
+    told = []
+    street.add("east", {})
+    street.add("slow", {})
+    hang(street, gate, "slow")
+    opener = threading.Timer(5.0, gate.set)  # in case that nothing is told
+    opener.start()
+
+    def hear(text):
+        told.append(text)
+        if text == "reading prices of slow":
+            gate.set()
+
+    refresh(street.plugins, street.path, clock=street.clock, state=hear)
+    opener.cancel()
+
+    assert told == ["reading prices of east, slow", "reading prices of slow", ""]
+
+
 def test_an_error_of_our_own_is_raised():
     def broken(name):
         raise ValueError(name)

@@ -194,6 +194,7 @@ class _Awaited:
         self._state = state
         self._lock = threading.Lock()
         self._is_closed = False
+        self._later: threading.Timer | None = None
         self._told_at = clock.monotonic()
         self._tell()
 
@@ -203,9 +204,20 @@ class _Awaited:
             if self._is_closed:
                 return answer
             self._names.remove(name)
-            if not self._names or self._clock.monotonic() - self._told_at > _SHORT_S:
+            wait_s = self._told_at + _SHORT_S - self._clock.monotonic()
+            if not self._names or wait_s < 0:
                 self._tell()
+            elif self._later is None:  # others may answer in this moment, too
+                self._later = threading.Timer(wait_s, self._tell_who_is_left)
+                self._later.daemon = True
+                self._later.start()
         return answer
+
+    def _tell_who_is_left(self) -> None:
+        with self._lock:
+            self._later = None
+            if self._names and not self._is_closed:
+                self._tell()
 
     def close(self) -> None:
         """Say no more of those who are late."""
