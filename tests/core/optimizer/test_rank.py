@@ -14,6 +14,7 @@ from support.markets import MemoryMarket
 from arb.catalog.store import open_catalog
 from arb.errors import ArbError, UsageError
 from arb.optimizer import Objective, RankOptions, rank
+from arb.optimizer.order import best_first
 from arb.optimizer.rejections import Removed
 from arb.tasks import Alternative, Amount, Resources, SpotUse
 
@@ -105,9 +106,10 @@ def test_own_machines_are_candidates_where_their_provider_is_named():
 
 
 def test_machines_that_cannot_be_had_at_once_are_no_candidates():
-    few = [offer("two", 1, capacity=2), offer("many", 2, capacity=9), offer("unknown", 3)]
-    assert ids(ranked(few, RankOptions(num_nodes=3))) == ["many", "unknown"]
-    assert ids(ranked(few)) == ["two", "many", "unknown"]
+    few = [offer(name, price, capacity=capacity) for name, price, capacity in
+           [("two", 1, 2), ("three", 2, 3), ("many", 3, 9), ("unknown", 4, None)]]  # fmt: skip
+    assert ids(ranked(few, RankOptions(num_nodes=3))) == ["three", "many", "unknown"]
+    assert ids(ranked(few)) == ["two", "three", "many", "unknown"]
 
 
 def test_the_best_network_tier_needs_more_than_ethernet():
@@ -117,8 +119,8 @@ def test_the_best_network_tier_needs_more_than_ethernet():
 
 
 def test_local_disks_are_compared_in_decimal_gigabytes():
-    disks = [offer(f"d{gib}", disk_gib=gib) for gib in (0, 440, 466, 3726)]
-    assert ids(ranked(disks, local_disk="nvme:500+")) == ["d3726", "d466"]
+    disks = [offer(f"d{gib}", disk_gib=gib) for gib in (0, 440, 460, 466, 3726)]
+    assert ids(ranked(disks, local_disk="nvme:500+")) == ["d3726", "d460", "d466"]
     assert ids(ranked(disks, local_disk="ssd:4000")) == ["d3726"]
 
 
@@ -159,6 +161,27 @@ def test_ties_break_by_name():
     shuffled = offers[:]
     random.Random(1).shuffle(shuffled)
     assert list(ranked(shuffled).offers) == offers
+
+
+def test_ties_break_by_name_among_more_names_than_a_number_can_tell_apart():
+    import numpy as np
+
+    count = 1 << 20
+    names = ("provider", "region", "zone", "instance_type")
+
+    class Many:
+        spot = np.zeros(3, dtype=np.bool_)
+        offer_ids = np.array(["x", "y", "z"], dtype=object)
+
+        def texts(self, name):
+            return range(count)
+
+        def ranks(self, name):
+            return np.array([count - 1, count - 1, 0]) - (np.array([0, 1, 0]) * (name == names[-1]))
+
+    none = np.zeros(3)
+    order = best_first(Many(), np.arange(3), none, np.ones(3, dtype=np.bool_), none)
+    assert order.tolist() == [2, 1, 0]
 
 
 def test_billing_minimums_count_for_short_tasks_only():

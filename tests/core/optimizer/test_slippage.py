@@ -33,7 +33,9 @@ def ids(offers: Sequence) -> str:
         ({A: Quote(2.5)}, "b a c", ["lost-place"]),
         ({A: Quote(1.06)}, "a b c", ["lost-place"]),
         ({A: Quote(9.0)}, "b c a", ["lost-place"]),
+        ({A: Quote(1.04), B: Quote(1.02)}, "a b c", ["held", "moved-up"]),
         ({B: Quote(0.5)}, "b a c", ["moved-up"]),
+        ({B: Quote(0.0)}, "b a c", ["moved-up"]),
         ({A: Quote(1.0, available=False)}, "b c", ["sold-out"]),
         ({B: Quote(missing=True)}, "a c", ["missing"]),
         ({A: Quote(math.nan)}, "a b c", []),
@@ -53,6 +55,12 @@ def test_a_rise_within_the_slippage_keeps_the_place_even_when_others_are_cheaper
     done = apply_quotes(near, {near[0].key: Quote(1.04)}, 0.05)
     assert ids(done.offers) == "a b"
     assert done.offers[0].price_usd_hour == 1.04
+
+
+def test_a_slippage_below_nothing_allows_no_rise_and_is_no_fall():
+    done = apply_quotes(RANKED, {A.key: Quote(1.0), B.key: Quote(2.001)}, -0.5)
+    assert ids(done.offers) == "a b c"
+    assert [(c.offer.offer_id, c.kind) for c in done.changes] == [("b", ChangeKind.LOST_PLACE)]
 
 
 def test_offers_carry_the_price_that_was_told_and_its_time():

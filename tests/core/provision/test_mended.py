@@ -62,6 +62,27 @@ def fail_with(world, error, *offers, count=1):
         world.buy(world.cluster("first", count=count), *offers)
 
 
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (NONE, 300),
+        (QUOTA, 3600),
+        (CapacityError("for now", scope=Scope.OFFER, block_s=40), 40),
+        (CapacityError("try again", scope=Scope.OFFER, block_s=0), 0),
+    ],
+    ids=["capacity", "quota", "as told", "not at all"],
+)
+def test_a_refusal_counts_for_so_long_and_no_longer(world, next_command, error, seconds):
+    wanted = offer(quota_family="P")
+    fail_with(world, error, wanted)
+    next_command()
+    if seconds:
+        world.clock.advance(seconds - 3)
+        assert is_kept_out(world, wanted)
+        world.clock.advance(3)
+    assert not is_kept_out(world, wanted)
+
+
 @pytest.mark.parametrize("error", [NONE, QUOTA], ids=["capacity", "quota"])
 def test_what_a_provider_says_of_its_stock_counts_for_other_commands(world, next_command, error):
     wanted = offer(quota_family="P")

@@ -162,6 +162,22 @@ def test_a_provider_that_does_not_tell_keeps_its_catalogs_prices_and_says_so(wor
     assert len(asked(world.cloud)) == 1, "asked again although it does not answer"
 
 
+def test_a_provider_that_asks_to_wait_is_not_asked_for_prices_before(world):
+    def busy(offers):
+        raise RateLimited("slow down", retry_after_s=300)
+
+    def slow(request):
+        world.clock.advance(100)
+        refuse(request)
+
+    world.cloud.on_prices = [busy]
+    world.cloud.on_provision = [slow] * 4 + [world.cloud.sell]
+
+    walk(world, *(offer(f"o{n}", n) for n in range(1, 6)))
+
+    assert [question[0] for question in asked(world.cloud)] == ["o1", "o4"]
+
+
 def test_refused_credentials_drop_the_provider_before_anything_is_sent(world):
     def failing(offers):
         raise CredentialsError("key revoked", code="key", hint="make a new one")
@@ -336,8 +352,6 @@ def test_falling_through_to_what_was_listed_dearer_is_not_asked_about(world):
     world.cloud.on_provision = [refuse, world.cloud.sell]
 
     walk(world, offer("a", 1.0), offer("b", 2.0), agreement=Agreement(1.0, ask=user))
-    world.new_process()
-    world.shop.blocklist.forget()
 
     assert user.rises == []
 
@@ -392,6 +406,19 @@ def test_an_offer_further_down_that_rose_is_asked_about(world):
     assert tried(world) == ["a", "b"]
 
 
+def test_rises_within_the_slippage_do_not_add_up(world):
+    """What was passed by at 1.04 was listed at 1.00, and that is what was agreed to."""
+    user = Asked(yes=False)
+    prices(world, a=1.04, b=1.09)
+    world.cloud.on_provision = [refuse]
+
+    with pytest.raises(Declined):
+        walk(world, offer("a", 1.0), offer("b", 1.0), agreement=Agreement(1.0, ask=user))
+
+    assert user.rises == [(1.0, 1.09)]
+    assert tried(world) == ["a"]
+
+
 def test_an_offer_further_down_may_cost_what_was_listed_before_it(world):
     user = Asked(yes=False)
     prices(world, a=2.6)
@@ -442,6 +469,7 @@ def test_prices_that_grew_old_while_the_user_thought_are_asked_for_again(world):
     [
         (0.0, 1.0, False),
         (0.0, 1.001, True),
+        (-1.0, 1.0, False),
         (-1.0, 1.001, True),
         (float("nan"), 1.001, True),
         (float("inf"), 1000.0, False),
