@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -116,6 +117,39 @@ def test_an_address_that_cannot_be_read_is_an_error_without_the_password(url: st
 
     assert "s3cret" not in str(caught.value.to_dict())
     assert "ARB_DATABASE_URL" in caught.value.hint
+
+
+@pytest.fixture
+def crowd(shared: Store, postgres_url: str) -> Iterator[Any]:
+    """The only connection that a user may have."""
+    psycopg = pytest.importorskip("psycopg")
+    name = f"crowd_{shared.owner()}"
+    with shared.write() as tx:
+        tx.execute(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT 1 IN ROLE arb")
+    with psycopg.connect(postgres_url.replace("arb@", f"{name}@")) as connection:
+        yield connection
+
+
+def _same_user(url: str, crowd: Any) -> str:
+    return url.replace("arb@", f"{crowd.info.user}@")
+
+
+def test_a_server_without_a_free_connection_is_waited_for(crowd: Any, postgres_url: str) -> None:
+    threading.Timer(0.1, crowd.close).start()
+
+    with open_store(_same_user(postgres_url, crowd)) as store:
+        assert store.read("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_server_without_a_free_connection_is_not_waited_for_for_ever(
+    crowd: Any, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arb.state.postgres._CROWDED_S", 0.1)
+    with pytest.raises(StateError) as caught:
+        open_store(_same_user(postgres_url, crowd))
+    assert caught.value.code == "state-busy"
+    assert "no more connections for 0.1 s" in caught.value.summary
+    assert "max_connections" in caught.value.hint
 
 
 def test_a_missing_database_is_named(postgres_url: str) -> None:

@@ -20,6 +20,10 @@ __all__ = ["PostgresBackend"]
 
 _WRITE_LOCK: Final = 0x617262_01
 _MIGRATE_LOCK: Final = 0x617262_02
+_CROWDED: Final = ("too many clients", "too many connections", "remaining connection slots")
+_CROWDED_S: Final = 10.0
+"""Other commands end, and each frees a connection."""
+_CROWDED_POLL_S: Final = 0.2
 # A stopped writer must not hold the others for ever: the server ends its transaction.
 _SESSION: Final = """
     SET client_min_messages = warning;
@@ -146,10 +150,23 @@ class PostgresBackend:
         import os
         import time
 
+        deadline = time.monotonic() + _CROWDED_S
+        while (connection := self._admitted(last=time.monotonic() >= deadline)) is None:
+            time.sleep(_CROWDED_POLL_S)
+        with self._plain_errors():
+            self.label = f"database {connection.info.dbname!r} on {connection.info.host}"
+            before = time.time()
+            rows = _last_rows(connection.execute(_SESSION))
+            self._offset_s = _offset_s(float(rows[0]["now"]), before, time.time())
+        self._pid = os.getpid()
+        return connection
+
+    def _admitted(self, *, last: bool) -> psycopg.Connection[Row] | None:
+        """Return a connection; None when the server has none to spare, unless it is the last try."""
         from psycopg.rows import dict_row
 
         try:
-            connection = self._psycopg.connect(
+            return self._psycopg.connect(
                 self._url,
                 autocommit=True,
                 prepare_threshold=None,  # poolers cannot keep prepared statements
@@ -158,14 +175,9 @@ class PostgresBackend:
                 application_name="arb",
             )
         except self._psycopg.Error as error:
+            if _is_crowded(error) and not last:
+                return None
             raise _no_connection(self._url, error) from None  # the cause may quote the address
-        with self._plain_errors():
-            self.label = f"database {connection.info.dbname!r} on {connection.info.host}"
-            before = time.time()
-            rows = _last_rows(connection.execute(_SESSION))
-            self._offset_s = _offset_s(float(rows[0]["now"]), before, time.time())
-        self._pid = os.getpid()
-        return connection
 
     def _execute(self, sql: str, params: Sequence[object] | None) -> tuple[list[Row], int]:
         import os
@@ -200,8 +212,19 @@ class PostgresBackend:
             raise _explain(error, self.label, committing=committing) from error
 
 
+def _is_crowded(error: psycopg.Error) -> bool:
+    """Say whether the server lets nobody else in for now; libpq hands on its text, not its code."""
+    return any(words in str(error) for words in _CROWDED)
+
+
 def _no_connection(url: str, error: psycopg.Error) -> StateError:
     """Say why, unless the address is such that libpq quotes a part of the password."""
+    if _is_crowded(error):
+        return StateError(
+            f"the PostgreSQL database has taken no more connections for {_CROWDED_S:g} s",
+            code="state-busy",
+            hint="run fewer commands at once, or raise max_connections of the server",
+        )
     address = url.partition("://")[2].partition("?")[0]
     is_plain = address.count("@") <= 1 and "%" not in address
     detail = _first_line(error) if is_plain else "see whether its parts are percent-encoded"
