@@ -176,7 +176,9 @@ class Node:
             client.close()
         self.clients.clear()
         for _ in range(3):
-            kill(*processes_with(f"HOME={self.home}\0"))
+            found = processes_with(f"HOME={self.home}\0")
+            # The agent first, as if all died at once: it must not see its jobs die.
+            kill(*sorted(found, key=lambda pid: b"/.arb/" not in command_line(pid)))
 
 
 def finished(client: AgentClient, job: int, patience_s: float = PATIENCE_S):

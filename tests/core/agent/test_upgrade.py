@@ -71,6 +71,17 @@ def test_an_older_client_does_not_bring_the_older_agent_back(node, newer, until)
     assert newer.digest in (node.arb / "bin" / "arb-agent").read_text()
 
 
+def test_the_newer_agent_is_the_one_that_is_started_again(node, newer, until, kill):
+    node.connect().call("status")
+    client = node.connect(newer)
+    until(lambda: client.call("status")["agent"] == "9.0.0")
+    kill(client.call("status")["pid"])
+    old = node.connect()
+    until(lambda: old.call("status")["agent"] == "9.0.0", "the keeper to start the newest")
+    node.kill_agent()
+    assert node.connect().call("status")["agent"] == "9.0.0"
+
+
 def test_a_running_gang_keeps_its_agents(make_cluster, newer):
     cluster = make_cluster()
     job = cluster.submit(WAIT)

@@ -55,17 +55,13 @@ def uninstall() -> str:
         files.remove(os.path.join(folder, _SCRIPT))
     _uncrontab()
     # Another home of this user may have the unit by now.
-    if not os.path.isdir(SYSTEMD) or _launcher() not in files.read(_unit_path()):
+    if not os.path.isdir(SYSTEMD) or install.launcher() not in files.read(_unit_path()):
         return ""
     path = _unit_path()
     as_root("systemctl", "disable", "--now", os.path.basename(path))
     as_root("rm", "-f", path)
     as_root("systemctl", "daemon-reload")
-    return path if _launcher() in files.read(path) else ""
-
-
-def _launcher() -> str:
-    return os.path.join(files.home(), ".arb", install.LAUNCHER)
+    return path if install.launcher() in files.read(path) else ""
 
 
 def _script() -> str:
@@ -73,7 +69,7 @@ def _script() -> str:
     if not folder:
         return ""
     path = os.path.join(folder, _SCRIPT)
-    line = f"HOME={shlex.quote(files.home())} exec {shlex.quote(_launcher())} boot"
+    line = f"HOME={shlex.quote(files.home())} exec {shlex.quote(install.launcher())} boot"
     os.makedirs(folder, exist_ok=True)
     files.write(path, f"#!/bin/sh\n{line}\n", mode=0o700)
     return path
@@ -105,7 +101,7 @@ def _systemd() -> str:
     if not os.path.isdir(SYSTEMD):
         return ""
     path = _unit_path()
-    text = UNIT.format(user=_user(), home=files.home(), launcher=_launcher())
+    text = UNIT.format(user=_user(), home=files.home(), launcher=install.launcher())
     written = as_root("tee", path, text=text) and as_root("systemctl", "daemon-reload")
     return path if written and as_root("systemctl", "enable", os.path.basename(path)) else ""
 
@@ -121,7 +117,7 @@ def _unit_path() -> str:
 
 
 def _cron_line() -> str:
-    return f"@reboot {shlex.quote(_launcher())} boot"
+    return f"@reboot {shlex.quote(install.launcher())} boot"
 
 
 def _uncrontab() -> None:

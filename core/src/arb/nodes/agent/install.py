@@ -108,6 +108,11 @@ def link() -> None:
         files.write(LAUNCHER, text, mode=0o700)
 
 
+def launcher() -> str:
+    """Return the path of what starts the newest agent of this home."""
+    return os.path.join(files.home(), ".arb", LAUNCHER)
+
+
 def main(archive: str, arguments: Sequence[str]) -> None:
     """Install the zipapp that runs, and go on as the installed one."""
     import hashlib

@@ -24,7 +24,8 @@ def _environment() -> dict[str, str]:
 
 
 def _argv() -> list[str]:
-    return ["/bin/sh", "-c", _LOOP, "arb-agent-keeper", *install.command("serve")]
+    # The newest agent, not this one: a daemon that was replaced may die as well.
+    return ["/bin/sh", "-c", _LOOP, "arb-agent-keeper", install.launcher(), "serve"]
 
 
 def start() -> None:

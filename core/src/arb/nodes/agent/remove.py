@@ -86,11 +86,11 @@ def _end(find: Callable[[], dict[int, int]]) -> list[int]:
 def _agents() -> dict[int, int]:
     """Return what runs of this home's agents but for removals: keepers, daemons, front ends."""
     folder = os.path.join(files.home(), ".arb", install.AGENTS)
-    places = {path + os.sep for path in (folder, os.path.realpath(folder))}
+    places = (install.launcher(), folder + os.sep, os.path.realpath(folder) + os.sep)
     found = {}
     for process in procs.everything():
         words = _arguments(process.pid)
-        ours = any(word.startswith(place) for word in words for place in places)
+        ours = any(word.startswith(places) for word in words)
         if ours and words[-1] != _COMMAND:
             found[process.pid] = process.pid  # whoever started a front end may share its group
     return found
