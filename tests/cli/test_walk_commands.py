@@ -133,7 +133,7 @@ def test_reap_shows_what_it_would_end_and_what_it_leaves_alone(capsys):
 
 def test_reap_names_what_is_left_beside_machines_and_asks(capsys):
     token = "arb-abcdefgh-aaaaaaaa-000"
-    beside = Beside((Leftover("fake", token, "", is_stray=True),))
+    beside = Beside((Leftover("fake", token, ""),))
     found = [
         Survey("fake", beside=beside),
         Survey("other", beside=Beside(error=ProviderUnavailable("503", code="http"))),

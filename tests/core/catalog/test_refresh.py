@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from arb.catalog.refresh import fresh_catalog, refresh
+from arb.catalog.refresh import refresh
 from arb.catalog.stale import stale
 from arb.catalog.store import open_catalog
 from arb.errors import CredentialsError, PluginError, ProviderUnavailable, StateError, UsageError
@@ -342,8 +342,7 @@ def test_a_provider_that_is_switched_off_is_not_asked_and_keeps_its_rows(street)
     read(street)
     assert east.asked == 1
     assert [name for name, *_ in sold(street)] == ["east", "west"]
-    store, _ = fresh_catalog(street.plugins, street.path, clock=street.clock)
-    with store:
+    with open_catalog(street.path, street.plugins.provider_names()) as store:
         assert {group.provider for group in store.groups()} == {"west"}
 
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from arb.catalog.refresh import fresh_catalog, refresh
+from arb.catalog.refresh import refresh
 from arb.catalog.stale import fingerprint, stale
 from arb.catalog.store import open_catalog
 from arb.errors import ProviderUnavailable
@@ -191,23 +191,11 @@ def test_what_is_not_installed_is_not_due(street):
     assert due(street, names=["east", "nowhere"]) == ("east",)
 
 
-def test_a_fresh_catalog_asks_only_who_is_due(street):
-    east, west = street.add("east", {}), street.add("west", {})
-    store, report = fresh_catalog(street.plugins, street.path, clock=street.clock)
-    with store:
-        assert len(report.outcomes) == 2
-        assert {group.provider for group in store.groups()} == {"east", "west"}
-    store, report = fresh_catalog(street.plugins, street.path, clock=street.clock)
-    with store:
-        assert report.outcomes == ()
-    assert (east.asked, west.asked) == (1, 1)
-
-
 def test_a_damaged_file_is_read_anew(street):
     street.add("east", {})
     read(street)
     street.path.write_bytes(street.path.read_bytes()[:5000])
     assert due(street) == ("east",)
-    store, _ = fresh_catalog(street.plugins, street.path, clock=street.clock)
-    with store:
+    read(street)
+    with open_catalog(street.path) as store:
         assert len(store.groups()) == 1

@@ -124,8 +124,8 @@ def _amounts(name: str, values: Sequence[Any]) -> Any:
     if name == "available":
         return _flags(numbers)
     if name == "capacity":
-        known = np.isnan(numbers)
-        return pd.arrays.IntegerArray(np.where(known, 1, numbers).astype(np.int64), known)
+        missing = np.isnan(numbers)
+        return pd.arrays.IntegerArray(np.where(missing, 1, numbers).astype(np.int64), missing)
     return numbers
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from arb.catalog.gathering import Patience, gather
-from arb.catalog.stale import stale
 from arb.catalog.store import open_catalog
 from arb.errors import StateError
 from arb.locks import locked
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from arb.plugins.manager import Plugins
     from arb.types import Clock
 
-__all__ = ["Outcome", "RefreshReport", "fresh_catalog", "refresh"]
+__all__ = ["Outcome", "RefreshReport", "refresh"]
 
 _PROVIDERS: Final = "arb.providers"
 PATIENCE_S: Final = 20.0
@@ -149,38 +148,6 @@ def _late(plugins: Plugins, name: str, clock: Clock) -> Answer:
     from arb.catalog.asking import not_awaited
 
     return not_awaited(plugins, name, clock, PATIENCE_S)
-
-
-def fresh_catalog(  # noqa: PLR0913 - keyword-only parts of one question
-    plugins: Plugins,
-    path: Path,
-    *,
-    clock: Clock,
-    buying: bool = False,
-    names: Iterable[str] | None = None,
-    state: Callable[[str], None] | None = None,
-) -> tuple[CatalogStore, RefreshReport]:
-    """Open the catalog, after asking those again that ``stale`` names.
-
-    Args:
-        plugins: What is installed; providers that are not are not shown.
-        path: The catalog file; its folder exists.
-        clock: Time.
-        buying: As for ``stale``.
-        names: The providers that count; None is all.
-        state: As for ``refresh``.
-
-    Raises:
-        StateError: The file cannot be written.
-    """
-    usable = plugins.provider_names()
-    store = open_catalog(path, usable)
-    due = stale(store, plugins, now=clock.now(), buying=buying, names=names)
-    if not due:
-        return store, RefreshReport(())
-    store.close()
-    report = refresh(plugins, path, due, clock=clock, state=state)
-    return open_catalog(path, usable), report
 
 
 class _Awaited:

@@ -33,13 +33,11 @@ class Leftover:
     Attributes:
         token: Of the purchase, without a rank.
         account: Whose it is.
-        is_stray: Whether state knows nothing of the purchase.
     """
 
     provider: str
     token: str
     account: str
-    is_stray: bool
 
     def as_instance(self) -> Instance:
         """Return it as a machine that is gone, which is all that is known of the purchase."""
@@ -86,7 +84,7 @@ def look_beside(shop: Shop, provider: Provider, listing: Listing) -> Beside:
     tokens = [token for token in sorted(found.tokens - alive) if _is_own(store, token)]
     attempts = {token: get_attempt(store, token) for token in tokens}
     left = [
-        Leftover(provider.name, token, found.account, attempt is None)
+        Leftover(provider.name, token, found.account)
         for token, attempt in attempts.items()
         if (_is_over(store, attempt, settled_at) if attempt else _is_whole(listing))
     ]
