@@ -78,6 +78,33 @@ def test_a_table_folds_on_a_terminal_that_is_narrow(monkeypatch, capsys, columns
     assert capsys.readouterr().out == shown
 
 
+def test_where_no_folding_helps_each_row_is_a_list(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    columns = ("cluster", "machine time", "started", "$/h now", "cost")
+    rows = [
+        ("train-of-the-weekend-of-november", "3m 9s", "-", "20.00", "$0.10"),
+        ("b", "1s", "2h", "1.00", "$0.20"),
+    ]
+    render.table(columns, rows, right="machine time,$/h now,cost", notes=[["mind the gap"], []])
+    assert capsys.readouterr().out.splitlines() == [
+        "cluster       train-of-the-weekend-of-",
+        "              november",
+        "machine time  3m 9s",
+        "$/h now       20.00",
+        "cost          $0.10",
+        "    mind the gap",
+        "",
+        "cluster       b",
+        "machine time  1s",
+        "started       2h",
+        "$/h now       1.00",
+        "cost          $0.20",
+        "",
+    ]
+
+
 def test_a_pipe_gets_whole_lines(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "40")
     render.table(("who", "type", "place", "$/h"), ROWS, right="$/h")

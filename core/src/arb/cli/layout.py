@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["GAP", "folded_row", "widths_within"]
+__all__ = ["GAP", "as_records", "folded_row", "whole_width", "widths_within"]
 
 GAP: Final = 2
 """Blanks between two columns."""
@@ -31,7 +31,7 @@ def widths_within(
     """
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     least = [max(map(_longest_part, column)) for column in zip(*lines, strict=True)]
-    excess = sum(widths) + GAP * (len(widths) - 1) - room if room else 0
+    excess = whole_width(widths) - room if room else 0
     while excess > 0:
         able = [n for n in foldable if widths[n] > least[n]]
         if not able:
@@ -39,6 +39,27 @@ def widths_within(
         widths[max(able, key=lambda n: widths[n])] -= 1
         excess -= 1
     return widths
+
+
+def whole_width(widths: Sequence[int]) -> int:
+    """Return how wide a table is that has columns of these widths."""
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def as_records(lines: Sequence[Sequence[str]], room: int) -> Iterator[list[str]]:
+    """Yield each row as lines of a column's name and a text, for where the table has no room.
+
+    Args:
+        lines: The header and the rows. Cells that say nothing are left out.
+        room: Width of the terminal.
+    """
+    names, *rows = lines
+    label = max(map(len, names))
+    widths = (label, max(1, room - label - GAP))
+    for row in rows:
+        told = [pair for pair in zip(names, row, strict=True) if pair[1] not in {"", "-"}]
+        folded = (cells for pair in told for cells in folded_row(pair, widths))
+        yield [f"{name:{label + GAP}}{text}".rstrip() for name, text in folded]
 
 
 def folded_row(row: Sequence[str], widths: Sequence[int]) -> Iterator[tuple[str, ...]]:

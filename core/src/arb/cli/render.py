@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from arb.cli.layout import GAP, folded_row, widths_within
+from arb.cli.layout import GAP, as_records, folded_row, whole_width, widths_within
 from arb.text import age, printable
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ __all__ = [
     "warn",
 ]
 
+_ROOM_FOR_TABLES: Final = 72
+"""Columns of a terminal on which a row that runs over is still easier to compare than a list."""
 _BOLD, _DIM, _RED, _YELLOW, _RESET = "\033[1m", "\033[2m", "\033[31m", "\033[33m", "\033[0m"
 
 
@@ -60,7 +62,9 @@ def table(
     notes: Sequence[Sequence[str]] = (),
     to_stderr: bool = False,
 ) -> None:
-    """Print rows under a header, columns aligned; on a terminal that is too narrow texts fold.
+    """Print rows under a header, columns aligned.
+
+    On a terminal that is too narrow texts fold; where that is not enough each row is a list.
 
     Args:
         columns: Header texts.
@@ -70,21 +74,38 @@ def table(
         to_stderr: The table accompanies data instead of being it.
     """
     stream = sys.stderr if to_stderr else sys.stdout
+    room = _width() if stream.isatty() else 0
     numeric = set(right.split(","))
     lines = [[_cell(text) for text in row] for row in (columns, *rows)]
     texts = [number for number, name in enumerate(columns) if name not in numeric]
-    widths = widths_within(lines, _width() if stream.isatty() else 0, foldable=texts)
-    for index, row in enumerate(lines):
-        for cells in folded_row(row, widths):
-            aligned = [
-                text.rjust(width) if name in numeric else text.ljust(width)
-                for name, text, width in zip(columns, cells, widths, strict=True)
-            ]
-            text = (" " * GAP).join(aligned).rstrip()
-            print(_styled(text, _BOLD, stream) if index == 0 else text, file=stream)
-        for told in map(printable, notes[index - 1] if notes and index else ()):
-            print(_folded(told) if stream.isatty() else f"    {told}", file=stream)
+    widths = widths_within(lines, room, foldable=texts)
+    if is_list := 0 < room < min(whole_width(widths), _ROOM_FOR_TABLES):
+        blocks = list(as_records(lines, room))
+    else:
+        head, *blocks = [_aligned(row, columns, widths, numeric) for row in lines]
+        print(*(_styled(text, _BOLD, stream) for text in head), sep="\n", file=stream)
+    for number, block in enumerate(blocks):
+        print(*block, sep="\n", file=stream)
+        for told in map(printable, notes[number] if notes else ()):
+            print(_folded(told) if room else f"    {told}", file=stream)
+        if is_list:
+            print(file=stream)
     stream.flush()
+
+
+def _aligned(
+    row: Sequence[str], columns: Sequence[str], widths: Sequence[int], numeric: set[str]
+) -> list[str]:
+    """Return the lines that a row takes, its cells under their headers."""
+    return [
+        (" " * GAP)
+        .join(
+            text.rjust(width) if name in numeric else text.ljust(width)
+            for name, text, width in zip(columns, cells, widths, strict=True)
+        )
+        .rstrip()
+        for cells in folded_row(row, widths)
+    ]
 
 
 def _cell(text: str) -> str:
