@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arb.clusters.refresh import told_if_gone
+from arb.clusters.refresh import LossWatch, told_if_gone
 from arb.clusters.status import views
 from arb.errors import NodeError, NodeUnreachable, ProviderUnavailable, UsageError
 from arb.types import GoneReason, InstanceState
@@ -60,3 +60,24 @@ def test_a_launch_on_a_stopped_cluster_is_refused_and_ends_nothing(site, cluster
         site.launch(num_nodes=2)
     assert "arb down train" in caught.value.hint
     assert site.cloud.called("terminate") == []
+
+
+def test_waiting_for_a_node_ends_soon_after_its_provider_took_it(site, cluster):
+    watch = LossWatch(site.session, cluster)
+    site.cloud.change("i-2", state=InstanceState.GONE, reason=GoneReason.PREEMPTED)
+    asked = len(site.cloud.called("list_instances"))
+    for _ in range(5):
+        watch.check()  # not due yet: a provider is not asked at every attempt
+    assert len(site.cloud.called("list_instances")) == asked
+    site.clock.advance(10)
+    with pytest.raises(NodeError, match="train rank 1 is gone: preempted"):
+        watch.check()
+
+
+def test_waiting_goes_on_for_nodes_that_are_there(site, cluster):
+    watch = LossWatch(site.session, cluster)
+    asked = len(site.cloud.called("list_instances"))
+    for _ in range(3):
+        site.clock.advance(10)
+        watch.check()
+    assert len(site.cloud.called("list_instances")) == asked + 3

@@ -337,6 +337,18 @@ def test_what_the_progress_callback_raises_ends_the_wait(sshd, fake_clock):
         wait_ready(node, fake_clock.monotonic() + 10, fake_clock, on_wait=gone)
 
 
+def test_what_the_check_after_each_attempt_raises_ends_the_wait(sshd, fake_clock):
+    checks = iter([None, None, LookupError])
+
+    def check() -> None:
+        if error := next(checks):
+            raise error
+
+    node = sshd.node(expected_host_key=generate_key().public)
+    with pytest.raises(LookupError):
+        wait_ready(node, fake_clock.monotonic() + 10, fake_clock, check=check)
+
+
 def test_32_nodes_at_once(sshd):
     nodes = [sshd.node() for _ in range(32)]
     answers = fan_out(lambda pair: pair[1].exec(f"echo {pair[0]}").text, list(enumerate(nodes)))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from arb.clusters.nodes import Nodes
+from arb.clusters.refresh import LossWatch
 from arb.nodes.keys import gang_key
 from arb.nodes.ready import wait_ready
 from arb.state.machines import update_machine
@@ -15,6 +16,8 @@ from arb.text import counted
 from arb.types import Capability, PeerNetwork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from arb.clusters.nodes import ClusterNode
     from arb.clusters.session import Session
     from arb.errors import NodeError
@@ -33,14 +36,15 @@ def bring_up(session: Session, cluster: ClusterRecord, purchase: Purchase) -> No
     """Wait for every node's SSH server, start its agent and tell it the cluster.
 
     Raises:
-        NodeError: A node did not come up in the provider's readiness time-out.
+        NodeError: A node did not come up in the provider's readiness time-out, or it is gone.
     """
     provider = session.plugins.provider(purchase.offer.provider)
     limit = session.clock.monotonic() + provider.info.readiness_timeout_s
     nodes = Nodes(session, cluster)
     _tell_limits(session, provider, len(nodes))
     session.progress.state(f"waiting for SSH on {counted(len(nodes), 'node')}")
-    nodes.on_all(lambda node: _first_contact(session, node, limit))
+    losses = LossWatch(session, cluster)
+    nodes.on_all(lambda node: _first_contact(session, node, limit, losses.check))
     session.progress.state("starting the agents")
     boots = nodes.on_all(lambda node: node.ssh.open_channel(_INSTALL_BOOT))
     configure(session, cluster, nodes)
@@ -73,13 +77,15 @@ def _tell_boot(session: Session, node: ClusterNode, boot: SshChannel) -> None:
             session.progress.warn(f"{node.ssh.name}: {why}")
 
 
-def _first_contact(session: Session, node: ClusterNode, limit: float) -> None:
+def _first_contact(
+    session: Session, node: ClusterNode, limit: float, check: Callable[[], None]
+) -> None:
     """Connect, and remember the host key as seen: from now on another one is an error."""
 
     def told(reason: NodeError) -> None:
         session.progress.state(f"{node.ssh.name}: {reason.summary}")
 
-    wait_ready(node.ssh, limit, session.clock, on_wait=told)
+    wait_ready(node.ssh, limit, session.clock, on_wait=told, check=check)
     if node.ssh.pinned_on_first_use:
         session.progress.warn(
             f"{node.ssh.name}: its host key could not be known beforehand; "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.errors import ArbError, NodeError, NodeUnreachable
 from arb.provision.sightings import settle
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from arb.state.machines import Machine
 
 __all__ = [
+    "LossWatch",
     "close_if_empty",
     "how_to_go_on",
     "lost_nodes",
@@ -28,6 +30,9 @@ __all__ = [
     "stopped_nodes",
     "told_if_gone",
 ]
+
+_ASK_S: Final = 10.0
+"""How often a provider is asked about nodes that are waited for."""
 
 
 def refresh(session: Session, cluster: ClusterRecord) -> list[Machine]:
@@ -69,6 +74,35 @@ def stopped_nodes(session: Session, cluster: ClusterRecord) -> list[Machine]:
     return [m for m in machines if m.is_stopped and m.terminate_after is None]
 
 
+class LossWatch:
+    """Finds out, while nodes are waited for, that the provider has taken one: it will never answer.
+
+    Args:
+        session: Of this process.
+        cluster: Whose nodes are waited for; several threads may do that.
+    """
+
+    def __init__(self, session: Session, cluster: ClusterRecord) -> None:
+        self._session, self._cluster = session, cluster
+        self._lock = threading.Lock()
+        self._ask_at = session.clock.monotonic() + _ASK_S
+
+    def check(self) -> None:
+        """Ask the provider when that is due; one that does not answer says nothing.
+
+        Raises:
+            NodeError: A node is gone.
+        """
+        with self._lock:
+            now = self._session.clock.monotonic()
+            if now < self._ask_at:
+                return
+            self._ask_at = now + _ASK_S
+            lost = lost_nodes(self._session, self._cluster)
+        if lost:
+            raise _gone(self._cluster, lost[0])
+
+
 @contextmanager
 def told_if_gone(session: Session, cluster: ClusterRecord) -> Iterator[None]:
     """Ask the provider about nodes that cannot be reached, and say so when they are gone or stopped.
@@ -87,12 +121,8 @@ def told_if_gone(session: Session, cluster: ClusterRecord) -> Iterator[None]:
             raise NodeError(summary, code="node-stopped", hint=how_to_go_on(cluster)) from error
         if not lost:
             raise
-        why = lost[0].reason.value or lost[0].detail
-        raise NodeError(
-            f"{cluster.name} rank {lost[0].rank} is gone: {why}",
-            code="node-gone",
-            hint=f"launch it again to replace it, or end it with: arb down {cluster.name}",
-        ) from error
+        hint = f"launch it again to replace it, or end it with: arb down {cluster.name}"
+        raise _gone(cluster, lost[0], hint) from error
 
 
 def how_to_go_on(cluster: ClusterRecord) -> str:
@@ -130,6 +160,12 @@ def current_attempt(session: Session, cluster: ClusterRecord) -> str:
         if attempt.state is AttemptState.READY
     ]
     return ready[-1] if ready else ""
+
+
+def _gone(cluster: ClusterRecord, machine: Machine, hint: str = "") -> NodeError:
+    why = machine.reason.value or machine.detail
+    summary = f"{cluster.name} rank {machine.rank} is gone: {why}"
+    return NodeError(summary, code="node-gone", hint=hint)
 
 
 def _is_no_use(machine: Machine) -> bool:

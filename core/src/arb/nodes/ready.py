@@ -26,6 +26,7 @@ def wait_ready(
     clock: Clock | None = None,
     *,
     on_wait: Callable[[NodeError], None] | None = None,
+    check: Callable[[], None] | None = None,
 ) -> None:
     """Connect as soon as the node answers with its own host key and accepts ours.
 
@@ -38,6 +39,7 @@ def wait_ready(
         clock: Time.
         on_wait: Called with the reason whenever it is of another kind than the last, for progress;
             what it raises ends the wait.
+        check: Called after every attempt that failed; what it raises ends the wait too.
 
     Raises:
         HostKeyError: At once, when the key changed after it was seen.
@@ -57,6 +59,8 @@ def wait_ready(
         if on_wait is not None and reason.code != told:
             told = reason.code
             on_wait(reason)
+        if check is not None:
+            check()
         left = deadline - clock.monotonic()
         if left <= 0:
             raise _not_ready(node, reason)
