@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from arb.clusters.session import Session
 from arb.errors import StateError
 from arb.home import Home
 
@@ -47,3 +48,41 @@ def test_a_home_that_cannot_be_made_says_what_to_set(tmp_path):
     assert str(tmp_path / "file") in caught.value.summary
     assert "ARB_HOME" in caught.value.hint
     assert Path(tmp_path / "file").read_text() == ""
+
+
+def open_home(tmp_path) -> Home:
+    home = Home(tmp_path / "arb")
+    home.root.mkdir()
+    home.config_file.write_text("objective: value\n")
+    home.config_file.chmod(0o666)
+    home.root.chmod(0o777)
+    return home
+
+
+def test_others_may_not_change_the_folder_or_the_settings(tmp_path):
+    home = open_home(tmp_path)
+    Session({"ARB_HOME": str(home.root)}).config  # noqa: B018 - whoever reads the settings does it
+    assert stat.S_IMODE(home.root.stat().st_mode) == 0o775
+    assert stat.S_IMODE(home.config_file.stat().st_mode) == 0o664
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o775, 0o1777], ids=oct)
+def test_a_folder_that_is_closed_to_them_stays_as_it_is(tmp_path, mode):
+    home = Home(tmp_path)
+    tmp_path.chmod(mode)
+    home.shut_others_out()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == mode
+
+
+def test_an_open_folder_of_somebody_else_is_refused(tmp_path, monkeypatch):
+    home = open_home(tmp_path)
+    monkeypatch.setattr("os.geteuid", lambda: home.root.stat().st_uid + 1)
+    with pytest.raises(StateError) as caught:
+        home.shut_others_out()
+    assert caught.value.code == "home-open"
+    assert f"chmod o-w {home.root}" in caught.value.hint
+
+
+def test_a_home_that_is_not_there_is_open_to_nobody(tmp_path):
+    Home(tmp_path / "arb").shut_others_out()
+    assert not (tmp_path / "arb").exists()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from arb.errors import StateError
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Home"]
+
+_OPEN: Final = stat.S_IWOTH | stat.S_ISVTX
+"""With the sticky bit everybody may add files, and change none of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,22 @@ class Home:
         """The merged price lists; safe to lose. Its folder is ``folder("cache")``."""
         return self.root / "cache" / "catalog.db"
 
+    def shut_others_out(self) -> None:
+        """Take from everybody else the right to change the folder, and the settings in it.
+
+        Who may write there decides where prices, machines and account keys go.
+
+        Raises:
+            StateError: It is for its owner to take, who is somebody else.
+        """
+        for path in (self.root, self.config_file):
+            with suppress(OSError):  # not there, or on a file system that knows no permissions
+                status = path.stat()
+                if status.st_mode & _OPEN == stat.S_IWOTH:
+                    if os.geteuid() not in {status.st_uid, 0}:
+                        raise _open_to_all(path)
+                    path.chmod(stat.S_IMODE(status.st_mode) & ~stat.S_IWOTH)
+
     def folder(self, name: str) -> Path:
         """Return a sub-folder, made with mode 0700."""
         make_private(self.root)
@@ -74,3 +95,11 @@ def make_private(path: Path) -> None:
         summary = f"cannot make the folder {path}: {error.strerror}"
         hint = "set ARB_HOME to a folder of yours"
         raise StateError(summary, code="home-folder", hint=hint) from error
+
+
+def _open_to_all(path: Path) -> StateError:
+    return StateError(
+        f"every user of this machine may change {path}",
+        code="home-open",
+        hint=f"its owner can end that: chmod o-w {path}; or set ARB_HOME to a folder of yours",
+    )

@@ -87,6 +87,7 @@ class Session:
     @cached_property
     def config(self) -> Config:
         """The user's settings."""
+        self.home.shut_others_out()
         return read_config(self.home.config_file)
 
     @property
