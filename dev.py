@@ -8,6 +8,8 @@ to the task: ``python3 dev.py tests -- -k gang``.
 
 from __future__ import annotations
 
+import fcntl
+import importlib.util
 import os
 import subprocess
 import sys
@@ -17,24 +19,32 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv-dev"
 PYTHON = VENV / "bin" / "python"
+MADE = VENV / "made-with"
 NOX = "nox>=2025.2.9"
 OLDEST = (3, 11)
 
 
 def main(arguments: list[str]) -> NoReturn:
     """Make the environment where it is missing, then become nox: its signals and exit code."""
-    problem = wrong_python() or make_environment()
+    try:
+        problem = unfit_system() or make_environment()
+    except KeyboardInterrupt:
+        sys.exit(130)
     if problem:
         sys.exit(f"dev: {problem}")
     os.chdir(ROOT)
     os.execv(PYTHON, [str(PYTHON), "-m", "nox", *nox_arguments(arguments)])  # noqa: S606 - no shell is the point
 
 
-def wrong_python() -> str:
-    """Return why this interpreter will not do, or nothing."""
-    if sys.version_info >= OLDEST:
-        return ""
-    return f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}"
+def unfit_system() -> str:
+    """Return why nothing can run here, or nothing."""
+    if sys.version_info < OLDEST:
+        return f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}"
+    try:
+        Path.home()
+    except RuntimeError:
+        return "your user has no home folder, and nox needs one: set HOME to a folder"
+    return ""
 
 
 def nox_arguments(arguments: list[str]) -> list[str]:
@@ -45,23 +55,42 @@ def nox_arguments(arguments: list[str]) -> list[str]:
 
 
 def has_nox() -> bool:
-    """Say whether the environment is there and works (a moved or half-made one does not)."""
+    """Say whether the environment is there, whole (not one that was interrupted) and new enough."""
     probe = [str(PYTHON), "-c", "import nox"]
     return (
-        PYTHON.exists() and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+        MADE.exists()
+        and MADE.read_text() == NOX
+        and subprocess.run(probe, capture_output=True, check=False).returncode == 0
     )
 
 
 def make_environment() -> str:
     """Make ``.venv-dev`` with nox in it unless it is there; return what went wrong, or nothing."""
-    if has_nox():
-        return ""
-    print("dev: making .venv-dev (once)", file=sys.stderr, flush=True)  # noqa: T201 - for people
-    if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=False).returncode:
-        return "the venv module does not work here; on Debian and Ubuntu: apt install python3-venv"
+    with Path(__file__).open() as own:
+        fcntl.flock(own, fcntl.LOCK_EX)  # of two at once, the second finds what the first made
+        if has_nox():
+            return ""
+        if not all(map(importlib.util.find_spec, ("venv", "ensurepip"))):
+            return "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"
+        print("dev: making .venv-dev (once)", file=sys.stderr, flush=True)  # noqa: T201 - for people
+        return fill_environment()
+
+
+def fill_environment() -> str:
+    """Make ``.venv-dev`` anew; return what went wrong, or nothing."""
+    quiet = (
+        [sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)],
+        [str(PYTHON), "-m", "ensurepip", "--default-pip"],  # by itself: venv hides why it failed
+    )
+    for command in quiet:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip() or "no reason was told").splitlines()
+            return f".venv-dev could not be made: {said[-1]}"
     install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NOX]
     if subprocess.run(install, check=False).returncode:
-        return "nox could not be installed: is a Python package index reachable?"
+        return "nox could not be installed, see above; it comes from PyPI, or the index that pip is set to"
+    MADE.write_text(NOX)
     return ""
 
 

@@ -121,6 +121,7 @@ def wheels(session: nox.Session) -> None:
     """Build every wheel, install them into a bare environment and use them there."""
     folder = ROOT / "dist"
     shutil.rmtree(folder, ignore_errors=True)
+    install_once(session, "pip")
     session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), *local_paths())
     built = sorted(str(path) for path in folder.glob("*.whl"))
     if len(built) != len(PROJECTS):
@@ -169,9 +170,19 @@ def install_once(session: nox.Session, *arguments: str) -> None:
     manifests = [(ROOT / project / "pyproject.toml").read_text() for project in PROJECTS]
     wanted = hashlib.sha256(json.dumps([str(ROOT), arguments, manifests]).encode()).hexdigest()
     stamp = Path(session.virtualenv.location) / "installed.sha256"
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not stamp.exists() or stamp.read_text() != f"{ROOT}\n{wanted}":
+        ensure_whole(session, stamp)
         session.install("--quiet", *arguments)
-        stamp.write_text(wanted)
+        stamp.write_text(f"{ROOT}\n{wanted}")
+
+
+def ensure_whole(session: nox.Session, stamp: Path) -> None:
+    """Make an environment again whose making was interrupted, or that moved: its commands name its place."""
+    made_here = stamp.exists() and stamp.read_text().startswith(f"{ROOT}\n")
+    stamp.unlink(missing_ok=True)
+    if session.virtualenv._reused and not made_here:  # noqa: SLF001 - nox tells it nowhere else
+        session.virtualenv.reuse_existing = False  # type: ignore[attr-defined]
+        session.virtualenv.create()
 
 
 def local_paths() -> tuple[str, ...]:

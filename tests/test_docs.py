@@ -75,6 +75,7 @@ def test_the_launcher_and_the_tasks_agree_on_the_oldest_nox() -> None:
     wanted = re.search(r'needs_version = "(.*)"', (ROOT / "noxfile.py").read_text())
     assert wanted is not None
     assert f"nox{wanted[1]}" == dev.NOX
+    assert f'"{dev.NOX}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def readme_commands() -> list[str]:
