@@ -248,6 +248,20 @@ def test_a_machine_that_was_called_gone_and_is_not_is_ended(any_world):
     assert row.seconds == pytest.approx(4200, abs=5), "it was paid for all the time"
 
 
+@pytest.mark.parametrize(("lag_s", "after_s", "kind"), [
+    (0, 59, Kind.ENDING), (0, 61, Kind.BACK), (90, 89, Kind.ENDING), (90, 91, Kind.BACK),
+])  # fmt: skip
+def test_what_has_just_ended_may_be_listed_for_a_while(world, lag_s, after_s, kind):
+    world.cloud.info = replace(world.cloud.info, listing_lag_s=lag_s)
+    record = up(world)
+    with world.store.write() as tx:
+        update_machine(tx, "fake", "i-1", state=InstanceState.GONE)
+        update_cluster(tx, record.id, status=ClusterStatus.GONE)
+    world.clock.advance(after_s)
+
+    assert kinds(look(world)) == {"i-1": kind}
+
+
 def test_a_machine_that_was_called_gone_while_its_cluster_is_up_serves_again(world):
     up(world, count=2)
     with world.store.write() as tx:

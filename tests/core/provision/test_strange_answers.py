@@ -82,6 +82,13 @@ def test_a_price_of_a_machine_that_is_none_is_not_counted(world, told):
     assert machine.price_usd_hour == 2.0
 
 
+def test_a_machine_that_is_given_for_nothing_costs_nothing(world):
+    world.cloud.on_provision = [lambda request: world.cloud.sell(request, price_usd_hour=0.0)]
+    world.buy(world.cluster(), offer("a", 2.0))
+    (machine,) = world.machines()
+    assert machine.price_usd_hour == 0.0
+
+
 def test_a_machine_that_is_charged_dearer_than_it_was_sold_is_told(world):
     world.cloud.on_provision = [lambda request: world.cloud.sell(request, price_usd_hour=3.0)]
     world.buy(world.cluster(), offer("a", 2.0))

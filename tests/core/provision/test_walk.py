@@ -6,6 +6,7 @@ import _thread
 import re
 import signal
 import threading
+from dataclasses import replace
 
 import pytest
 from support.command import eventually
@@ -596,6 +597,22 @@ def test_machines_that_only_a_look_named_are_given_back_when_the_wait_is_cut_off
 
     assert world.cloud.alive() == []
     assert world.states(record) == ["closed"]
+
+
+def test_a_lost_order_is_looked_for_as_long_as_listings_may_lag(world):
+    world.cloud.info = replace(world.cloud.info, listing_lag_s=45)
+
+    def lost(request):
+        world.cloud.make(request)
+        world.cloud.hidden_until["i-1"] = world.clock.now() + 40
+        raise ProviderUnavailable("502", code="http")
+
+    world.cloud.on_provision = [lost]
+
+    purchase = world.buy(world.cluster(), offer("a"), offer("b"))
+
+    assert [node.instance.id for node in purchase.nodes] == ["i-1"]
+    assert tried(world) == ["a"]
 
 
 def test_an_order_that_named_no_machine_stays_open_when_the_wait_is_cut_off(world):

@@ -120,6 +120,16 @@ def test_a_quota_refusal_counts_for_orders_that_take_as_much(
     assert (blocks.covering(replace(refused, **changes), nodes) is not None) is is_covered
 
 
+def test_of_refusals_that_reach_as_far_the_one_that_lasts_longest_is_told(store: Store) -> None:
+    no = CapacityError("none", scope=Scope.ZONE)
+    with store.write() as tx:
+        short = add_block(tx, OFFER, no, seconds=60, nodes=1)
+        long = add_block(tx, OFFER, no, seconds=600, nodes=2)
+        shorter = add_block(tx, OFFER, no, seconds=30, nodes=3)
+
+    assert Blocks([short, long, shorter]).covering(OFFER, 3) == long
+
+
 def test_a_longer_refusal_of_more_and_a_shorter_one_of_less_both_count(
     store: Store, clock: FakeClock
 ) -> None:
