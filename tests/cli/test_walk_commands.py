@@ -11,9 +11,10 @@ from support.fakecloud import offer
 from arb.cli import down as down_command
 from arb.cli import launch, render
 from arb.cli import reap as reap_command
+from arb.cli.follow import asking_for
 from arb.cli.launch import _agree
 from arb.clusters.down import Ended
-from arb.errors import NodeError, ProviderUnavailable
+from arb.errors import NodeError, ProviderUnavailable, UsageError
 from arb.provision.agreement import Rise
 from arb.provision.leftovers import Beside, Leftover
 from arb.provision.reaper import Sighting, Survey
@@ -230,6 +231,18 @@ def test_a_job_that_is_not_there_is_a_name_that_was_typed_wrong(agent, words):
         "error: cluster train: there is no job 9",
         "  arb queue train lists its jobs, arb status its nodes",
     ]
+
+
+def test_a_rank_that_is_not_there_is_told_once():
+    summary = "cluster train has ranks 0 to 1, not 4"
+    with pytest.raises(UsageError) as caught, asking_for("train"):
+        raise NodeError(summary, code="no-such-rank")
+    assert caught.value.summary == summary
+
+
+def test_other_failures_of_a_node_stay_what_they_are():
+    with pytest.raises(NodeError, match="broken"), asking_for("train"):
+        raise NodeError("broken", code="agent-broken")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_what_is_switched_off_or_misconfigured_says_so(world):
 
     assert found["arb.providers", "off"] == (
         "disabled",
-        "provider 'off' is switched off by ARB_DISABLE_PROVIDERS",
+        "provider 'off' is switched off by ARB_DISABLE_PROVIDERS or disabled_providers",
     )
     assert found["arb.providers", "wrong"] == (
         "misconfigured",

@@ -60,9 +60,10 @@ def asking_for(cluster: str) -> Iterator[None]:
     except NodeError as error:
         if error.code not in _UNKNOWN:
             raise
-        summary = error.summary.rpartition(": ")[2]
+        said = error.summary.rpartition(": ")[2]
+        summary = said if said.startswith("cluster ") else f"cluster {cluster}: {said}"
         hint = f"arb queue {cluster} lists its jobs, arb status its nodes"
-        raise UsageError(f"cluster {cluster}: {summary}", code=error.code, hint=hint) from error
+        raise UsageError(summary, code=error.code, hint=hint) from error
 
 
 def _interrupt(*_: object) -> None:

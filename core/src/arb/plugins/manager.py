@@ -246,8 +246,11 @@ class Plugins:
             text = f"{kind} {name!r} cannot be used: plugins are switched off"
             raise UsageError(text, code="no-plugins", hint="leave --no-plugins out")
         if group == _PROVIDERS and self._is_disabled(name):
-            text = f"provider {name!r} is switched off by ARB_DISABLE_PROVIDERS"
-            raise UsageError(text, code="provider-disabled", hint="change that variable")
+            text = (
+                f"provider {name!r} is switched off by ARB_DISABLE_PROVIDERS or disabled_providers"
+            )
+            hint = "change that variable, or that setting: arb config unset disabled_providers"
+            raise UsageError(text, code="provider-disabled", hint=hint)
         for duplicate in self.table.duplicates(group):
             if duplicate.name == name and duplicate.kept is None:
                 text = f"provider {name!r} cannot be used: {duplicate.describe()}"
