@@ -26,7 +26,7 @@ class ExampleCloud(ContractCloud):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="arb-example-"))
-        self.path = self.folder / "cloud.json"
+        self.path = self.address = self.folder / "cloud.json"
 
     def close(self) -> None:
         shutil.rmtree(self.folder)
@@ -72,12 +72,17 @@ class ExampleCloud(ContractCloud):
         self.path.write_text(json.dumps(cloud))
         return name
 
+    def hang(self) -> None:
+        self.address = (
+            self.folder
+        )  # where no file can be: whoever logs in from now on hears nothing
+
     def _read(self) -> dict[str, Any]:
         text = self.path.read_text() if self.path.exists() else ""
         return dict(json.loads(text or '{"machines": {}, "stock": {}}'))
 
     def _login(self, key: str) -> Login:
-        return Login({"EXAMPLE_API_KEY": key, "EXAMPLE_CLOUD": str(self.path)}, secrets=(key,))
+        return Login({"EXAMPLE_API_KEY": key, "EXAMPLE_CLOUD": str(self.address)}, secrets=(key,))
 
 
 class TestExampleContract(ProviderContract):

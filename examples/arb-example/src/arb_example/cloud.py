@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from arb.errors import CapacityError, CredentialsError, RequestError, Scope
+from arb.errors import CapacityError, CredentialsError, ProviderUnavailable, RequestError, Scope
 from arb.types import Instance, InstanceState, Listing
 
 if TYPE_CHECKING:
@@ -124,8 +124,17 @@ class Cloud:
 
     @contextmanager
     def _everything(self) -> Iterator[dict[str, Any]]:
-        """Yield the whole cloud and keep what is changed. Two calls at once take turns."""
-        with self.path.open("a+") as file:
+        """Yield the whole cloud and keep what is changed. Two calls at once take turns.
+
+        Raises:
+            ProviderUnavailable: It does not answer.
+        """
+        try:
+            file = self.path.open("a+")
+        except OSError as error:  # of an HTTP client: time-outs, lost connections and 5xx, too
+            summary = f"example does not answer: {error.strerror}"
+            raise ProviderUnavailable(summary, code="example-silent") from error
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             cloud = json.loads(file.read() or '{"machines": {}, "stock": {}}')

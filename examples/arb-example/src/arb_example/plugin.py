@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arb.errors import CredentialsError, Refusal
+from arb.errors import CredentialsError, ProviderUnavailable, RateLimited, Refusal
 from arb.hookspecs import hookimpl
 from arb.types import (
     Capability,
     CheckResult,
     CheckStatus,
+    ListQuery,
     PeerNetwork,
     ProviderInfo,
     ProvisionResult,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         Instance,
         InstanceRef,
         Listing,
-        ListQuery,
         ProviderContext,
         ProvisionRequest,
     )
@@ -49,10 +49,13 @@ def arb_check(context: ProviderContext) -> CheckResult:
 
     try:
         cloud = Cloud.from_context(context)
+        cloud.listing(ListQuery())  # any call that needs the key and changes nothing
     except CredentialsError as error:
         refused = error.code == "example-key-refused"
         status = CheckStatus.REFUSED if refused else CheckStatus.NOT_CONFIGURED
         return CheckResult(status, error.summary, hint=error.hint)
+    except (ProviderUnavailable, RateLimited) as error:
+        return CheckResult(CheckStatus.UNREACHABLE, error.summary)
     return CheckResult(CheckStatus.OK, f"account {cloud.account}", source=API_KEY)
 
 
