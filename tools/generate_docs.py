@@ -23,7 +23,10 @@ ITEMISED = {"Arguments", "Raises"}
 COMMON = """\
 Data goes to stdout, everything else to stderr. `--json` prints one JSON document. Exit codes: 0 done,
 1 failed, 2 usage, 3 no offer, 4 credentials, 130 interrupted; commands that return a task's exit code
-use 125 when arb itself failed."""
+use 125 when arb itself failed.
+
+`arb --install-completion` lets bash, zsh, fish and PowerShell complete commands and options, and names
+of clusters, jobs, providers, accelerators and settings."""
 CHECKS = """\
 Every check of `arb.testing.ProviderContract`, in the order of the hooks, with the promise that it quotes
 and what it needs of your `ContractCloud` (see [conformance.md](conformance.md)). Checks that buy need

@@ -212,6 +212,11 @@ def test_a_home_that_cannot_be_used_is_told(cli):
     assert "set ARB_HOME" in done.err
 
 
+def test_who_gives_nothing_to_run_is_told_what_the_command_takes(cli):
+    assert cli("launch").err.splitlines()[1].endswith("; launch also takes --cluster NAME alone")
+    assert cli("exec", "train").err.splitlines()[1] == "  give a task file or a command"
+
+
 @pytest.mark.parametrize("command", [["launch", "-y"], ["plan"]], ids=["launch", "plan"])
 def test_words_behind_a_task_file_are_not_run(cli, tmp_path, command):
     (tmp_path / "task.yaml").write_text("run: echo")

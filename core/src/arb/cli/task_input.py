@@ -63,7 +63,8 @@ def read_task(
     if not words and not required:
         return task_from_command("", overrides)
     if not words:
-        hint = "give a task file or a command; launch also takes --cluster NAME alone"
+        alone = "; launch also takes --cluster NAME alone" if command == "launch" else ""
+        hint = f"give a task file or a command{alone}"
         raise UsageError("nothing to run", code="no-task", hint=hint)
     if len(words) == 1 and is_task_file(words[0]):
         task = load_task(Path(words[0]), overrides)
