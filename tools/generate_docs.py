@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-SECTIONS = {"Args:": "Arguments", "Returns:": "Returns", "Raises:": "Raises"}
-ITEMISED = {"Arguments", "Raises"}
+SECTIONS = {
+    "Args:": "Arguments",
+    "Attributes:": "Attributes",
+    "Returns:": "Returns",
+    "Raises:": "Raises",
+}
+ITEMISED = {"Arguments", "Attributes", "Raises"}
 COMMON = """\
 Data goes to stdout, everything else to stderr. `--json` prints one JSON document. Exit codes: 0 done,
 1 failed, 2 usage, 3 no offer, 4 credentials, 130 interrupted; commands that return a task's exit code
@@ -37,9 +42,11 @@ TABLE_RULE = re.compile(r"^=+( +=+)+$")
 def main(arguments: list[str]) -> int:
     """Write or check every page; return an exit code."""
     from tasks_page import tasks_page
+    from types_page import types_page
 
     pages = {"hooks.md": hooks_page(), "cli.md": commands_page(), "checks.md": checks_page()}
     pages["tasks.md"] = tasks_page()
+    pages["types.md"] = types_page(paragraphs)
     stale = [name for name, text in pages.items() if current(name) != text]
     for name in stale:
         if "--check" in arguments:

@@ -16,7 +16,8 @@ Rules that hold for every hook:
 * **Tokens.** A machine is named, or tagged, with its setup's ``token``, and found again by it.
   ``query.wants(token, region)`` says whether a listed machine is asked for;
   ``arb.types.parse_token`` takes a token apart, ``attempt_token`` and ``machine_token`` make one.
-* **Output.** Print nothing: standard output belongs to the command. What is printed is dropped.
+* **Output.** Print nothing: standard output belongs to the command. What is printed is dropped; what
+  a child process prints is not, so capture it.
 * **Secrets** never appear in an error, a result's ``repr``, a log or an argument list.
 
 Import from a plugin::
