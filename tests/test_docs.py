@@ -16,10 +16,18 @@ ROOT = Path(__file__).resolve().parent.parent
 HOOKS = (*PROVIDER_HOOKS, *STORE_HOOKS, *POLICY_HOOKS)
 PROVIDERS = ["aws", "gcp", "lambda", "spheron", "local", "ssh"]
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+COMMAND = re.compile(r"(?:`|^\$ (?:\w+=\S+ )*|^ {4})arb ([a-z]+[^`\n]*)", re.MULTILINE)
+OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/*/README.md")]
 )
+
+BROUGHT_BY_PLUGINS = {"local", "acme", "house"}
+"""One of ours, and those of examples."""
+TELLING_MORE = {"docs/cli.md", "docs/hooks.md"}
+"""The list of commands itself; and hooks tell of commands that are still to come."""
 
 
 def contract_rows() -> dict[str, list[str]]:
@@ -59,6 +67,29 @@ def test_every_link_leads_to_a_file(page: str) -> None:
     path = ROOT / page
     targets = [t for t in LINK.findall(path.read_text()) if "://" not in t]
     assert [t for t in targets if not (path.parent / t).exists()] == []
+
+
+def commands() -> dict[str, set[str]]:
+    """Return every command with its options, as the generated page has them."""
+    sections = re.split(r"^##+ arb ", (ROOT / "docs" / "cli.md").read_text(), flags=re.MULTILINE)
+    return {s.splitlines()[0]: {"--help", *OPTION.findall(s)} for s in sections[1:]}
+
+
+def unknown_words(text: str) -> list[str]:
+    """Return the commands of a page that do not exist, or not with those options."""
+    known, unknown = commands(), []
+    for shown in COMMAND.findall(text):
+        words = QUOTED.sub("", shown).split()
+        name = next((n for n in (" ".join(words[:2]), words[0]) if n in known), "")
+        options = set(OPTION.findall(" ".join(words)))
+        if words[0] not in BROUGHT_BY_PLUGINS and not (name and options <= known[name]):
+            unknown.append(f"arb {shown}")
+    return unknown
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in TELLING_MORE])
+def test_every_command_that_a_page_shows_exists_with_its_options(page: str) -> None:
+    assert unknown_words((ROOT / page).read_text()) == []
 
 
 def test_the_readme_gives_exactly_two_commands_for_setting_up() -> None:
