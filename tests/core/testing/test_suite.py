@@ -353,6 +353,18 @@ def test_the_documented_suites_can_be_written_so(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_page_names_everything_that_a_cloud_can_be_asked_for() -> None:
-    named = set(re.findall(r"`(\w+)`", PAGE.read_text()))
+    page = PAGE.read_text()
     asked = {name for name in vars(ContractCloud) if not name.startswith("_")} - {"close"}
-    assert asked <= named
+    calls = {
+        name: list(inspect.signature(getattr(ContractCloud, name)).parameters.values())[1:]
+        for name in asked
+    }
+    shown = {
+        name: ", ".join(_as_shown(p) for p in parameters) for name, parameters in calls.items()
+    }
+    assert [name for name in sorted(asked) if f"`{name}({shown[name]})`" not in page] == []
+
+
+def _as_shown(parameter: inspect.Parameter) -> str:
+    default = parameter.default
+    return parameter.name if default is inspect.Parameter.empty else f"{parameter.name}={default}"
