@@ -18,8 +18,7 @@ def main(wheels: list[str]) -> None:
     names = [wheel.split("-")[0] for wheel in wheels]
     for name in names:
         check_files(name)
-    plugins = json.loads(arb("plugins", "--json"))
-    print(json.dumps(plugins, indent=2))
+    check_plugins(names)
     try:
         output = arb("launch", "--yes", "-c", "smoke", "--infra", "local", "--num-nodes", "2", TASK)
     finally:
@@ -44,13 +43,26 @@ def check_files(name: str) -> None:
         sys.exit(f"{name}: not in {SITE}: {outside[:3]}")
 
 
-def arb(*arguments: str) -> str:
+def check_plugins(names: list[str]) -> None:
+    """Check that every distribution but the core brings plugins, and that all of them load."""
+    plugins = json.loads(arb("plugins", "--json", show=False))
+    broken = [plugin for plugin in plugins if plugin["state"] not in {"ok", "installed"}]
+    if broken:
+        sys.exit(f"plugins that do not load: {broken}")
+    bringing = {plugin["distribution"].replace("-", "_") for plugin in plugins}
+    print(f"{len(plugins)} plugins of {', '.join(sorted(bringing))}")
+    for name in names:
+        expect(name, [*bringing, "arb_core"])
+
+
+def arb(*arguments: str, show: bool = True) -> str:
     """Run one command, show what it said, and return its output."""
     print("$ arb", *arguments, flush=True)
     done = subprocess.run(
         [SCRIPTS / "arb", *arguments], stdout=subprocess.PIPE, text=True, check=False
     )
-    print(done.stdout, flush=True)
+    if show:
+        print(done.stdout, flush=True)
     if done.returncode:
         sys.exit(f"arb {arguments[0]} ended with {done.returncode}")
     return done.stdout
