@@ -76,6 +76,28 @@ time.sleep(30)
 """
 
 
+@pytest.mark.parametrize("phase", ["setup", "run"])
+def test_a_phase_that_gets_no_process_ends_its_job_alone(tmp_path, monkeypatch, phase):
+    """As while a fork bomb runs: an agent that died of it could not be started again."""
+
+    def no_more(*_args, **_kw):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    spec, secrets = jobs.read_spec({phase: "true", "secrets": {"S": "secret"}})
+    job = jobs.JobStore().add(spec, secrets)
+    rank = Rank(SimpleNamespace(), {}, job, lambda: None)
+    monkeypatch.setattr(procs, "spawn", no_more)
+    rank.start()
+    rank.go()
+    assert (rank.state, job.state["rank_reason"]) == (
+        jobs.LOST,
+        "it could not be started: Resource temporarily unavailable",
+    )
+    assert not list(tmp_path.rglob("secrets*"))
+
+
 def test_cancel_ends_what_never_keeps_its_process_id(node, finished):
     (node.home / "hydra.py").write_text(HYDRA)
     client, job = node.run("exec python3 ~/hydra.py")

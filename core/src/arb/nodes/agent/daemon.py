@@ -99,16 +99,7 @@ class Daemon:
         for job, gpu_map in startable(self.jobs, int(self.config.get("gpus_per_node", 0))):
             job.state["gpu_map"] = gpu_map
             job.state["gpu_ids"] = gpu_map.get("0", [])
-            self._start(job)
-
-    def _start(self, job: Job) -> None:
-        try:
             self.control(job).start()
-        except OSError as error:  # a full disk, mostly: another job may have better luck
-            log(traceback.format_exc())
-            self.controllers.pop(job.id, None)
-            job.finish("LOST", f"it could not be started: {error.strerror}")
-            self.changed(job)
 
     def control(self, job: Job) -> Any:
         """Return what moves a job from now on."""

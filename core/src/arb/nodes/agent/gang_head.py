@@ -110,6 +110,8 @@ class GangHead:
             self._step()
 
     def _reach(self) -> None:
+        if self._ended:  # its own rank could not be started
+            return
         for peer in self._peers:
             peer.link.use(self)
         self._tick()

@@ -71,6 +71,17 @@ class Rank:
 
     def start(self) -> None:
         """Begin: run setup, or be prepared at once."""
+        try:
+            self._write_files()
+        except OSError as error:
+            self._refused(error)
+            return
+        if self._job.spec["setup"]:
+            self._begin(SETTING_UP)
+        else:
+            self._set(PREPARED)  # without a boot id: there is nothing yet that a reboot could end
+
+    def _write_files(self) -> None:
         state, spec = self._job.state, self._job.spec
         port = int(state.get("port") or self._config.get("rendezvous_port") or RENDEZVOUS_PORT)
         rank = int(state.get("rank", 0))
@@ -80,10 +91,6 @@ class Rank:
             values[_VISIBLE] = ",".join(_device(number) for number in gpu_ids)
         files.write(self._job.path(wrapper.ENV_FILE), wrapper.exports(values))
         files.write(self._job.path(wrapper.FILE), wrapper.TEXT)
-        if spec["setup"]:
-            self._begin(SETTING_UP)
-        else:
-            self._set(PREPARED)  # without a boot id: there is nothing yet that a reboot could end
 
     def go(self) -> None:
         """Run: only what is prepared, and only once."""
@@ -126,10 +133,18 @@ class Rank:
 
     def _begin(self, state: str) -> None:
         phase = _PHASES[state]
-        files.write(self._job.path(phase + ".sh"), self._job.spec[phase] + "\n")
-        self._set(state, quiet=True, boot_id=boot_id.current())
-        self._spawn(phase)
-        self._changed()
+        try:
+            files.write(self._job.path(phase + ".sh"), self._job.spec[phase] + "\n")
+            self._set(state, quiet=True, boot_id=boot_id.current())
+            self._spawn(phase)
+        except OSError as error:
+            self._refused(error)
+        else:
+            self._changed()
+
+    def _refused(self, error: OSError) -> None:
+        """End it as a full disk or too many processes want; another job may have better luck."""
+        self._end(LOST, f"it could not be started: {error.strerror}", None, "")
 
     def _spawn(self, phase: str) -> None:
         secrets = self._job.secrets()
@@ -139,8 +154,8 @@ class Rank:
         variables[procs.MARK] = "{}.{}".format(self._job.state["mark"], phase)
         workdir = env.expand(self._job.spec["workdir"])
         argv = ["/bin/sh", wrapper.FILE, phase, workdir]
-        self._child = True
         pid = procs.spawn(argv, variables, cwd=self._job.folder)
+        self._child = True
         if phase == "run":
             # The wrapper reads and removes its own copy.
             files.remove(self._job.path("secrets.json"))
