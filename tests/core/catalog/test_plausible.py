@@ -62,6 +62,22 @@ def test_some_regions_of_a_cheap_type_in_cents(in_cents):
         assert left(checked) == [0.526] * (4 - in_cents)
 
 
+def test_one_region_that_is_too_cheap_for_its_type():
+    checked = check(*(h100(1, 2.0, region=f"r{n}") for n in range(3)), h100(1, 0.066, **EAST))
+    assert told(checked) == {plausible.LOW: 1}
+    assert left(checked) == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("spot", "faults"),
+    [(30.0, {plausible.DISAGREE: 2}), (8.0, {plausible.DEMAND_PIECE: 1}),
+     (33.0, {plausible.SPOT_CENTS: 1})],
+    ids=["in doubt", "by piece", "more than all pieces"],
+)  # fmt: skip
+def test_spot_of_eight_above_on_demand(spot, faults):
+    assert told(check(h100(8, 4.0), h100(8, spot, **SPOT))) == faults
+
+
 def test_one_type_in_cents_among_others_of_its_accelerator():
     rows = [(f"g5.{n}xlarge", "A10G", 1, p, {}) for n, p in ((1, 1.006), (2, 1.212), (4, 1.624))]
     checked = check(*rows, ("g5.8xlarge", "A10G", 1, 244.8, {}))

@@ -110,3 +110,18 @@ def test_other_counts_that_are_sold_are_named(world):
     kept = exhaust(world, offer(), nearby="fake sells 1 and 8: write H100:8", name="again")
     assert kept.code == "all-blocked"
     assert "write H100:8" in kept.hint
+
+
+def test_what_is_sold_out_may_come_back_before_a_refusal_expires(world, clouds):
+    def sold_out(offers):
+        return [row | {"available": False} for row in FakeCloud.listed_prices(offers)]
+
+    clouds[1].on_provision = refuse(QUOTA)
+    refused = offer("b", provider="other")
+    assert exhaust(world, refused).all_blocked
+
+    clouds[0].on_prices = [sold_out]
+    world.new_process()
+    error = exhaust(world, offer("a"), refused, name="second")
+    assert error.opens_at is not None
+    assert not error.all_blocked

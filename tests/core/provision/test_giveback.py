@@ -48,6 +48,29 @@ def test_ending_a_cluster_leaves_nothing(any_world):
     assert not has_unfinished(world.store)
 
 
+def test_a_long_wait_is_left_to_the_next_command(world):
+    record = launched(world)
+    world.cloud.on_terminate["i-1"] = [pending(31), gone]
+    begun = world.clock.monotonic()
+
+    assert [machine.instance_id for machine in finish(world.shop, record.id)] == ["i-1"]
+
+    assert world.clock.monotonic() - begun < 1
+
+
+def test_what_is_being_ended_is_not_called_running_by_a_listing(world):
+    record = launched(world)
+    world.cloud.on_terminate["i-1"] = [pending(1200)]
+    (machine,) = finish(world.shop, record.id)
+
+    world.shop.journal.seen(machine, world.cloud.machines["i-1"])
+    assert get_machine(world.store, "fake", "i-1").state is InstanceState.TERMINATING
+
+    world.cloud.change("i-1", state=InstanceState.GONE)
+    world.shop.journal.seen(machine, world.cloud.machines["i-1"])
+    assert get_machine(world.store, "fake", "i-1").state is InstanceState.GONE
+
+
 def test_keys_are_forgotten_before_what_nobody_looks_at_again_is_closed(world, monkeypatch):
     record = launched(world, count=2)
 
