@@ -279,6 +279,17 @@ def test_a_command_that_crashes_is_blamed_on_who_brought_it(site, arb, source, t
     assert hint == "  run again with ARB_DEBUG=1 and report it to the authors of arb-odd"
 
 
+def test_a_damaged_distribution_of_anybody_keeps_no_task_from_being_read(site, arb, good_provider):
+    site.install("arb-good", good_provider)
+    site.install("strange", "", group="pydantic")
+    (site.folder / "strange-1.0.dist-info" / "entry_points.txt").write_text("[x]\nno equals sign\n")
+
+    done = arb("launch", "--infra", "good", "--dryrun", "--json", "true")
+
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["offers"][0]["provider"] == "good"
+
+
 HOLDERS = {
     "thread": "threading.Thread(target=time.sleep, args=(60,), name='mine', daemon=False).start()",
     "executor": "concurrent.futures.ThreadPoolExecutor(1).submit(time.sleep, 60)",

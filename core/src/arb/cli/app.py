@@ -64,6 +64,8 @@ def root(
 
 def main() -> None:
     """Run the process's own arguments and exit."""
+    # pydantic would look for plugins of its own, and fail over anybody's damaged distribution.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     leave(run(sys.argv[1:]))
 
 
