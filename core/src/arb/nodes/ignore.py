@@ -21,6 +21,7 @@ OWN_FILES: Final = (".skyignore", ".arbignore")
 GIT_FILES: Final = (".gitignore",)
 GIT_EXCLUDE: Final = ".git/info/exclude"
 
+SPECIAL: Final = re.compile(rb"[*?\[\\]")
 CLASSES: Final = {
     b"alnum": rb"0-9A-Za-z",
     b"alpha": rb"A-Za-z",
@@ -159,11 +160,15 @@ def _regex(glob: bytes, *, crossing: bool) -> bytes | None:
 
 
 def _stars(glob: bytes, at: int, *, crossing: bool) -> tuple[bytes, int]:
-    """Translate a run of stars: two or more between slashes cross folders."""
+    """Translate a run of stars: two or more between slashes cross folders.
+
+    Plain text before them stands for a slash: git has compared it already, and sees stars at the
+    beginning.
+    """
     end = at
     while glob[end : end + 1] == b"*":
         end += 1
-    starts = at == 0 or glob[at - 1 : at] == b"/"
+    starts = glob[at - 1 : at] == b"/" or not SPECIAL.search(glob, 0, at)
     if end - at == 1 or not (starts and crossing):
         return b"[^/]*", end
     if end == len(glob):
