@@ -235,6 +235,22 @@ def test_a_second_writer_waits_for_the_first(url: str) -> None:
     assert done == ["200"]
 
 
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="the system does not tell")
+def test_who_keeps_the_database_locked_is_named(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = start(WRITE_AND_WAIT, sqlite_url)
+    monkeypatch.setattr(sqlite, "_BUSY_S", 0.05)
+    try:
+        with pytest.raises(StateError) as caught, open_store(sqlite_url) as store, store.write():
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert caught.value.code == "state-busy"
+    assert caught.value.summary == f"process {holder.pid} has kept {path_of(sqlite_url)} locked"
+
+
 def test_writing_transactions_begin_immediate(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

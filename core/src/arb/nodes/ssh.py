@@ -232,7 +232,8 @@ class SshNode:
         raise HostKeyError(
             f"the host key of {self.name} has changed ({facts})",
             code="host-key-changed",
-            hint="nothing was sent; another machine has its address, or someone is in between",
+            hint="nothing was sent: another machine has its address, or someone is in between; "
+            "arb status --refresh asks its provider",
         )
 
 

@@ -29,7 +29,7 @@ _RESTORE: Final = (
 _FAILURES: Final = {
     sqlite3.SQLITE_BUSY: (
         "state-busy",
-        "another arb process has kept {path} locked",
+        "{who} has kept {path} locked",
         "end that process, or wait for it, and run the command again",
     ),
     sqlite3.SQLITE_READONLY: (
@@ -234,7 +234,22 @@ def _explain(error: sqlite3.Error, path: str) -> StateError:
     if known is None:
         return StateError(f"{path}: {error}", code="state-failed", hint=_RESTORE.format(path=path))
     kind, summary, hint = known
-    return StateError(summary.format(path=path), code=kind, hint=hint.format(path=path))
+    who = _writer(path) if kind == "state-busy" else ""
+    return StateError(summary.format(path=path, who=who), code=kind, hint=hint.format(path=path))
+
+
+def _writer(path: str) -> str:
+    """Name the process that holds the write lock, where the system tells."""
+    try:
+        status = os.stat(f"{path}-shm")  # noqa: PTH116 - WAL keeps its locks there
+        with open("/proc/locks", encoding="ascii") as file:  # noqa: PTH123 - one short read
+            locks = [line.split() for line in file]
+    except OSError:
+        locks = []
+    for lock in locks:
+        if lock[3:4] == ["WRITE"] and lock[5].rpartition(":")[2] == str(status.st_ino):
+            return f"process {lock[4]}"
+    return "another arb process"
 
 
 def _open(path: str) -> sqlite3.Connection:
