@@ -80,6 +80,20 @@ def test_elsewhere_a_reused_process_id_is_not_taken_for_the_init(elsewhere):
     assert processes.members(Owner("/nowhere", 1, (own.pid, own.start)))[0].pid == own.pid
 
 
+@pytest.mark.skipif(not Path("/bin/ps").exists(), reason="no ps")
+def test_elsewhere_a_machine_that_ends_itself_does_not_wait_for_the_ps_that_it_runs():
+    code = (
+        f"import os, sys; sys.path[:] = {sys.path!r}\n"
+        "from arb_local.room import processes\n"
+        "processes._IS_LINUX = False\n"
+        "own = processes.process(os.getpid())\n"
+        "owner = processes.Owner('/nowhere', 1, (own.pid, own.start))\n"
+        "print(processes.members(owner, frozenset({own.pid})))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert result.stdout.strip() == b"[]"
+
+
 @needs_ps
 def test_elsewhere_an_orphan_is_found_by_its_variable_with_two_looks_at_the_table(elsewhere):
     folder = "/Volumes/My Disk/rooms/n-1"

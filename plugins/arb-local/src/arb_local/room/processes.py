@@ -250,8 +250,15 @@ def parse_ps_variables(text: str, folder: str) -> set[int]:
 
 
 def _run_ps(columns: str, *options: str) -> str:
+    """Return the rows of all processes but ``ps`` itself: asked by an init it would be a member."""
     command = ["/bin/ps", "-axww", *options, "-o", columns]
-    result = subprocess.run(
-        command, capture_output=True, env={"LC_ALL": "C"}, errors="replace", check=False
-    )
-    return result.stdout
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"LC_ALL": "C"},
+        encoding="utf-8",
+        errors="replace",
+    ) as ps:
+        rows = ps.communicate()[0].splitlines(keepends=True)
+    return "".join(row for row in rows if row.split(maxsplit=1)[:1] != [str(ps.pid)])
