@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from arb import __version__
 from arb.errors import PluginError
 from arb.hookspecs import POLICY_HOOKS, PROVIDER_HOOKS, STORE_HOOKS
 from arb.plugins import load_command
+from arb.plugins._surroundings import Surroundings, _now
 from arb.plugins.loading import load
 from arb.plugins.specs import spec_functions
 from arb.plugins.table import PluginEntry
@@ -91,6 +94,45 @@ def test_printing_at_import_is_told_and_dropped(on_path, capsys):
     assert capsys.readouterr().out == ""
     ((_, place, text),) = warned
     assert (place, text) == ("import", "import of arb_t_prints printed to standard output")
+
+
+CHANGES = {
+    "folder": ("import os; os.chdir('/')", "the working directory"),
+    "recursion": ("import sys; sys.setrecursionlimit(400)", "the recursion limit"),
+    "logging": (
+        "import logging; logging.root.addHandler(logging.StreamHandler())",
+        "the logging of the process",
+    ),
+    "level": ("import logging; logging.root.setLevel(1)", "the logging of the process"),
+    "warnings": (
+        "import warnings; warnings.simplefilter('error', BytesWarning)",
+        "the filter of warnings",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "what"), CHANGES.values(), ids=CHANGES.keys())
+def test_what_an_import_changes_of_the_process_is_put_back(on_path, source, what):
+    on_path.install("arb-x", f"ARB_API = 1\n{source}", module="arb_t_changes")
+    before = _now()
+    warned = []
+
+    assert loaded("arb_t_changes", warned=warned).api == 1
+
+    assert _now() == before
+    assert [text for _, _, text in warned] == [f"import of arb_t_changes changed {what}: put back"]
+
+
+def test_of_two_imports_at_once_both_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    surroundings = Surroundings()
+    surroundings.enter("arb-a 1.0")
+    surroundings.enter("arb-b 1.0")
+    os.chdir("/")
+
+    assert surroundings.leave("arb-a 1.0") == "the working directory (or that was arb-b 1.0)"
+    assert surroundings.leave("arb-b 1.0") == ""
+    assert Path.cwd() == tmp_path
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arb import __version__
 from arb.errors import PluginError
+from arb.plugins._surroundings import Surroundings
 from arb.plugins.blame import describe
 from arb.plugins.calls import call
 from arb.types.provider import API_VERSION
@@ -25,6 +26,7 @@ SUPPORTED_API: Final = frozenset({API_VERSION})
 """Versions of the hook API that this core speaks."""
 IMPORT_BUDGET_S: Final = 10.0
 
+_surroundings: Final = Surroundings()
 _VALUE: Final = re.compile(r"(?P<module>[\w.]+)\s*(?::\s*(?P<attribute>[\w.]+))?\s*(\[.*\])?$")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}$")
 _HOOK_GROUPS: Final = frozenset({"arb.providers", "arb.stores", "arb.plugins"})
@@ -59,7 +61,10 @@ def load(
     """
     if not _NAME.match(entry.name):
         raise _refused(entry, f"{entry.name!r} is not a valid name in {entry.group}", "plugin-name")
+    _surroundings.enter(entry.origin)
     outcome = call(lambda: _imported(entry.value), budget_s=budget_s, name=f"import {entry.value}")
+    if changed := _surroundings.leave(entry.origin):
+        warn(entry, "surroundings", f"import of {entry.value} changed {changed}: put back")
     if not outcome.finished:
         text = f"import of {entry.value} did not end within {budget_s:g} s"
         raise _refused(entry, text, "plugin-hung")
