@@ -86,8 +86,15 @@ def test_a_preempted_cluster_is_noticed_and_replaced_by_the_next_launch(arb):
     market(arb)
     launch(arb, "x", "--use-spot", "--num-nodes", "2")
     before = [node["instance_id"] for node in arb.json("status")[0]["nodes"]]
+    arb("exec", "x", "--num-nodes", "2", "echo out")
     arb("local", "preempt", "x-1")
     assert " 1/2 " in arb("status", "--refresh").stdout
+    left = arb("logs", "x")
+    assert left.stdout == "out\n"
+    assert "output of rank 1 is gone with the machine" in left.stderr
+    assert [job["state"] for job in arb.json("queue", "x")] == ["SUCCEEDED", "SUCCEEDED"]
+    nobody = arb("ssh", "--rank", "1", "x", code=125)
+    assert "the machine of rank 1 of cluster x is gone" in nobody.stderr
     gone = arb("exec", "x", "--num-nodes", "2", "true", code=125)
     assert "x rank 1 is gone: preempted" in gone.stderr
     again = launch(arb, "x", "--use-spot", "--num-nodes", "2")

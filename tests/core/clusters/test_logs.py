@@ -71,6 +71,9 @@ class Nodes(list):
     def rank(self, rank):
         return self[rank]
 
+    def has(self, rank):
+        return rank < len(self)
+
 
 @pytest.fixture
 def cluster(site):

@@ -36,7 +36,7 @@ def cancel(
     with Session() as session, asking_for(cluster):
         record = usable(session, cluster)
         with told_if_gone(session, record):
-            agent = Nodes(session, record).head.agent()
+            agent = Nodes(session, record, whole=False).head.agent()
             ended = agent.cancel(jobs or [], everything=everything)
     if as_json:
         render.json_document({"cluster": cluster, "cancelled": ended})

@@ -54,7 +54,7 @@ def logs(
     with session_for_task() as session, asking_for(cluster):
         record = usable(session, cluster)
         with told_if_gone(session, record):
-            nodes = Nodes(session, record)
+            nodes = Nodes(session, record, whole=False)
             number = job or last_job(nodes)
             if sync_down:
                 folder = session.home.folder("logs") / cluster / str(number)

@@ -22,7 +22,7 @@ def queue(cluster: Cluster, as_json: Json = False) -> None:
     with Session() as session:
         record = usable(session, cluster)
         with told_if_gone(session, record):
-            jobs = Nodes(session, record).head.agent().jobs()
+            jobs = Nodes(session, record, whole=False).head.agent().jobs()
         now = session.clock.now()
     if as_json:
         render.json_document([job_document(job) for job in jobs])

@@ -44,7 +44,7 @@ def ssh(
     words = _words(command or [])
     with session_for_task() as session, asking_for(cluster):
         record = usable(session, cluster)
-        node = Nodes(session, record).rank(rank)
+        node = Nodes(session, record, whole=False).rank(rank)
         if not shutil.which("ssh"):
             return run_shell(node.ssh, words)
         arguments = _openssh(session, f"{cluster}-{rank}", words)

@@ -61,11 +61,20 @@ def follow(session: Session, nodes: Nodes, number: int, wish: LogWish, sink: Sin
     if wish.rank is not None and not 0 <= wish.rank < job.num_nodes:
         ran = "rank 0" if job.num_nodes == 1 else f"ranks 0 to {job.num_nodes - 1}"
         raise NodeError(f"job {number} ran on {ran} only", code="no-such-rank")
-    ranks = range(job.num_nodes) if wish.rank is None else (wish.rank,)
+    ranks = _there(session, nodes, job.num_nodes) if wish.rank is None else [wish.rank]
     readers = [_Reader(session, nodes, nodes.rank(rank), number, wish) for rank in ranks]
     for rank, data in _merged(readers):
         sink(rank, data)
     return nodes.head.agent().job(number)
+
+
+def _there(session: Session, nodes: Nodes, count: int) -> list[int]:
+    """Return the ranks whose logs are still there; say which are gone with their machines."""
+    gone = [str(rank) for rank in range(count) if not nodes.has(rank)]
+    if gone:
+        what = "rank" if len(gone) == 1 else "ranks"
+        session.progress.warn(f"output of {what} {', '.join(gone)} is gone with the machine")
+    return [rank for rank in range(count) if nodes.has(rank)]
 
 
 def save_logs(session: Session, nodes: Nodes, number: int, folder: Path) -> list[Path]:

@@ -104,14 +104,20 @@ class KeptNodes:
 class Nodes:
     """All nodes of a cluster, head first. Their connections are kept until the session closes.
 
+    Args:
+        session: Of this process.
+        cluster: Whose.
+        whole: Whether all must be there; else the head is enough, which knows of every job.
+
     Raises:
         NodeUnreachable: Machines of the cluster are gone.
     """
 
-    def __init__(self, session: Session, cluster: ClusterRecord) -> None:
+    def __init__(self, session: Session, cluster: ClusterRecord, *, whole: bool = True) -> None:
         self.cluster = cluster
         machines = [m for m in machines_of_cluster(session.store, cluster.id) if _serves(m)]
-        if len(machines) != cluster.num_nodes:
+        has_head = any(machine.rank == 0 for machine in machines)
+        if len(machines) != cluster.num_nodes and (whole or not has_head):
             summary = (
                 f"cluster {cluster.name} has {len(machines)} of {cluster.num_nodes} nodes left"
             )
@@ -131,13 +137,21 @@ class Nodes:
         """Return one node.
 
         Raises:
-            NodeError: There is none of this rank.
+            NodeError: There is none of this rank, or not any more.
         """
-        if not 0 <= rank < len(self._all):
-            last = len(self._all) - 1
-            summary = f"cluster {self.cluster.name} has ranks 0 to {last}, not {rank}"
-            raise NodeError(summary, code="no-such-rank")
-        return self._all[rank]
+        found = next((node for node in self._all if node.rank == rank), None)
+        if found is not None:
+            return found
+        last = self.cluster.num_nodes - 1
+        if 0 <= rank <= last:
+            summary = f"the machine of rank {rank} of cluster {self.cluster.name} is gone"
+            raise NodeError(summary, code="node-gone")
+        summary = f"cluster {self.cluster.name} has ranks 0 to {last}, not {rank}"
+        raise NodeError(summary, code="no-such-rank")
+
+    def has(self, rank: int) -> bool:
+        """Say whether the node of a rank is there."""
+        return any(node.rank == rank for node in self._all)
 
     def first(self, count: int) -> list[ClusterNode]:
         """Return the nodes that a job of ``count`` nodes runs on."""
