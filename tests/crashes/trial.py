@@ -294,7 +294,10 @@ def _alive(world: World) -> set[str]:
 
 
 def _used(world: World) -> set[str]:
-    """Return the machines of clusters that are up."""
+    """Return the machines of clusters that are up, but for those that the provider took away.
+
+    Some of these are billed, and so alive, until they are ended too.
+    """
     from arb.state.clusters import ClusterStatus, list_clusters
     from arb.state.machines import machines_of_cluster
 
@@ -307,7 +310,7 @@ def _used(world: World) -> set[str]:
             for record in up
             for m in machines_of_cluster(store, record.id)
             if m.terminate_after is None
-        }
+        } - world.taken
 
 
 def _comes_late(point: Point | None) -> bool:

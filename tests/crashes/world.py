@@ -82,6 +82,9 @@ class World:
         cache: A folder whose content is put into the home's ``cache``: price lists that were read.
         server: Where state is; in the home by default.
         bug: One of ``bugs.BUGS``, planted into every command.
+
+    Attributes:
+        taken: Ids of the machines that the provider took away.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class World:
         self.clock = JumpClock(self.folder / "clock")
         self.clock.begin_at(began or time.time())
         self.ran: list[Ran] = []
+        self.taken: set[str] = set()
         self._forks = forks
         self._bug = bug
         self.account: Account = market.open(self.folder, self.clock, self.call, floor=floor)
@@ -170,7 +174,9 @@ class World:
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Let the provider take machines away."""
-        self.account.preempt([entry.id for entry in entries])
+        ids = [entry.id for entry in entries]
+        self.taken.update(ids)
+        self.account.preempt(ids)
 
     # -- commands --------------------------------------------------------------------------
 
