@@ -103,6 +103,12 @@ def kill(*pids: int) -> None:
         until(lambda pid=pid: not alive(pid), f"{pid} to be dead")
 
 
+def _watched(pid: int) -> int:
+    """Return 0 for the agent's processes, 1 for wrappers, which the agent watches, 2 for jobs."""
+    words = command_line(pid)
+    return 0 if b"/.arb/" in words else 1 if b"\0wrapper.sh\0" in words else 2
+
+
 @dataclass
 class Node:
     """One simulated node: a home of its own on this machine."""
@@ -177,8 +183,8 @@ class Node:
         self.clients.clear()
         for _ in range(3):
             found = processes_with(f"HOME={self.home}\0")
-            # The agent first, as if all died at once: it must not see its jobs die.
-            kill(*sorted(found, key=lambda pid: b"/.arb/" not in command_line(pid)))
+            # As if all died at once: nobody may see and record how what it watches dies.
+            kill(*sorted(found, key=_watched))
 
 
 def finished(client: AgentClient, job: int, patience_s: float = PATIENCE_S):

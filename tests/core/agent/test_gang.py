@@ -71,6 +71,18 @@ def test_cancel_stops_all_ranks(make_cluster):
     cluster.nothing_left(job)
 
 
+def test_cancel_does_not_wait_for_a_peer_that_was_never_reached(make_cluster, until):
+    cluster = make_cluster()
+    (cluster.folder / "rank-1.down").touch()
+    job = cluster.submit("echo never")
+    until(lambda: cluster.client.job(job).ranks)
+    cluster.client.cancel([job])
+    done = cluster.finished(job, patience_s=2)
+    assert done.state is JobState.CANCELLED
+    assert [rank.state for rank in done.ranks] == [JobState.CANCELLED] * 2
+    assert cluster.head.log(job) == ""
+
+
 def test_the_gang_goes_on_without_the_client(make_cluster):
     cluster = make_cluster()
     job = cluster.submit("echo up; sleep 0.5; [ $ARB_NODE_RANK = 1 ] && exit 5; sleep 600")

@@ -189,7 +189,7 @@ class GangHead:
     def _check_lease(self, peer: Peer) -> None:
         limit = self._lease_s if peer.known else min(self._lease_s, CONNECT_S)
         if self._verdict() and not peer.told:
-            peer.away = True  # nothing of the job is there
+            peer.state = CANCELLED  # nothing of the job is there
         if peer.done or peer.silent_s() < limit:
             return
         peer.away = True
@@ -291,6 +291,7 @@ class GangHead:
             self._timer.cancel()
         for peer in self._peers:
             peer.link.leave(self)
+        self._note_ranks()
         state, reason, code = self._verdict()
         self._job.finish(state, reason, code)
 
