@@ -120,7 +120,7 @@ Near = Annotated[
         help="Where clients are, for the objective latency. Repeatable.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree without being asked.")]
 
 # How the answer looks.
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
