@@ -92,6 +92,15 @@ def test_every_command_that_a_page_shows_exists_with_its_options(page: str) -> N
     assert unknown_words((ROOT / page).read_text()) == []
 
 
+def test_the_page_of_clusters_has_every_state() -> None:
+    from arb.nodes.agent_jobs import JobState
+    from arb.state.clusters import ClusterStatus
+
+    rows = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/clusters.md").read_text(), re.MULTILINE))
+    shown = {*ClusterStatus, *JobState} - {ClusterStatus.GONE, JobState.PREPARED}
+    assert {state.value for state in shown} - rows == set()
+
+
 def test_the_readme_gives_exactly_two_commands_for_setting_up() -> None:
     assert readme_commands() == ["python3 dev.py demo", "python3 dev.py tests"]
 
