@@ -56,7 +56,8 @@ def test_state_and_folders_are_not_touched_before_a_hook_needs_them(world, tmp_p
     assert not (tmp_path / "data").exists()
 
 
-def test_a_cache_folder_that_cannot_be_made_is_replaced(world, tmp_path):
+def test_a_cache_folder_that_cannot_be_made_is_replaced(world, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # xdist runs no atexit
     (tmp_path / "cache").write_text("in the way")
     world.add(
         "good",
