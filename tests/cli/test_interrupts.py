@@ -17,6 +17,11 @@ from arb.types.tokens import new_id
 
 COME_BACK = "come back with: arb logs train 7\nend it with:    arb cancel train 7"
 
+STAYS = (
+    "\nCluster train stays up after the job too, as its nodes cannot end themselves; "
+    "end it with: arb down train"
+)
+
 
 @pytest.fixture
 def session(cli):
@@ -50,17 +55,20 @@ def ctrl_c_while_following(monkeypatch):
 
 @pytest.mark.usefixtures("ctrl_c_while_following")
 @pytest.mark.parametrize(
-    ("bought", "down", "fate"),
+    ("bought", "down", "ends_itself", "fate"),
     [
-        (False, False, ""),
-        (True, False, "\nCluster train stays up; end it with: arb down train"),
-        (True, True, "\nCluster train ends with the job"),
-        (False, True, "\nCluster train ends with the job"),
+        (False, False, True, ""),
+        (True, False, True, "\nCluster train stays up; end it with: arb down train"),
+        (True, True, True, "\nCluster train ends with the job"),
+        (False, True, True, "\nCluster train ends with the job"),
+        (True, True, False, STAYS),
+        (False, True, False, STAYS),
     ],
 )
 def test_following_detaches_and_says_how_to_come_back_and_what_is_paid_for(
-    session, train, bought, down, fate
+    session, train, monkeypatch, bought, down, ends_itself, fate
 ):
+    monkeypatch.setattr("arb.clusters.ending.can_end_itself", lambda *_: ends_itself)
     with pytest.raises(Interrupted) as caught:
         follow.follow_job(session, Launched(train, 7, bought), detach=False, down=down)
     assert caught.value.summary == "detached: job 7 of cluster train goes on"

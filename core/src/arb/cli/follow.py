@@ -100,15 +100,23 @@ def follow_job(
 
 
 def _fate(session: Session, launched: Launched, *, down: bool) -> str:
-    """Say what becomes of a cluster that was bought; nothing of one that was there before."""
+    """Say what becomes of a cluster that was bought; nothing of one that was there before.
+
+    Args:
+        session: Of this process.
+        launched: The cluster and its job.
+        down: It was to end with the job, and nobody will be here to end it.
+    """
+    from arb.clusters.ending import can_end_itself
     from arb.clusters.status import views
 
     name = launched.cluster.name
-    if down:
+    if down and can_end_itself(session, launched.cluster):
         return f"Cluster {name} ends with the job"
-    for view in views(session.store, name=name) if launched.bought else ():
+    why = " after the job too, as its nodes cannot end themselves" if down else ""
+    for view in views(session.store, name=name) if launched.bought or down else ():
         price = f" at {render.money(view.usd_hour)}/h" if view.usd_hour else ""
-        return f"Cluster {name} stays up{price}; end it with: arb down {name}"
+        return f"Cluster {name} stays up{price}{why}; end it with: arb down {name}"
     return ""
 
 

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 from arb.provision.records import instance_ref
 from arb.state.clusters import update_cluster
+from arb.types import Capability
 
 if TYPE_CHECKING:
     from arb.clusters.nodes import ClusterNode, Nodes
     from arb.clusters.session import Session
+    from arb.state.clusters import ClusterRecord
 
-__all__ = ["arm"]
+__all__ = ["arm", "can_end_itself"]
 
 _RULE: Final = json.dumps({"down": True, "idle_s": 0})
+
+
+def can_end_itself(session: Session, cluster: ClusterRecord) -> bool:
+    """Say whether the nodes of a cluster can end their own billing, with nobody there."""
+    return session.plugins.provider(cluster.provider).can(Capability.SELF_TERMINATE)
 
 
 def arm(session: Session, nodes: Nodes) -> None:
