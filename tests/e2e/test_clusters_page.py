@@ -13,7 +13,7 @@ from support.command import TIMEOUT_S
 PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RANK = re.compile(r"\(rank (\d+)\) ")
-VARYING = [(r"127\.[\d.]+\d", "ADDRESS"), (r"\b\d+[smh]\b", "TIME"), (r" +", " ")]
+VARYING = [(r"127\.[\d.]+\d", "ADDRESS"), (r"\b\d+[dhms]( \d+[hms])?\b", "TIME"), (r" +", " ")]
 """Addresses, durations, and how wide they make a table."""
 
 
