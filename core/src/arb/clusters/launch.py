@@ -192,7 +192,7 @@ def _is_usable(session: Session, record: ClusterRecord, *, told: bool = False) -
 
 def _clear_away(session: Session, shop: Shop, record: ClusterRecord) -> None:
     """End what an interrupted launch or an unfinished down left under this name."""
-    session.progress.step(f"Cluster {record.name} was left {record.status}: ending it first")
+    session.progress.step(f"Ending what is left of cluster {record.name} first")
     left = finish(shop, record.id)
     after = get_by_id(session.store, record.id)
     if left or (after is not None and after.status is not ClusterStatus.GONE):

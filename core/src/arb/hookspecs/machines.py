@@ -198,7 +198,8 @@ def arb_cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
 def arb_stop(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequence[Instance]:  # type: ignore[empty-body]
     """Stop machines so that they can be started again and cost (nearly) nothing until then.
 
-    Called by ``arb stop`` and autostop, with the capability ``STOP`` and for on-demand machines only.
+    For stopping a cluster by hand or when it is idle, which no command does yet; with the capability
+    ``STOP`` and for on-demand machines only.
     Budget: 30 s; does not wait for the end state. Idempotent: a stopped machine stays stopped.
 
     Args:
@@ -219,7 +220,8 @@ def arb_stop(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequ
 def arb_start(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequence[Instance]:  # type: ignore[empty-body]
     """Start stopped machines again. Spends money.
 
-    Called by ``arb start``, with the capability ``STOP`` only, after the intent is on disk.
+    For starting a stopped cluster, which no command does yet; with the capability ``STOP`` only, after
+    the intent is on disk.
     Budget: 60 s; does not wait for the boot. Idempotent: a running machine keeps running. Addresses
     may change; host keys and disks do not.
 

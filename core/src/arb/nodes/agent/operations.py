@@ -146,7 +146,7 @@ def _check_fits(config: dict[str, Any], spec: dict[str, Any]) -> None:
     if spec["gpus"] > gpus:
         raise AgentError(
             "too-many-gpus",
-            "the job wants {:g} GPUs a node, a node has {:g}".format(spec["gpus"], gpus),
+            "on each node the job wants {:g} of {:g} GPUs".format(spec["gpus"], gpus),
         )
 
 

@@ -126,7 +126,7 @@ def kill(found: Mapping[int, int], groups: set[int]) -> None:
         groups: Seen before; those of ``found`` are added.
     """
     groups.update(found.values())
-    groups.discard(os.getpgrp())
+    groups -= {0, 1, os.getpgrp()}  # of these, kill would take the first two for more than a job
     send(found, signal.SIGKILL)
     send((-group for group in groups), signal.SIGKILL)
 
