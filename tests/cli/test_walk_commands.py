@@ -209,7 +209,7 @@ def agent(cli, monkeypatch):
             raise NodeError("train rank 0: there is no job 9", code="no-such-job")
 
     class OneNode:
-        def __init__(self, _session, cluster):
+        def __init__(self, _session, cluster, **_):
             self.cluster = cluster
             self.head = self
 

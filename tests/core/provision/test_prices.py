@@ -190,7 +190,23 @@ def test_refused_credentials_drop_the_provider_before_anything_is_sent(world):
     assert purchase.offer.provider == "other"
     assert tried(world) == []
     assert tried(world, other) == ["c"]
-    assert "   2 offers of fake skipped: key revoked" in world.told.steps
+    assert "   offers of fake skipped: key revoked" in world.told.steps
+
+
+def test_a_provider_that_is_kept_out_is_told_once_wherever_its_offers_stand(world):
+    def failing(offers):
+        raise CredentialsError("key revoked", code="key", hint="make a new one")
+
+    other = with_other(world)
+    other.on_provision = [refuse, refuse, other.sell]
+    world.cloud.on_prices = [failing]
+
+    walk(world, *(offer(f"o{n}", n + 1, provider="other" if n % 2 else "fake") for n in range(6)))
+
+    assert tried(world, other) == ["o1", "o3", "o5"]
+    assert [step for step in world.told.steps if "skipped" in step] == [
+        "   offers of fake skipped: key revoked"
+    ]
 
 
 def test_nothing_but_refused_credentials_is_exit_code_4(world):
@@ -566,7 +582,7 @@ def test_a_provider_that_hangs_costs_its_deadline_and_one_line(world, monkeypatc
 
     assert purchase.offer.offer_id == "c"
     assert world.told.steps[0] == (
-        "   2 offers of fake skipped: fake hung in arb_query_prices and is not asked again by this "
+        "   offers of fake skipped: fake hung in arb_query_prices and is not asked again by this "
         "command"
     )
     assert len(world.told.steps) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from arb.errors import CredentialsError, PluginError, ProviderUnavailable
+from arb.errors import CredentialsError, PluginError, ProviderUnavailable, Scope
 from arb.provision.lineup import Lineup
 from arb.provision.quotes import ask_prices, tells_prices
 from arb.provision.shop import explained
@@ -143,6 +143,8 @@ class Course:
         key = (offer.provider, block.reason)
         before = self.skips.get(key, Skip(0, block.until))
         self.skips[key] = Skip(before.offers + 1, min(before.until, block.until))
+        if block.scope is Scope.PROVIDER and before.offers:
+            return  # said of all its offers already
         run = self._run
         if (run.get("provider"), run.get("reason")) == (offer.provider, block.reason):
             run["count"] += 1

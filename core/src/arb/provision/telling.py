@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from arb.errors import Scope
 from arb.state import events
 from arb.state.attempts import BRIEF
 from arb.text import age, counted
@@ -117,7 +118,9 @@ def clock_time(at: float) -> str:
 
 def _skipped(data: Mapping[str, Any]) -> Iterable[str]:
     count = data["count"]
-    if count == 1:
+    if data.get("scope") == Scope.PROVIDER.value:
+        yield f"   offers of {data['provider']} skipped: {data['reason']}"
+    elif count == 1:
         yield f"   {offer_name(data['offer'])} skipped: {data['reason']}"
     else:
         yield f"   {counted(count, 'offer')} of {data['provider']} skipped: {data['reason']}"
