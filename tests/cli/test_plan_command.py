@@ -426,6 +426,13 @@ def test_only_providers_that_are_not_installed_is_an_error(plan):
     )
 
 
+def test_what_can_be_no_plugin_is_not_to_be_installed(plan):
+    done = plan("--infra", "aws,gcp")
+    assert (done.code, done.out) == (2, "")
+    assert "pip install" not in done.err
+    assert "arb plugins lists what is installed" in done.err
+
+
 def test_nodes_that_cannot_reach_each_other_do_for_one_node_alone(cli, install):
     install(Shop("acme", ACME, peers=PeerNetwork.NONE))
     assert cli("plan", "--gpus", "H100:8").code == 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["age", "counted", "printable"]
+__all__ = ["age", "counted", "install_command", "printable"]
 
 _CONTROLS: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # but for tabs and the ends of lines
     "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of writing
     "\ud800-\udfff]"  # halves of characters, which no stream takes
 )
+_PLUGIN: Final = re.compile(r"[a-z][a-z0-9-]{1,39}")
 
 
 def printable(text: str) -> str:
@@ -26,6 +27,11 @@ def printable(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Return ``1 node``, ``2 nodes``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def install_command(plugin: str) -> str:
+    """Return what installs a plugin of this name; empty for what can be no plugin's name."""
+    return f"pip install arb-{plugin}" if _PLUGIN.fullmatch(plugin) else ""
 
 
 def age(seconds: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arb.cli import render
-from arb.text import counted
+from arb.text import counted, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,8 @@ def _no_plugin(task: Task) -> Iterator[str]:
     named = [alternative.provider for alternative in task.resources.alternatives()]
     for name in dict.fromkeys(named):
         if name and name not in known:
-            yield f"no plugin named {name} is installed: pip install arb-{name}"
+            how = install_command(name)
+            yield f"no plugin named {name} is installed{how and ': '}{how}"
 
 
 def _installed() -> frozenset[str]:

@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Final
 
 from arb.errors import ArbError, CredentialsError, NoOfferError, UsageError
+from arb.text import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +37,8 @@ def not_installed(plugins: Plugins, name: str, known: Iterable[str]) -> ArbError
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     summary = f"no plugin named {name} is installed{meant}"
-    return UsageError(summary, code="unknown-provider", hint=f"pip install arb-{name}")
+    hint = install_command(name) or "arb plugins lists what is installed"
+    return UsageError(summary, code="unknown-provider", hint=hint)
 
 
 def all_missing(errors: Sequence[ArbError]) -> ArbError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -12,6 +11,7 @@ from arb.plugins.calls import in_parallel
 from arb.plugins.loading import load, load_command
 from arb.plugins.table import PluginTable
 from arb.plugins.warnings import Warnings
+from arb.text import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -368,6 +368,6 @@ def _object(loaded: LoadedPlugin) -> Any:
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     hint = "arb plugins lists what is installed"
-    if kind in {"provider", "command"} and re.fullmatch(r"[a-z][a-z0-9-]{1,39}", name):
-        hint = f"{hint}; if there is such a {kind}: pip install arb-{name}"
+    if kind in {"provider", "command"} and (how := install_command(name)):
+        hint = f"{hint}; if there is such a {kind}: {how}"
     return UsageError(closest(name, known, what=kind), code=f"unknown-{kind}", hint=hint)
