@@ -1,4 +1,4 @@
-"""Telling the plugins of the group ``arb.plugins`` what happened, in order and after the commit."""
+"""Tell the plugins of the group ``arb.plugins`` what happened, in order and after the commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buying a cluster: its record, the walk over the plan's offers, and the way up."""
+"""Buy a cluster: write its record, walk along the plan's offers, and bring the machines up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Offers for a task: catalogs of the providers that may serve it, ranked."""
+"""Rank the offers for a task, from the catalogs of the providers that it may use."""
 
 from __future__ import annotations
 

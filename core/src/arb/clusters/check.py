@@ -1,4 +1,4 @@
-"""Asking providers whether their credentials work."""
+"""Ask providers whether their credentials work."""
 
 from __future__ import annotations
 

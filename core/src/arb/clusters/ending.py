@@ -1,4 +1,4 @@
-"""Clusters that end by themselves when their job is done, also when the client is gone by then."""
+"""Clusters that end by themselves after their job, even if the client is gone by then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a task on a cluster that is up."""
+"""Run a task on a cluster that is up."""
 
 from __future__ import annotations
 

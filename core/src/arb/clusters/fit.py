@@ -1,4 +1,4 @@
-"""Whether a task may run on a cluster that is up: its hardware and place against what was bought."""
+"""Decide whether a task may run on a cluster that is up: compare hardware and place."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Giving up on machines that can never be ended through arb: on the user's word, and never quietly.
+"""Give up machines that arb can never end: only on the user's request, and never quietly.
 
-Nothing of it makes a machine gone. It stops being counted and being looked after, which is said and
-kept in the log; should its provider ever be listed again, the reaper finds it by its token and ends it.
+This does not make a machine gone. arb stops counting it and looking after it, says so, and keeps
+that in the log. If its provider can ever be listed again, the reaper finds the machine by its token
+and ends it.
 """
 
 from __future__ import annotations

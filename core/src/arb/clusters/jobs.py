@@ -1,4 +1,4 @@
-"""Handing a task to a cluster. The queue is on the head's agent; nothing is kept here."""
+"""Hand a task to a cluster. The head's agent keeps the queue; nothing is kept here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Launching: use the cluster of that name, or buy one; bring its nodes up; hand the job over."""
+"""Launch: use the cluster of that name or buy one, bring its nodes up, hand the job over."""
 
 from __future__ import annotations
 

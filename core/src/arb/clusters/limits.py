@@ -1,4 +1,4 @@
-"""Rate budgets where there is no state store yet: they hold in this process alone."""
+"""Rate budgets for when there is no state store yet: they apply only within this process."""
 
 from __future__ import annotations
 

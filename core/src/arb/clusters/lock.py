@@ -1,4 +1,4 @@
-"""One process at a time works on a cluster of one name."""
+"""Let only one process at a time work on the cluster of a name."""
 
 from __future__ import annotations
 

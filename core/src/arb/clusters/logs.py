@@ -1,4 +1,4 @@
-"""What a job prints, from all its ranks, as it comes. A lost connection is taken up again."""
+"""Follow what a job prints on all its ranks. A lost connection is opened again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cluster names: what is allowed, what a glob means, what the closest one is."""
+"""Cluster names: which are allowed, what a glob matches, and which is the closest match."""
 
 from __future__ import annotations
 

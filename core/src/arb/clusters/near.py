@@ -1,4 +1,4 @@
-"""Where clients are: coordinates, or the name of a region whose place some catalog tells."""
+"""Where clients are: coordinates, or the name of a region whose place a catalog knows."""
 
 from __future__ import annotations
 

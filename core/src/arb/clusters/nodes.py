@@ -1,4 +1,4 @@
-"""A cluster's nodes as seen from here: SSH connections and agents, opened when they are used."""
+"""A cluster's nodes as seen from here: SSH connections and agents, opened on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why nothing can be bought: the error that says so, and what to do."""
+"""The error when nothing can be bought: why, and what the user can do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the walk: the offers of a task and its terms, round after round."""
+"""What the walk is asked to buy in each round: the offers of a task, and its terms."""
 
 from __future__ import annotations
 

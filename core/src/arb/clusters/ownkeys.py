@@ -1,4 +1,4 @@
-"""Private keys, the user's and those of arb, stay on this computer, whatever a task asks for."""
+"""Keep private keys, the user's and those of arb, on this computer, whatever a task asks for."""
 
 from __future__ import annotations
 

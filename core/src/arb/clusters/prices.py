@@ -1,4 +1,4 @@
-"""Opening the merged catalogs for a task: read again where that is due, with what went wrong told."""
+"""Open the merged catalogs for a task: read again what is due, and report what went wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reaping on request, and quietly along with every launch."""
+"""Reap on request, and quietly with every launch."""
 
 from __future__ import annotations
 

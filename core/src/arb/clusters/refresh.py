@@ -1,4 +1,4 @@
-"""What the provider says of a cluster's machines now. Only its answer makes one gone."""
+"""What the provider says about a cluster's machines now. Only its answer makes one gone."""
 
 from __future__ import annotations
 

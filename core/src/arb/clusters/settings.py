@@ -1,4 +1,4 @@
-"""Refusing a setting that the next command would refuse, as far as that is known without network."""
+"""Refuse a setting that the next command would refuse, as far as this is known offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is, from state alone: no provider is asked, and nothing heavy is imported."""
+"""What there is, from state only: asks no provider and imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a cluster is where it is: what its launch tried, what was refused and what became of it all."""
+"""Explain a cluster's history: what its launch tried, what was refused, what became of it."""
 
 from __future__ import annotations
 

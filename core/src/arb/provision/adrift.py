@@ -1,9 +1,9 @@
-"""Machines in the hands of a process that may no longer write, or cannot: they go all the same.
+"""End the machines of a process that may not write any more, or that cannot.
 
-A process that stood still until another took its cluster over has lost its lease: what it bought
-meanwhile belongs to nobody. One whose database is gone or whose disk is full cannot write down what
-it bought. The intent was on disk before, so the next command finds the machines by their token; but
-each minute costs, so what is known is ended here and now.
+A process that was suspended until another one took over its cluster has lost its lease: what it
+bought meanwhile belongs to nobody. A process whose database is gone or whose disk is full cannot
+record what it bought. The intent was on disk before, so the next command finds the machines by
+their token. But each minute costs money, so this ends all known machines at once.
 """
 
 from __future__ import annotations

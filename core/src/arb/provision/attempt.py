@@ -1,4 +1,4 @@
-"""One purchase of one offer: the intent, the order, the machines, the way up; or all of it undone."""
+"""One purchase of one offer: intent, order, machines, bring-up. If a step fails, undo all."""
 
 from __future__ import annotations
 

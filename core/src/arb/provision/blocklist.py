@@ -1,4 +1,4 @@
-"""For how long a refusal keeps offers out of the walk. Remembered over processes."""
+"""How long a refusal keeps offers out of the walk. Kept across processes."""
 
 from __future__ import annotations
 

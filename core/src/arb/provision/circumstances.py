@@ -1,4 +1,4 @@
-"""What a refusal was made under. Once the user has changed that, it says nothing any more."""
+"""The circumstances of a refusal. Once the user has changed them, it no longer counts."""
 
 from __future__ import annotations
 

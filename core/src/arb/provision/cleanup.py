@@ -1,4 +1,4 @@
-"""What purchases make beside machines: groups, rules, keys, disks. Removed once the machines are gone."""
+"""Remove what purchases make beside machines (groups, rules, keys, disks) after the machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The offers that are still to be tried: without those that are blocked, at their prices of now."""
+"""The offers still to be tried: without the blocked ones, at their current prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said when no offer could be bought: what became of them, and what the user can do."""
+"""The error when no offer could be bought: what became of each, and what the user can do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Giving back: the wish is on disk until the provider confirms, however long that takes."""
+"""Give machines back: the request stays on disk until the provider confirms the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The intent journal: what is on disk before and after every call that concerns money."""
+"""The intent journal: what is on disk before and after every call that costs money."""
 
 from __future__ import annotations
 

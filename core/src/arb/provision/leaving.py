@@ -1,4 +1,4 @@
-"""Machines that live on after they are given back: what is ours is taken off them before."""
+"""Remove what is ours from machines that live on, before they are given back."""
 
 from __future__ import annotations
 

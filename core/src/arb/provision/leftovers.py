@@ -1,4 +1,4 @@
-"""What purchases left beside machines and nobody knows of: a rule whose machine was never made."""
+"""Unknown leftovers of purchases, such as a rule whose machine was never made."""
 
 from __future__ import annotations
 

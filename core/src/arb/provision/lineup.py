@@ -1,6 +1,6 @@
-"""A ranking that is walked along, with some offers in front put back at their new prices.
+"""A ranking for the walk, in which the front offers have moved to match their new prices.
 
-Only the front is held; the rest stays as lazy as it came, however often prices are asked for.
+Only the front is in memory; the rest stays lazy, however often prices are asked for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Intents whose answer was lost, or whose process died: what they made is found by token."""
+"""Intents whose answer was lost or whose process died: find by token what they made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A progress for what goes round and round: what was said before is not said again."""
+"""A progress for repeated rounds: it does not repeat what it has already said."""
 
 from __future__ import annotations
 

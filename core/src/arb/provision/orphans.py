@@ -1,4 +1,4 @@
-"""Machines that nobody asked for any more: how they get into state, so that their end is durable."""
+"""Record machines that nobody asked for in state, so that ending them is durable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going round again: what nobody has now somebody may have in some minutes."""
+"""Try again in rounds: capacity that is missing now may be there in some minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking providers what offers cost at this moment, side by side."""
+"""Ask providers in parallel what offers cost at this moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From "ordered" to "running with an address", with the provider's own words shown meanwhile."""
+"""Wait from "ordered" to "running with an address", and show the provider's own words."""
 
 from __future__ import annotations
 

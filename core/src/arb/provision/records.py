@@ -1,4 +1,4 @@
-"""From what providers say to the rows that are kept of it."""
+"""Turn what providers say into the rows that are kept of it."""
 
 from __future__ import annotations
 

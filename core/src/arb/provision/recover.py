@@ -1,4 +1,4 @@
-"""After a lost state: its machines are looked for at every provider, and ended."""
+"""After a lost state: look for its machines at every provider, and end them."""
 
 from __future__ import annotations
 

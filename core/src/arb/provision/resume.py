@@ -1,6 +1,6 @@
-"""What the next command does for those that died: it carries on with everything that is open.
+"""Carry on with everything that commands which died have left open.
 
-Finding out whether there is anything imports nothing of what doing it needs.
+Looking for open work does not import the modules that do the work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What buying needs: the journal, the providers, keys, time and somebody who listens."""
+"""What buying needs: the journal, the providers, keys, a clock and somebody who listens."""
 
 from __future__ import annotations
 

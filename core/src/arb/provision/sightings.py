@@ -1,4 +1,4 @@
-"""What a listing says of machines that we know. Only the provider's answer makes one gone."""
+"""What a listing says about known machines. Only the provider's answer makes one gone."""
 
 from __future__ import annotations
 

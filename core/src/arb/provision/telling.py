@@ -1,6 +1,6 @@
-"""What the walk says: at once to people, and for ``arb why`` in the log.
+"""Report the steps of the walk: at once to people, and in the log for ``arb why``.
 
-Both read the same lines, made here of an event's kind and data.
+Both read the same lines, which are made here from an event's kind and data.
 """
 
 from __future__ import annotations

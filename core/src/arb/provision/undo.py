@@ -1,4 +1,4 @@
-"""Taking an attempt back: what is known of it goes, what is not known of it stays an open intent."""
+"""Undo an attempt: end what is known of it; the rest stays an open intent."""
 
 from __future__ import annotations
 

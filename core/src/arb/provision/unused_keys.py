@@ -1,4 +1,4 @@
-"""Keys in the vault that nothing refers to any more: they are forgotten."""
+"""Forget keys in the vault that nothing refers to any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine at a provider is to us: decided from its listing and our state. Pure."""
+"""Decide what a machine at a provider is to us, from its listing and our state. Pure."""
 
 from __future__ import annotations
 

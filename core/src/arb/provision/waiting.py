@@ -1,4 +1,4 @@
-"""Waiting that notices when it is no longer wanted."""
+"""Waits that stop when they are no longer wanted."""
 
 from __future__ import annotations
 

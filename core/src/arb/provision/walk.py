@@ -1,4 +1,4 @@
-"""The walk: offer after offer until one has capacity. Every step is on disk before it is taken."""
+"""The walk: try offer after offer until one has capacity. Every step is on disk first."""
 
 from __future__ import annotations
 
