@@ -58,7 +58,8 @@ def has_nox() -> bool:
     """Say whether the environment is there, whole (not one that was interrupted) and new enough."""
     probe = [str(PYTHON), "-c", "import nox"]
     return (
-        MADE.exists()
+        PYTHON.exists()  # not after its Python was upgraded away
+        and MADE.exists()
         and MADE.read_text() == NOX
         and subprocess.run(probe, capture_output=True, check=False).returncode == 0
     )

@@ -82,6 +82,12 @@ def test_from_nothing_to_a_task_after_a_failure_and_with_two_at_once(dev, tmp_pa
     assert {out for out, _ in told} == {f"{dev.ROOT} ['--sessions', 'demo', '--', '-k', 'x y']\n"}
     assert sorted(errors for _, errors in told) == ["", "dev: making .venv-dev (once)\n"]
 
+    assert dev.has_nox()
+    dev.PYTHON.unlink()  # as after the system's Python was upgraded
+    dev.PYTHON.symlink_to("/nonexistent/python3")
+    assert not dev.has_nox()
+    dev.PYTHON.unlink()
+    dev.PYTHON.symlink_to(sys.executable)
     dev.MADE.unlink()  # as after an interrupt
     assert not dev.has_nox()
     dev.MADE.write_text("nox>=1")  # as after a change of what is needed
