@@ -110,6 +110,13 @@ def test_the_keeper_starts_another_daemon_without_any_client(node, kill, until):
     assert node.daemon() != daemon
 
 
+def test_the_daemon_starts_where_nothing_in_the_home_can_be_executed(node, kill):
+    node.kill_agent()
+    (node.arb / "bin" / "arb-agent").chmod(0o600)  # as on a mount with noexec
+    assert node.daemon()
+    assert node.keeper()
+
+
 @pytest.mark.parametrize("how", ["request", "signal", "two-signals"])
 def test_a_daemon_that_was_told_to_end_stays_away_until_needed(node, how, until, alive):
     client, job = node.run(WAIT)

@@ -25,7 +25,8 @@ def _environment() -> dict[str, str]:
 
 def _argv() -> list[str]:
     # The newest agent, not this one: a daemon that was replaced may die as well.
-    return ["/bin/sh", "-c", _LOOP, "arb-agent-keeper", install.launcher(), "serve"]
+    # Through a shell: some homes are mounted so that nothing in them can be executed.
+    return ["/bin/sh", "-c", _LOOP, "arb-agent-keeper", "/bin/sh", install.launcher(), "serve"]
 
 
 def start() -> None:
