@@ -39,3 +39,20 @@ def test_folders_that_a_machine_made_read_only_are_removed(tmp_path):
     remove_tree(tmp_path / "machine")
     assert not (tmp_path / "machine").exists()
     assert outside.stat().st_mode & 0o777 == 0o555
+
+
+def test_what_a_link_leads_to_stays_as_it_is(tmp_path):
+    inside = tmp_path / "elsewhere" / "inside"
+    inside.mkdir(parents=True, mode=0o755)
+    inside.chmod(0o755)
+    link = tmp_path / ".link"
+    link.symlink_to(inside.parent)
+    remove_tree(link)
+    assert inside.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_that_the_system_put_there_is_left_alone(tmp_path):
+    file = tmp_path / ".DS_Store"
+    file.touch(mode=0o600)
+    remove_tree(file)
+    assert file.stat().st_mode & 0o777 == 0o600

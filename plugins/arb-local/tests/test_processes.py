@@ -23,6 +23,12 @@ PS_VARIABLES = """  501 /bin/zsh PATH=/usr/bin ARB_LOCAL_NODE=/rooms/a TERM=x
 """
 
 
+def test_a_zombie_without_a_start_time_does_not_hide_the_others():
+    found = parse_ps(PS + "  734   501 Z    -                           \n")
+    assert found[734].is_dead
+    assert found.keys() == {1, 501, 733, 734}
+
+
 def test_ps_of_other_systems_is_read():
     found = parse_ps(PS)
     assert [(p.pid, p.parent, p.is_dead) for p in found.values()] == [

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["list_instances", "provision", "start", "stop", "terminate"]
 
-"""``arb-<owner>-<cluster>-<attempt>-<rank>``."""
-
 _STATES: Final = {
     MachineState.PENDING: InstanceState.PENDING,
     MachineState.RUNNING: InstanceState.RUNNING,

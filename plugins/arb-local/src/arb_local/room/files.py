@@ -37,9 +37,13 @@ def make_private(path: Path) -> Path:
 def remove_tree(path: Path) -> None:
     """Remove a folder with all that is in it, folders that are read-only included.
 
+    Only a folder: a link, or a file that the system put there, is left alone.
+
     It is tried again while something is left: what was killed a moment ago may still end a write, and
     somebody else may be removing it too. What cannot be removed at all stays.
     """
+    if path.is_symlink() or not path.is_dir():
+        return
     for _ in range(_REMOVALS):
         shutil.rmtree(path, ignore_errors=True)
         if not path.exists():

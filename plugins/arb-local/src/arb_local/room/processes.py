@@ -231,7 +231,12 @@ def parse_ps(text: str) -> dict[int, Process]:
 
 
 def _seconds(text: str) -> int:
-    """Return ``Tue Nov 24 19:01:02 2026`` as a number. The locale is not asked: it may be any."""
+    """Return ``Tue Nov 24 19:01:02 2026`` as a number, 0 for the ``-`` that FreeBSD says of zombies.
+
+    The locale is not asked: it may be any.
+    """
+    if text.strip() == "-":
+        return 0
     month, day, time_of_day, year = text.split()[1:5]
     hour, minute, second = map(int, time_of_day.split(":"))
     days = (int(year) * 12 + _MONTHS.index(month) // 3) * 31 + int(day)
@@ -256,7 +261,7 @@ def _run_ps(columns: str, *options: str) -> str:
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={"LC_ALL": "C"},
+        env={"LC_ALL": "C", "TZ": "UTC"},  # a computer that travels keeps its processes
         encoding="utf-8",
         errors="replace",
     ) as ps:
