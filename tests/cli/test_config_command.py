@@ -141,3 +141,25 @@ def test_a_setting_that_is_none_gets_the_closest(cli, words):
     done = cli("config", *words.split())
     assert done.code == 2
     assert "unknown setting 'default_infar': did you mean 'default_infra'?" in done.err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name", "value"),
+    [
+        ("default_infra: [1]", "default_infra", "local"),
+        ("provider_options: 5", "provider_options", "{local: {room: /r}}"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_can_be_set_right(cli, wrong, name, value):
+    cli.home.mkdir()
+    (cli.home / "config.yaml").write_text(wrong)
+    assert cli("config", "set", name, value).code == 0
+    assert cli("config", "get", name).code == 0
+
+
+def test_a_setting_is_not_changed_beside_one_of_the_wrong_kind(cli):
+    cli.home.mkdir()
+    (cli.home / "config.yaml").write_text("near: 5")
+    done = cli("config", "set", "default_infra", "local")
+    assert done.code == 2
+    assert "near must be" in done.err

@@ -214,3 +214,11 @@ def test_logs_are_saved_a_file_a_rank(site, cluster, tmp_path):
     assert [path.name for path in paths] == ["rank-0.log", "rank-1.log"]
     assert [path.read_text() for path in paths] == ["rank 0 says hello\n", "rank 1 says hello\n"]
     assert all(not asked["follow"] for node in cluster for asked in node.asked)
+
+
+def test_what_was_saved_of_a_machine_that_is_gone_is_kept(site, cluster, tmp_path):
+    save_logs(site.session, cluster, 1, tmp_path)
+    cluster.pop()
+    paths = save_logs(site.session, cluster, 1, tmp_path)
+    assert [path.name for path in paths] == ["rank-0.log"]
+    assert (tmp_path / "rank-1.log").read_text() == "rank 1 says hello\n"

@@ -78,18 +78,22 @@ def _there(session: Session, nodes: Nodes, count: int) -> list[int]:
 
 
 def save_logs(session: Session, nodes: Nodes, number: int, folder: Path) -> list[Path]:
-    """Write every rank's log so far to ``rank-N.log`` in a folder and return the files."""
+    """Write every rank's log so far to ``rank-N.log`` in a folder and return the files.
+
+    What was saved of a rank whose machine is gone since then stays as it is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     job = nodes.head.agent().job(number)
-    paths = [folder / f"rank-{rank}.log" for rank in range(job.num_nodes)]
+    there = [rank for rank in range(job.num_nodes) if nodes.has(rank)]
+    paths = {rank: folder / f"rank-{rank}.log" for rank in there}
     with ExitStack() as stack:
-        files = [stack.enter_context(path.open("wb")) for path in paths]
+        files = {rank: stack.enter_context(path.open("wb")) for rank, path in paths.items()}
 
         def write(rank: int, data: bytes) -> None:
             files[rank].write(data)
 
         follow(session, nodes, number, LogWish(follow=False), write)
-    return paths
+    return list(paths.values())
 
 
 def _merged(readers: Sequence[_Reader]) -> Iterator[tuple[int, bytes]]:

@@ -28,13 +28,21 @@ def check_setting(session: Session, dotted: str, value: Any) -> None:
         UsageError: No such objective, or the provider has no such option; the closest is named.
     """
     name, *rest = dotted.split(".")
-    if name == "provider_options":
+    if name == "objective" and isinstance(value, str):
+        _check_objective(value)
+    elif name == "provider_options" and _can_be_read(session):
         for provider, options in _options(rest, value).items():
             _check_options(session, provider, options)
-    elif name == "default_infra" and isinstance(value, str):
+    elif name == "default_infra" and isinstance(value, str) and _can_be_read(session):
         _check_place(session, value)
-    elif name == "objective" and isinstance(value, str):
-        _check_objective(value)
+
+
+def _can_be_read(session: Session) -> bool:
+    """Say whether plugins can be looked at: wrong settings hinder that, and are to be put right."""
+    try:
+        return session.config is not None
+    except UsageError:
+        return False  # whoever writes the file tells what stays wrong
 
 
 def _options(names: list[str], value: Any) -> dict[str, dict[str, Any]]:
