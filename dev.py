@@ -8,6 +8,7 @@ to the task: ``python3 dev.py tests -- -k gang``.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import os
@@ -68,7 +69,8 @@ def has_nox() -> bool:
 def make_environment() -> str:
     """Make ``.venv-dev`` with nox in it unless it is there; return what went wrong, or nothing."""
     with Path(__file__).open() as own:
-        fcntl.flock(own, fcntl.LOCK_EX)  # of two at once, the second finds what the first made
+        with contextlib.suppress(OSError):  # NFS may refuse; then two at once are not told apart
+            fcntl.flock(own, fcntl.LOCK_EX)  # of two at once, the second finds what the first made
         if has_nox():
             return ""
         if not all(map(importlib.util.find_spec, ("venv", "ensurepip"))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib.util
 import os
@@ -59,6 +60,15 @@ def test_a_python_without_venv_says_what_to_install(dev, monkeypatch, capfd):
         dev.main(["demo"])
     assert capfd.readouterr() == ("", "")
     assert not dev.VENV.exists()
+
+
+def test_a_file_system_without_locks_is_no_obstacle(dev, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # as NFS, of a file opened to read
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    dev.VENV.touch()
+    assert "could not be made" in dev.make_environment()
 
 
 def test_an_environment_that_cannot_be_made_says_why(dev):
