@@ -73,7 +73,13 @@ def test_what_is_beside_them_may_be_copied(home):
 
 
 def test_a_home_without_any_may_be_the_workdir(tmp_path):
-    refuse_own_keys(Task.model_validate({"workdir": "~"}), tmp_path, tmp_path / ".arb")
+    refuse_own_keys(Task.model_validate({"workdir": "~"}), tmp_path / "me", tmp_path / "arb")
+
+
+def test_keys_of_arb_that_the_launch_will_make_are_not_copied_either(tmp_path):
+    task = Task.model_validate({"workdir": str(tmp_path)})
+    with pytest.raises(UsageError, match="would copy private keys of ARB_HOME/vault"):
+        refuse_own_keys(task, tmp_path / "me", tmp_path / ".arb")
 
 
 def test_nothing_is_bought_for_such_a_task(site):

@@ -39,20 +39,16 @@ def refuse_own_keys(task: Task, home: Path, arb_home: Path) -> None:
     asked = [(f"{where}: {remote}: {local}", local) for where, remote, local in _mounts(task)]
     if task.folder:
         asked.append((f"workdir: {task.folder}", task.folder))
-    folders = {_resolved(home / ".ssh"): "~/.ssh"}
-    folders.update({_resolved(arb_home / name): f"ARB_HOME/{name}" for name in _OURS})
+    theirs = _resolved(home / ".ssh")
+    folders = [(theirs, "~/.ssh", theirs.is_dir())]
+    # Ours may not be there yet: the first launch makes them, before it copies anything.
+    folders += [(_resolved(arb_home / name), f"ARB_HOME/{name}", True) for name in _OURS]
     for what, local in asked:
         path = _resolved(_expanded(local, home))
-        for keys, shown in folders.items():
-            if _takes(path, keys):
+        for keys, shown, exists in folders:
+            holds_them = path == keys or path in keys.parents
+            if (exists and holds_them) or _is_key(path, keys):
                 raise _refused(what, shown)
-
-
-def _takes(path: Path, keys: Path) -> bool:
-    """Say whether copying a path takes private keys of a folder along."""
-    if path == keys or path in keys.parents:
-        return keys.is_dir()
-    return _is_key(path, keys)
 
 
 def _mounts(task: Task) -> Iterator[tuple[str, str, str]]:
