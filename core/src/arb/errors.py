@@ -183,7 +183,13 @@ class ProviderUnavailable(ArbError):
     """No answer, or an answer that says nothing: time-out, 5xx, unreadable body.
 
     From ``arb_provision`` it leaves the attempt UNKNOWN: something may exist.
+
+    Attributes:
+        scope: What else does not answer, and is skipped with an offer that was ``never_sent``. A
+            provider whose regions are services of their own sets ``Scope.REGION``.
     """
+
+    scope: Scope = Scope.PROVIDER
 
 
 class Refusal(ArbError):

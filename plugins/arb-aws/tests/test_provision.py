@@ -97,7 +97,7 @@ def test_a_lost_answer_may_have_made_something_and_a_broken_look_up_not(account)
     account.cloud.fault("status", match="DescribeSubnets", count=9)
     with pytest.raises(ProviderUnavailable) as caught:
         account.provision(account.request())
-    assert caught.value.never_sent
+    assert (caught.value.never_sent, caught.value.scope) == (True, Scope.REGION)
     assert len(account.cloud.ledger().alive("machine")) == 1
 
 

@@ -501,6 +501,26 @@ def test_a_policy_may_refuse_one_offer_and_let_the_walk_go_on(world):
     assert world.states(record) == ["failed", "ready"]
 
 
+@pytest.mark.parametrize(
+    ("scope", "others"), [(None, []), (Scope.REGION, ["far"])], ids=["provider", "region"]
+)
+def test_an_outage_before_the_order_skips_what_does_not_answer(world, scope, others):
+    def out(_request):
+        error = ProviderUnavailable("HTTP 503", code="http")
+        error.never_sent = True
+        error.scope = scope or error.scope
+        raise error
+
+    world.cloud.on_provision = [out, world.cloud.sell]
+    offers = [offer("a"), offer("b"), offer("far", region="r2")]
+    if others:
+        world.buy(world.cluster(), *offers)
+    else:
+        with pytest.raises(NoOfferError):
+            world.buy(world.cluster(), *offers)
+    assert tried(world) == ["a", *others]
+
+
 def test_a_provider_that_hung_is_not_waited_for_offer_after_offer(world):
     def hang(request):
         world.shop.provider("fake")._hooks.hung_in = "arb_provision"

@@ -68,7 +68,8 @@ def arb_provision(context: ProviderContext, request: ProvisionRequest) -> Provis
         ProviderUnavailable: Anything may have been made: the core lists the token until
             ``listing_lag_s`` has passed, and terminates what appears later. Also for "this token
             was used with other parameters", which proves that something exists. Set ``never_sent``
-            on it where the hook gave up before it sent any order.
+            on it where the hook gave up before it sent any order, and its ``scope`` where other
+            regions may answer.
     """
 
 
@@ -198,7 +199,7 @@ def arb_cleanup(context: ProviderContext, cluster: ClusterRef) -> None:
 def arb_stop(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequence[Instance]:  # type: ignore[empty-body]
     """Stop machines so that they can be started again and cost (nearly) nothing until then.
 
-    For stopping a cluster by hand or when it is idle, which no command does yet; with the capability
+    Called to stop a cluster by hand or when it is idle, which no command does yet; with the capability
     ``STOP`` and for on-demand machines only.
     Budget: 30 s; does not wait for the end state. Idempotent: a stopped machine stays stopped.
 
@@ -220,7 +221,7 @@ def arb_stop(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequ
 def arb_start(context: ProviderContext, instances: Sequence[InstanceRef]) -> Sequence[Instance]:  # type: ignore[empty-body]
     """Start stopped machines again. Spends money.
 
-    For starting a stopped cluster, which no command does yet; with the capability ``STOP`` only, after
+    Called to start a stopped cluster, which no command does yet; with the capability ``STOP`` only, after
     the intent is on disk.
     Budget: 60 s; does not wait for the boot. Idempotent: a running machine keeps running. Addresses
     may change; host keys and disks do not.

@@ -136,8 +136,10 @@ class Blocklist:
 
 
 def _as_refusal(error: ArbError) -> Refusal:
-    not_entered = isinstance(error, ProviderUnavailable) and error.never_sent  # it hung before
     unlisted = isinstance(error, LostAnswer) and error.unlisted
-    whole = isinstance(error, CredentialsError) or not_entered or unlisted
-    scope = Scope.PROVIDER if whole else Scope.OFFER
+    scope = Scope.OFFER
+    if isinstance(error, ProviderUnavailable) and error.never_sent:  # it hung, or did not answer
+        scope = error.scope
+    elif isinstance(error, CredentialsError) or unlisted:
+        scope = Scope.PROVIDER
     return Refusal(error.summary, scope=scope, code=error.code, hint=error.hint)

@@ -49,7 +49,12 @@ def provision(context: ProviderContext, request: ProvisionRequest) -> ProvisionR
     """
     client = Client.from_context(context)
     try:
-        account, zones = client.account(), zone_ids(client, request.offer.region)
+        account = client.account()
+    except (ProviderUnavailable, RateLimited) as error:
+        error.never_sent = True
+        raise
+    try:
+        zones = zone_ids(client, request.offer.region)
         place, image = find_place(client, request.offer), find_image(client, request)
         group = ensure_group(client, request, place.vpc)
     except ArbError as error:
@@ -110,6 +115,8 @@ def _before_order(error: ArbError, request: ProvisionRequest) -> ArbError:
         error = _in_region(error)
     if isinstance(error, ProviderUnavailable | RateLimited):
         error.never_sent = True
+    if isinstance(error, ProviderUnavailable):
+        error.scope = Scope.REGION  # each is a service of its own: others may answer
     return error
 
 
