@@ -43,7 +43,7 @@ def _parts(value: Any, name: str, paragraphs: Paragraphs) -> Iterator[str]:
     if not (inspect.isclass(value) or inspect.isfunction(value)):
         yield f"```python\n{name} = {value!r}\n```"
         return
-    (node,) = ast.parse(inspect.getsource(value)).body
+    node: Any = ast.parse(inspect.getsource(value)).body[0]
     told = ast.get_docstring(node) or ""
     members = "\n".join(_documented(node))
     yield f"```python\n{ast.unparse(_outline(node))}\n```"
