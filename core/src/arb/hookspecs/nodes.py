@@ -71,8 +71,8 @@ def arb_open_ports(context: ProviderContext, cluster: ClusterRef, ports: Sequenc
 def arb_credential_mounts(context: ProviderContext) -> Mapping[str, str]:  # type: ignore[empty-body]
     """Name the credential files that this provider's own tools need on a node.
 
-    Called only when the user asks for files on a node, after a question. No command does that yet; which
-    files there are decides how long a refusal of the account lasts. Optional.
+    Called only when the user asks for it, after a question; no command asks that yet. (The core also
+    looks which of these files changed, to know whether a refusal of the account still counts.) Optional.
     Budget: 1 s. Reads file names, not contents.
 
     Args:
