@@ -109,6 +109,11 @@ class CloudAccount(Account):
         """Return the cloud's."""
         return self.cloud.ledger()
 
+    def ghosts(self) -> set[str]:
+        """Return the names of orders that were refused late, where the cloud has such."""
+        engine = getattr(self.cloud, "engine", None)
+        return engine.ghosts() if hasattr(engine, "ghosts") else set()
+
     def sell_out(self, *, all_but: int = 0, restock_after_s: float = 0) -> None:
         """Limit the first offer, or empty them all."""
         sold = self._market.offers[:1] if all_but else self._market.offers

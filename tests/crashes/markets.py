@@ -63,6 +63,10 @@ class Account(ABC):
     def tick(self) -> None:
         """Let happen what is due."""
 
+    def ghosts(self) -> set[str]:
+        """Return the names of orders that were refused late, and looked like machines until then."""
+        return set()
+
     def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of what this account holds."""
 

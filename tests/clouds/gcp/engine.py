@@ -295,6 +295,14 @@ class Engine:
                 errors.append(self.log.error_of(no, record))
         return self.log.view(self.log.begin("start", record, call, errors))
 
+    def ghosts(self) -> set[str]:
+        """Return the names of orders that found no room: lists may have shown them until then."""
+        return {
+            record.name
+            for record in self.records.values()
+            if record.vm is None and not self._is_being_made(record)
+        }
+
     def _need(self, call: Call) -> Record:
         zone, name = call.parts["zone"], call.parts["instance"]
         self._check_zone(zone)
