@@ -306,7 +306,7 @@ def test_threads_that_a_plugin_left_do_not_hold_the_exit(site, arb, good_provide
     done = arb("plugins", "--json")
 
     assert time.monotonic() - start < 30
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stdout
     assert "good" in {row["name"] for row in json.loads(done.stdout)}
     assert done.stderr.startswith("warning: not waited for a thread that a plugin left running: ")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -365,3 +366,10 @@ def test_required_hooks_are_those_that_say_so():
 
     assert named == required | {"arb_provider_info"}
     assert len(spec_functions()) == len(PROVIDER_HOOKS) + len(STORE_HOOKS) + len(POLICY_HOOKS)
+
+
+def test_logging_that_another_thread_is_importing_is_as_if_it_were_not_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "logging", ModuleType("logging"))
+    surroundings = Surroundings()
+    surroundings.enter("good")
+    assert surroundings.leave("good") == ""

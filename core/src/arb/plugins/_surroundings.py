@@ -63,8 +63,9 @@ def _now() -> _Settings:
         folder = os.getcwd()  # noqa: PTH109 - half the cost
     except OSError:  # it was removed
         folder = ""
-    logs = sys.modules.get("logging")  # costly to import, and mostly not needed
-    handlers, level = (logs.root.handlers[:], logs.root.level) if logs else ([], _WARNING)
+    # Costly to import and mostly not needed; and another thread may be importing it right now.
+    root = getattr(sys.modules.get("logging"), "root", None)
+    handlers, level = (root.handlers[:], root.level) if root else ([], _WARNING)
     return _Settings(folder, sys.getrecursionlimit(), handlers, level, list(warnings.filters))
 
 
