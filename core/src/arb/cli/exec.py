@@ -6,25 +6,21 @@ from typing import Annotated
 
 import typer
 
-from arb.cli.completion import complete_accelerator
-from arb.cli.options import Cluster, Env, EnvFile, Json, Secret, TaskArgument, Workdir
+from arb.cli.options import (
+    Cluster,
+    Env,
+    EnvFile,
+    Gpus,
+    Json,
+    NumNodes,
+    Secret,
+    TaskArgument,
+    Workdir,
+)
 
 app = typer.Typer()
 
 _Name = Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Name of the job.")]
-_Gpus = Annotated[
-    str,
-    typer.Option(
-        "--gpus",
-        "--gpu",
-        metavar="NAME[:COUNT]",
-        help="For example H100:1.",
-        autocompletion=complete_accelerator,
-    ),
-]
-_NumNodes = Annotated[
-    int | None, typer.Option("--num-nodes", metavar="N", min=1, help="On how many nodes.")
-]
 _Detach = Annotated[bool, typer.Option("--detach", "-d", help="Return once the job is queued.")]
 
 
@@ -33,8 +29,8 @@ def exec_(
     cluster: Cluster,
     task: TaskArgument = None,
     name: _Name = "",
-    gpus: _Gpus = "",
-    num_nodes: _NumNodes = None,
+    gpus: Gpus = "",
+    num_nodes: NumNodes = None,
     workdir: Workdir = "",
     env: Env = None,
     env_file: EnvFile = None,

@@ -122,9 +122,7 @@ def plan(
     )  # fmt: skip
     extent = Extent(limit, hours, spot_share, why)
     check_plot(plot)
-    tasks = _read(task, overrides)
-    if len(tasks) > 1:
-        _check_for_one(overrides, plot)
+    tasks = _read(task, overrides, plot)
     with _planning(wanted) as planned:
         if len(tasks) > 1:
             return show_each(tasks, planned, extent, as_json=as_json)
@@ -150,8 +148,12 @@ def _check_for_one(overrides: Overrides, plot: Path | None) -> None:
         raise UsageError(summary, code="plan-several", hint="write it into the file's tasks")
 
 
-def _read(words: list[str] | None, overrides: Overrides) -> tuple[Task, ...]:
-    """Read tasks as far as buying goes: variables may lack values."""
+def _read(words: list[str] | None, overrides: Overrides, plot: Path | None) -> tuple[Task, ...]:
+    """Read tasks as far as buying goes: variables may lack values.
+
+    Raises:
+        UsageError: As ``read_task``, or the options do not fit several tasks.
+    """
     from arb.cli.task_input import read_task
     from arb.tasks import examine, notes
     from arb.tasks.reading import is_task_file
@@ -161,6 +163,8 @@ def _read(words: list[str] | None, overrides: Overrides) -> tuple[Task, ...]:
         told = (note.message for task in tasks for note in notes(task, "plan"))
         for message in dict.fromkeys(told):
             render.warn(message)
+        if len(tasks) > 1:
+            _check_for_one(overrides, plot)
         if tasks:
             return tasks
     return (read_task(words, overrides, required=False),)
