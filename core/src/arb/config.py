@@ -101,15 +101,6 @@ def remove_value(path: Path, dotted: str) -> bool:
     return was is not None
 
 
-def parse_value(dotted: str, text: str) -> Any:
-    """Return the value that a text of YAML is; None for an empty one.
-
-    Raises:
-        UsageError: It is not YAML.
-    """
-    return _parse(dotted, text)
-
-
 def _change(path: Path, dotted: str, value: Any) -> Any:
     """Set a nested value, None removes it; return what it was."""
     names = dotted.split(".")
@@ -151,7 +142,7 @@ def _read(path: Path) -> dict[str, Any]:
             text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    values = _parse(str(path), text)
+    values = parse_value(str(path), text)
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -159,7 +150,16 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def _parse(where: str, text: str) -> Any:
+def parse_value(where: str, text: str) -> Any:
+    """Return the value that a text of YAML is; None for an empty one.
+
+    Args:
+        where: Whose value it is, for the error.
+        text: YAML.
+
+    Raises:
+        UsageError: It is not YAML.
+    """
     import yaml
 
     try:

@@ -76,6 +76,7 @@ UNSOUND = {
     "wait": ("RateLimited", "self.summary = 'x'", "without retry_after_s"),
     "scope": ("CapacityError", "self.summary = 'x'", "without a scope"),
     "word": ("CapacityError", "super().__init__('x', scope='zone')", "without a scope"),
+    "outage": ("ProviderUnavailable", "super().__init__('x'); self.scope = 'r'", "without a scope"),
 }
 
 
@@ -84,7 +85,7 @@ def test_an_error_that_lacks_what_its_class_promises_is_a_broken_contract(
     world, base, body, reason
 ):
     source = f"""
-        from arb.errors import ArbError, CapacityError, RateLimited
+        from arb.errors import ArbError, CapacityError, ProviderUnavailable, RateLimited
         class Own({base}):
             def __init__(self):
                 {body}

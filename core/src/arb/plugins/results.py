@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeGuard, TypeVar
 
-from arb.errors import ArbError, RateLimited, Refusal, Scope
+from arb.errors import ArbError, ProviderUnavailable, RateLimited, Refusal, Scope
 from arb.plugins.frames import (
     CATALOG_COLUMNS,
     OPTIONAL_COLUMNS,
@@ -87,9 +87,10 @@ def check_error(error: ArbError, provider: str) -> None:
         raise WrongResult("without a summary")
     if isinstance(error, RateLimited) and not _is_number(getattr(error, "retry_after_s", None)):
         raise WrongResult("without retry_after_s")
+    is_scoped = isinstance(error, Refusal | ProviderUnavailable)
+    if is_scoped and not isinstance(getattr(error, "scope", None), Scope):
+        raise WrongResult("without a scope")
     if isinstance(error, Refusal):
-        if not isinstance(getattr(error, "scope", None), Scope):
-            raise WrongResult("without a scope")
         try:
             error.made = own_instances(error.made, provider)
         except WrongResult:
